@@ -1,0 +1,121 @@
+import type { Account, ApiFamily } from '../../domain/connection/connection.ts';
+import type { Chunk, ChunkPlan } from '../../domain/post/chunk-plan.ts';
+import type { PrivacyLevel, PostSettings } from '../../domain/post/settings.ts';
+import type { PublishStatus } from '../../domain/post/verdict.ts';
+import type { PublishError } from '../../domain/publish-error.ts';
+import type { Result } from '../../domain/result.ts';
+import type { Secret } from '../../domain/secret.ts';
+
+/**
+ * TikTok, as far as one API family offers it. Every method asks TikTok once and never retries or waits by itself. A refusal,
+ * and an answer that did not arrive (`PLATFORM_UNAVAILABLE`), is a value; only a bug throws.
+ */
+export interface TikTok {
+  readonly family: ApiFamily;
+  readonly authorization: Authorization;
+  readonly publishing: Publishing;
+  /** True when this is the bundled sandbox, and nothing reaches TikTok. */
+  readonly sandbox: boolean;
+}
+
+/** Tokens as TikTok's answer gave them. Lifetimes are TikTok's `expires_in`, never constants. */
+export type TokenGrant = {
+  readonly openId: string;
+  readonly accessToken: Secret;
+  readonly refreshToken: Secret;
+  /** From the moment of the answer. */
+  readonly accessSeconds: number;
+  readonly refreshSeconds: number;
+  readonly scopes: readonly string[];
+};
+
+/** Why TikTok gave no tokens. */
+export type GrantRefusal =
+  /** The code or refresh token is dead (OAuth `invalid_grant`). The only answer that proves it. */
+  | { readonly code: 'INVALID_GRANT'; readonly error: PublishError }
+  /** Our own credentials, request or the platform is at fault; says nothing about the grant. A refresh token that was sent may be spent all the same. */
+  | { readonly code: 'NOT_ANSWERED'; readonly error: PublishError };
+
+export interface Authorization {
+  /** TikTok's consent page, always shown (`disable_auto_auth=1`) so that another account can be chosen. */
+  authorizeUri(request: { readonly state: string; readonly scopes: readonly string[] }): string;
+  exchange(code: string): Promise<Result<TokenGrant, GrantRefusal>>;
+  /** Spends the token. When the answer is lost, the old token may be dead and the new one is unknown. */
+  refresh(refreshToken: Secret): Promise<Result<TokenGrant, GrantRefusal>>;
+  /** Repeating is harmless: a token that is already dead counts as revoked. */
+  revoke(accessToken: Secret): Promise<Result<void, PublishError>>;
+  /** Asks only for what the scopes allow. */
+  readAccount(accessToken: Secret, scopes: readonly string[]): Promise<Result<Account, PublishError>>;
+}
+
+/** What an account may publish at this moment. */
+export type CreatorInfo = {
+  readonly nickname: string;
+  readonly username: string;
+  readonly avatarUri?: string;
+  readonly privacyLevels: readonly PrivacyLevel[];
+  readonly commentAvailable: boolean;
+  readonly duetAvailable: boolean;
+  readonly stitchAvailable: boolean;
+  readonly maxVideoSeconds: number;
+};
+
+/** TikTok's answer to an announcement. */
+export type Announced = {
+  readonly publishId: string;
+  readonly uploadUrl: Secret;
+  /** How long the address takes bytes, from the moment of the answer (open-api §4.2: one hour). */
+  readonly uploadSeconds: number;
+};
+
+/** What became of a chunk. */
+export type ChunkOutcome =
+  /** Accepted, more to come. `confirmedBytes` counts from the start of the file. */
+  | { readonly kind: 'ACCEPTED'; readonly confirmedBytes: number }
+  /** Every byte is there: the post begins. */
+  | { readonly kind: 'COMPLETE' }
+  /** TikTok stands elsewhere (416): go on at `confirmedBytes`; undefined when it did not say where. */
+  | { readonly kind: 'MISALIGNED'; readonly confirmedBytes: number | undefined }
+  /** The address is expired or unknown (403, 404, 405): no more bytes through it. */
+  | { readonly kind: 'ADDRESS_DEAD'; readonly error: PublishError }
+  /** Refused as malformed (400): the same again would be refused again. */
+  | { readonly kind: 'REFUSED'; readonly error: PublishError }
+  /** No answer, or 5xx or 429: it may or may not have arrived; the same chunk may be sent again. */
+  | { readonly kind: 'NOT_ANSWERED'; readonly error: PublishError };
+
+/** A post as the account's public list shows it. */
+export type ListedVideo = {
+  readonly tiktokPostId: string;
+  readonly createTime: Date;
+  /** TikTok cuts it to 150 characters. */
+  readonly caption: string;
+  readonly durationSeconds: number;
+  readonly shareUri?: string;
+};
+
+export interface Publishing {
+  readCreator(accessToken: Secret): Promise<Result<CreatorInfo, PublishError>>;
+  /**
+   * Announces a post and gets an address for its bytes. Repeating announces another one. When the answer is lost nothing can
+   * be posted by it: nobody has its address.
+   */
+  announce(
+    accessToken: Secret,
+    post: { readonly caption: string; readonly settings: PostSettings; readonly plan: ChunkPlan },
+  ): Promise<Result<Announced, PublishError>>;
+  /** Sends one chunk with bounded memory. `contentType` is the file's (`video/mp4`, `video/quicktime`, `video/webm`). */
+  sendChunk(request: {
+    readonly uploadUrl: Secret;
+    readonly plan: ChunkPlan;
+    readonly chunk: Chunk;
+    readonly contentType: string;
+    readonly bytes: AsyncIterable<Uint8Array>;
+    readonly signal: AbortSignal;
+  }): Promise<ChunkOutcome>;
+  /** The status that decides. May be asked 30 times a minute per token. */
+  readStatus(accessToken: Secret, publishId: string): Promise<Result<PublishStatus, PublishError>>;
+  /** Public posts only, newest first, at most 20 that were created before `before`. Absence proves nothing. */
+  listVideos(accessToken: Secret, before: Date): Promise<Result<readonly ListedVideo[], PublishError>>;
+  /** Where a post can be seen. */
+  shareUri(username: string, tiktokPostId: string): string;
+}

@@ -1,0 +1,35 @@
+/**
+ * How a file is cut for TikTok's upload (open-api §5.1). Data: the plan is announced at init and stored with the attempt, so
+ * that whoever takes over cuts at the same bytes.
+ */
+export type ChunkPlan = {
+  readonly sizeBytes: number;
+  /** Length of every chunk but the last, which carries the rest and may be longer. */
+  readonly chunkBytes: number;
+  readonly chunkCount: number;
+};
+
+/** Safe under both readings of TikTok's "64 MB" (open-api §5.1, derived): the largest regular chunk, and the largest single one. */
+export const LARGEST_CHUNK_BYTES = 64_000_000;
+
+/** `sizeBytes` ≥ 1. Up to 64,000,000 bytes in one piece; else equal chunks, the rest of the division added to the last. */
+export function planChunks(sizeBytes: number): ChunkPlan {
+  const chunkCount = Math.ceil(sizeBytes / LARGEST_CHUNK_BYTES);
+  return { sizeBytes, chunkBytes: Math.floor(sizeBytes / chunkCount), chunkCount };
+}
+
+export type Chunk = {
+  /** From 0. */
+  readonly index: number;
+  readonly start: number;
+  readonly endExclusive: number;
+  readonly last: boolean;
+};
+
+/** The chunk that holds byte `offset`; undefined when every byte is behind. Sent again from its start after an interruption. */
+export function chunkAt({ sizeBytes, chunkBytes, chunkCount }: ChunkPlan, offset: number): Chunk | undefined {
+  if (offset >= sizeBytes) return undefined;
+  const index = Math.min(Math.floor(offset / chunkBytes), chunkCount - 1);
+  const last = index === chunkCount - 1;
+  return { index, start: index * chunkBytes, endExclusive: last ? sizeBytes : (index + 1) * chunkBytes, last };
+}

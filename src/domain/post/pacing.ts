@@ -1,0 +1,16 @@
+/** TikTok gives no upper bound for a verdict; moderation takes hours at worst (open-api §4.5). */
+export const VERDICT_DEADLINE_SECONDS = 24 * 3600;
+
+/** An upload address that expired this long ago and shows missing bytes is dead for good (reliability R6). */
+export const ADDRESS_GRACE_SECONDS = 600;
+
+const POLL_SECONDS = [1, 2, 5, 5, 10, 20, 40] as const;
+
+/** Before the next status call when `polls` were made: soon at first, then once a minute. At most 30 a minute are allowed. */
+export const pollDelaySeconds = (polls: number): number => POLL_SECONDS[polls] ?? 60;
+
+/** Before the next try when `setbacks` ≥ 1 tries in a row failed: 5 s, 20 s, 80 s, then five minutes. */
+export const backOff = (setbacks: number): number => Math.min(5 * 4 ** (setbacks - 1), 300);
+
+/** Setbacks in a row after which a post says that it waits for TikTok to be well again. */
+export const OUTAGE_AFTER_SETBACKS = 4;

@@ -1,0 +1,33 @@
+import { mayBeRetriedUnchanged } from '../publish-error.ts';
+import { err, ok, type Result } from '../result.ts';
+import { type Post, planOf, type Scheduled, type WrongState, liveAttempt } from './post.ts';
+
+/** Makes the post due now: a retry is a new schedule, so the late policy counts from here. */
+export function retry(
+  post: Post,
+  { acceptDuplicateRisk }: { readonly acceptDuplicateRisk: boolean },
+  now: Date,
+): Result<Post, WrongState> {
+  const again: Scheduled = { ...planOf(post), state: 'SCHEDULED', scheduleTime: now, setbacks: 0 };
+  switch (post.state) {
+    case 'FAILED': {
+      const edited = post.updateTime > post.failTime;
+      return edited || mayBeRetriedUnchanged(post.error)
+        ? ok(again)
+        : err({ code: 'POST_NOT_RETRYABLE', state: post.state, error: post.error });
+    }
+    case 'HELD':
+      return ok(
+        liveAttempt(post) === undefined ? again : { ...post, hold: { reason: post.hold.reason, releaseTime: now } },
+      );
+    case 'UNCONFIRMED':
+      return acceptDuplicateRisk ? ok(again) : err({ code: 'DUPLICATE_RISK_NOT_ACCEPTED', state: post.state });
+    case 'PREPARING':
+    case 'SCHEDULED':
+    case 'PUBLISHING':
+    case 'PUBLISHED':
+    case 'IN_CREATOR_INBOX':
+    case 'CANCELLED':
+      return err({ code: 'POST_NOT_RETRYABLE', state: post.state });
+  }
+}
