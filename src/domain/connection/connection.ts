@@ -40,6 +40,7 @@ export type Active = Core & TokenLife & { readonly state: 'ACTIVE' };
 export type ReconnectRequired = Core &
   TokenLife & { readonly state: 'RECONNECT_REQUIRED'; readonly reconnectReason: PublishError };
 export type Disconnected = Core & { readonly state: 'DISCONNECTED' };
+export type ConnectionState = 'ACTIVE' | 'RECONNECT_REQUIRED' | 'DISCONNECTED';
 export type Connection = Active | ReconnectRequired | Disconnected;
 
 /** What publishing and following a post needs: everything we ask for beyond these is welcome but not required. */

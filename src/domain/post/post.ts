@@ -60,7 +60,12 @@ export type Published = Plan & {
   readonly tiktokPostIds: readonly string[];
 };
 export type InCreatorInbox = Plan & { readonly state: 'IN_CREATOR_INBOX'; readonly publishTime: Date };
-export type Failed = Plan & { readonly state: 'FAILED'; readonly error: PublishError; readonly failTime: Date };
+export type Failed = Plan & {
+  readonly state: 'FAILED';
+  readonly error: PublishError;
+  /** Changed since it failed, so that a retry is not the same again. */
+  readonly edited: boolean;
+};
 export type Unconfirmed = Plan & { readonly state: 'UNCONFIRMED'; readonly error: PublishError };
 export type Cancelled = Plan & { readonly state: 'CANCELLED' };
 
@@ -199,7 +204,7 @@ export const fail = (post: Post, error: PublishError, now: Date): Failed => ({
   ...settle(post, 'FAILED', now, error),
   state: 'FAILED',
   error,
-  failTime: now,
+  edited: false,
 });
 
 /** The living attempt is proven dead; another one may begin. */
@@ -272,8 +277,9 @@ export function edit(post: Post, change: PostChange): Result<Post, WrongState> {
   switch (post.state) {
     case 'PREPARING':
     case 'SCHEDULED':
-    case 'FAILED':
       return ok({ ...post, ...change });
+    case 'FAILED':
+      return ok({ ...post, ...change, edited: true });
     case 'HELD':
       if (liveAttempt(post) !== undefined) return err({ code: 'POST_ALREADY_STARTED', state: post.state });
       return post.hold.reason === 'LATE' && change.scheduleTime !== undefined

@@ -10,12 +10,10 @@ export function retry(
 ): Result<Post, WrongState> {
   const again: Scheduled = { ...planOf(post), state: 'SCHEDULED', scheduleTime: now, setbacks: 0 };
   switch (post.state) {
-    case 'FAILED': {
-      const edited = post.updateTime > post.failTime;
-      return edited || mayBeRetriedUnchanged(post.error)
+    case 'FAILED':
+      return post.edited || mayBeRetriedUnchanged(post.error)
         ? ok(again)
         : err({ code: 'POST_NOT_RETRYABLE', state: post.state, error: post.error });
-    }
     case 'HELD':
       return ok(
         liveAttempt(post) === undefined ? again : { ...post, hold: { reason: post.hold.reason, releaseTime: now } },

@@ -41,7 +41,7 @@ export declare type PublishPostRequest = Message<"glowtify.tiktok.v1.PublishPost
   requestId: string;
 
   /**
-   * Run every check and answer with all findings, but store nothing.
+   * Run every check and answer as the call itself would, with all violations at once, but store nothing.
    *
    * @generated from field: bool validate_only = 4;
    */
@@ -133,14 +133,14 @@ export declare const PublishPostRequestSchema: GenMessage<PublishPostRequest>;
  */
 export declare type PublishPostResponse = Message<"glowtify.tiktok.v1.PublishPostResponse"> & {
   /**
-   * As stored; with `validate_only` what would have been stored, without `post_id`.
+   * As stored; with `validate_only` what would be stored, without `post_id`.
    *
    * @generated from field: glowtify.tiktok.v1.Post post = 1;
    */
   post?: Post | undefined;
 
   /**
-   * Warnings of the checks. With `validate_only` errors too.
+   * Warnings of the checks. Errors are never here: they refuse the call, with `validate_only` too.
    *
    * @generated from field: repeated glowtify.tiktok.v1.Finding findings = 2;
    */
@@ -331,7 +331,7 @@ export declare type UpdatePostRequest = Message<"glowtify.tiktok.v1.UpdatePostRe
   etag: string;
 
   /**
-   * Run every check and answer, but store nothing.
+   * Run every check and answer as the call itself would, but store nothing.
    *
    * @generated from field: bool validate_only = 4;
    */
@@ -365,7 +365,7 @@ export declare type UpdatePostResponse = Message<"glowtify.tiktok.v1.UpdatePostR
   post?: Post | undefined;
 
   /**
-   * Warnings of the checks. With `validate_only` errors too.
+   * Warnings of the checks. Errors are never here: they refuse the call, with `validate_only` too.
    *
    * @generated from field: repeated glowtify.tiktok.v1.Finding findings = 2;
    */

@@ -1,0 +1,214 @@
+import { refreshed, requireReconnect } from '../domain/connection/connection.ts';
+import type { ConnectionId } from '../domain/ids.ts';
+import type { PublishError } from '../domain/publish-error.ts';
+import { err, ok, type Result } from '../domain/result.ts';
+import type { Secret } from '../domain/secret.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Connections } from './ports/connections.ts';
+import type { Credential, Credentials, NewCredential } from './ports/credentials.ts';
+import type { FailPoint } from './ports/fail-point.ts';
+import type { Log } from './ports/log.ts';
+import type { GrantRefusal, TokenGrant } from './ports/tiktok.ts';
+import { type TikToks, tiktokOf } from './tiktoks.ts';
+
+/** TikTok with a token that works, for whoever needs to call it. */
+export interface AccountAccess {
+  /** Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. */
+  call<T>(
+    connectionId: ConnectionId,
+    request: (accessToken: Secret) => Promise<Result<T, PublishError>>,
+  ): Promise<Result<T, PublishError>>;
+  /** Forces a refresh, unless one that began after this call did it. */
+  refresh(connectionId: ConnectionId): Promise<Result<Credential, PublishError>>;
+}
+
+/** A token is used only when it outlives the call by this much. */
+const MARGIN_SECONDS = 600;
+/** Longer than TikTok's answer may take twice over (10 s each) with the pause between. */
+const CLAIM_SECONDS = 30;
+/** A lost answer may have spent the token: ask again soon, before TikTok forgets the race. */
+const SECOND_TRY_SECONDS = 2;
+/** How long a frozen worker's answer may still come in after its claim lapsed. */
+const LATE_WRITER_SECONDS = 60;
+
+/** Stands for "TikTok refused this very token". */
+const refusesToken = (error: PublishError): boolean => error.code === 'ACCOUNT_SESSION_INVALID';
+
+const DEAD: PublishError = { code: 'ACCOUNT_SESSION_INVALID' };
+
+export function accountAccess(needs: {
+  readonly connections: Connections;
+  readonly credentials: Credentials;
+  readonly tiktoks: TikToks;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Names this process among all that share the database. */
+  readonly owner: string;
+  readonly wait: (seconds: number) => Promise<void>;
+  readonly failPoint: FailPoint;
+}): AccountAccess {
+  const { connections, credentials, tiktoks, clock, log, owner, wait, failPoint } = needs;
+  const flights = new Map<ConnectionId, Promise<Result<Credential, PublishError>>>();
+
+  const usable = (credential: Credential): boolean =>
+    credential.accessExpireTime.getTime() - clock.now().getTime() > MARGIN_SECONDS * 1000;
+
+  /** A pair newer than `version`, from whoever gets it first. */
+  function newerThan(stale: Credential): Promise<Result<Credential, PublishError>> {
+    const running = flights.get(stale.connectionId);
+    if (running !== undefined) return running;
+    const flight = refreshAcrossProcesses(stale).finally(() => flights.delete(stale.connectionId));
+    flights.set(stale.connectionId, flight);
+    return flight;
+  }
+
+  async function refreshAcrossProcesses(stale: Credential): Promise<Result<Credential, PublishError>> {
+    for (let waited = 0; waited <= CLAIM_SECONDS + 5; waited += 0.25) {
+      const claim = await credentials.claimRefresh(stale.connectionId, stale.version, owner, CLAIM_SECONDS);
+      if (claim !== 'BUSY') {
+        try {
+          return await spend(stale, claim);
+        } finally {
+          await credentials.releaseRefresh(stale.connectionId, owner);
+        }
+      }
+      const current = await credentials.find(stale.connectionId);
+      if (current === undefined) return err(DEAD);
+      if (current.version !== stale.version) return ok(current);
+      await wait(0.25);
+    }
+    return err({ code: 'PLATFORM_UNAVAILABLE' });
+  }
+
+  async function spend(stale: Credential, claim: 'CLAIMED' | 'TAKEN_OVER'): Promise<Result<Credential, PublishError>> {
+    const connection = await connections.find(stale.connectionId);
+    if (connection === undefined || connection.state === 'DISCONNECTED') return err(DEAD);
+    const { authorization } = tiktokOf(tiktoks, connection.apiFamily);
+
+    const first = await authorization.refresh(stale.refreshToken);
+    const lost = !first.ok && first.error.code === 'NOT_ANSWERED';
+    if (lost) {
+      log.warn(
+        { connectionId: stale.connectionId, version: stale.version, ...first.error.error },
+        'a token refresh was not answered: the token may be spent',
+      );
+      await wait(SECOND_TRY_SECONDS);
+    }
+    const grant = lost ? await authorization.refresh(stale.refreshToken) : first;
+    await failPoint('refresh-answered');
+    return grant.ok ? keep(stale, grant.value) : judge(stale, grant.error, { lost, claim });
+  }
+
+  /** The old pair is spent: the new one is stored before anyone uses it, however long the database takes. */
+  async function keep(parent: Credential, grant: TokenGrant): Promise<Result<Credential, PublishError>> {
+    const now = clock.now();
+    const pair: NewCredential = {
+      connectionId: parent.connectionId,
+      workspaceId: parent.workspaceId,
+      accessToken: grant.accessToken,
+      refreshToken: grant.refreshToken,
+      accessExpireTime: new Date(now.getTime() + grant.accessSeconds * 1000),
+      refreshExpireTime: new Date(now.getTime() + grant.refreshSeconds * 1000),
+    };
+    const stored = await untilStored(() => credentials.replace(pair, parent.version));
+    if (stored !== undefined) {
+      await untilStored(() =>
+        connections.update(parent.connectionId, (connection) =>
+          connection.state === 'DISCONNECTED' ? err(undefined) : ok(refreshed(connection, stored, now)),
+        ),
+      );
+      return ok(stored);
+    }
+    const newer = await credentials.find(parent.connectionId);
+    if (newer !== undefined) return ok(newer);
+    // Disconnected meanwhile: nobody may keep this pair. (After a reconnect it is only dropped: a revocation at TikTok would
+    // take the new consent with it.)
+    const connection = await connections.find(parent.connectionId);
+    if (connection !== undefined) {
+      const revoked = await tiktokOf(tiktoks, connection.apiFamily).authorization.revoke(grant.accessToken);
+      if (!revoked.ok) {
+        log.warn({ connectionId: parent.connectionId, ...revoked.error }, 'a stray token pair could not be revoked');
+      }
+    }
+    return err(DEAD);
+  }
+
+  async function untilStored<T>(store: () => Promise<T>): Promise<T> {
+    for (let pause = 0.25; ; pause = Math.min(pause * 2, 5)) {
+      try {
+        return await store();
+      } catch (error) {
+        log.error({ error }, 'a refreshed token pair is not stored yet');
+        await wait(pause);
+      }
+    }
+  }
+
+  async function judge(
+    stale: Credential,
+    refusal: GrantRefusal,
+    { lost, claim }: { readonly lost: boolean; readonly claim: 'CLAIMED' | 'TAKEN_OVER' },
+  ): Promise<Result<Credential, PublishError>> {
+    if (refusal.code === 'NOT_ANSWERED') return err(refusal.error);
+    // Someone whose claim lapsed may have spent the token and still be about to store the new pair.
+    for (let waited = 0; ; waited += 1) {
+      const current = await credentials.find(stale.connectionId);
+      if (current === undefined) return err(DEAD);
+      if (current.version !== stale.version) return ok(current);
+      if (claim === 'CLAIMED' || waited >= LATE_WRITER_SECONDS) break;
+      await wait(1);
+    }
+    if (lost) log.error({ connectionId: stale.connectionId }, 'a grant was lost with an answer of TikTok');
+    await markDead(stale.connectionId, refusal.error);
+    return err(refusal.error);
+  }
+
+  async function markDead(connectionId: ConnectionId, reason: PublishError): Promise<void> {
+    await connections.update(connectionId, (connection) =>
+      connection.state === 'DISCONNECTED' ? err(undefined) : ok(requireReconnect(connection, reason, clock.now())),
+    );
+    log.warn({ connectionId, code: reason.code }, 'TikTok no longer accepts the grant: the person has to reconnect');
+  }
+
+  async function current(connectionId: ConnectionId): Promise<Result<Credential, PublishError>> {
+    const connection = await connections.find(connectionId);
+    if (connection?.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
+    const credential = await credentials.find(connectionId);
+    if (credential === undefined) return err(DEAD);
+    if (usable(credential)) return ok(credential);
+    const newer = await newerThan(credential);
+    // A refresh that TikTok did not answer leaves a token that may be good for minutes yet.
+    const stillGood = credential.accessExpireTime > clock.now();
+    return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok(credential);
+  }
+
+  return {
+    async call(connectionId, request) {
+      const credential = await current(connectionId);
+      if (!credential.ok) return credential;
+      const answer = await request(credential.value.accessToken);
+      if (answer.ok || !refusesToken(answer.error)) return reportScopes(connectionId, answer);
+
+      const newer = await newerThan(credential.value);
+      if (!newer.ok) return newer;
+      const again = await request(newer.value.accessToken);
+      if (!again.ok && refusesToken(again.error)) await markDead(connectionId, again.error);
+      return reportScopes(connectionId, again);
+    },
+    async refresh(connectionId) {
+      const credential = await credentials.find(connectionId);
+      return credential === undefined ? err(DEAD) : newerThan(credential);
+    },
+  };
+
+  /** A grant without a scope that publishing needs is as dead as an expired one: only the person can mend it. */
+  async function reportScopes<T>(
+    connectionId: ConnectionId,
+    answer: Result<T, PublishError>,
+  ): Promise<Result<T, PublishError>> {
+    if (!answer.ok && (answer.error.code === 'ACCOUNT_SCOPE_MISSING' || answer.error.code === 'ACCOUNT_ACCESS_REVOKED')) {
+      await markDead(connectionId, answer.error);
+    }
+    return answer;
+  }
+}

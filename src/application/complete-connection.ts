@@ -1,0 +1,141 @@
+import {
+  type Connection,
+  type Consent,
+  connect,
+  missingRequiredScopes,
+  reconnect,
+} from '../domain/connection/connection.ts';
+import type { ConnectionId } from '../domain/ids.ts';
+import type { PublishError } from '../domain/publish-error.ts';
+import { err, ok, type Result } from '../domain/result.ts';
+import { requireText } from './field-checks.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Connections } from './ports/connections.ts';
+import type { Credentials } from './ports/credentials.ts';
+import type { Doorbell } from './ports/doorbell.ts';
+import type { Ids } from './ports/ids.ts';
+import type { Log } from './ports/log.ts';
+import type { PendingAuthorization, PendingAuthorizations } from './ports/pending-authorizations.ts';
+import type { Posts } from './ports/posts.ts';
+import type { TikTok, TokenGrant } from './ports/tiktok.ts';
+import type { Refusal } from './refusal.ts';
+import { type TikToks, tiktokOf } from './tiktoks.ts';
+
+export type CompleteConnection = (input: {
+  readonly state: string;
+  /** What TikTok sent back: a code, or the `error` of the callback. */
+  readonly answer: { readonly code: string } | { readonly tiktokError: string };
+}) => Promise<CompletedConnection>;
+
+/** `returnUri` is where the browser goes, known as soon as the state is. */
+export type CompletedConnection = Result<
+  { readonly connection: Connection; readonly returnUri?: string },
+  Refusal & { readonly returnUri?: string }
+>;
+
+export function completeConnection(needs: {
+  readonly connections: Connections;
+  readonly credentials: Credentials;
+  readonly pending: PendingAuthorizations;
+  readonly posts: Posts;
+  readonly doorbell: Doorbell;
+  readonly tiktoks: TikToks;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+}): CompleteConnection {
+  const { connections, credentials, pending, posts, doorbell, tiktoks, clock, ids, log } = needs;
+
+  return async ({ state, answer }) => {
+    const findings = [
+      ...requireText('state', state, 200),
+      ...('code' in answer ? requireText('code', answer.code, 2000) : []),
+    ];
+    if (findings.length > 0) return err({ code: 'INVALID', findings });
+    const begun = await pending.take(state, clock.now());
+    if (begun === undefined) return err({ code: 'STATE_INVALID' });
+
+    const outcome = await finish(begun, answer);
+    const back = begun.returnUri === undefined ? {} : { returnUri: begun.returnUri };
+    return outcome.ok ? ok({ connection: outcome.value, ...back }) : err({ ...outcome.error, ...back });
+  };
+
+  async function finish(
+    begun: PendingAuthorization,
+    answer: Parameters<CompleteConnection>[0]['answer'],
+  ): Promise<Result<Connection, Refusal>> {
+    if ('tiktokError' in answer) return err({ code: 'AUTHORIZATION_DENIED', tiktokCode: answer.tiktokError });
+    const tiktok = tiktokOf(tiktoks, begun.apiFamily);
+    const grant = await tiktok.authorization.exchange(answer.code);
+    if (!grant.ok) return refused(grant.error.error);
+
+    const accepted = await examine(begun, tiktok, grant.value);
+    if (!accepted.ok) {
+      // Nobody will use this grant: TikTok should not list us as connected.
+      const revoked = await tiktok.authorization.revoke(grant.value.accessToken);
+      if (!revoked.ok) log.warn(revoked.error, 'a refused grant could not be revoked at TikTok');
+      return accepted;
+    }
+    const connection = await store(begun, accepted.value, grant.value);
+    await posts.wake({ connectionId: connection.id });
+    await doorbell.ringNow();
+    return ok(connection);
+  }
+
+  async function examine(
+    begun: PendingAuthorization,
+    { authorization, publishing }: TikTok,
+    grant: TokenGrant,
+  ): Promise<Result<Consent, Refusal>> {
+    const scopes = missingRequiredScopes(begun.apiFamily, grant.scopes);
+    if (scopes.length > 0) return refused({ code: 'ACCOUNT_SCOPE_MISSING', scopes });
+    if (begun.reconnects !== undefined) {
+      const expected = (await connections.find(begun.reconnects))?.account.openId;
+      if (expected !== grant.openId) {
+        return err({ code: 'RECONNECT_OTHER_ACCOUNT', expected: expected ?? '', observed: grant.openId });
+      }
+    }
+    const account = await authorization.readAccount(grant.accessToken, grant.scopes);
+    if (!account.ok) return refused(account.error);
+    if (account.value.accountType === 'PERSONAL') return refused({ code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' });
+    // Not being able to post today is no reason to refuse the account; GetPublishingCapabilities tells.
+    const creator = await publishing.readCreator(grant.accessToken);
+    const now = clock.now();
+    return ok({
+      account: creator.ok
+        ? {
+            ...account.value,
+            username: account.value.username ?? creator.value.username,
+            maxVideoSeconds: creator.value.maxVideoSeconds,
+          }
+        : account.value,
+      grantedScopes: grant.scopes,
+      accessExpireTime: new Date(now.getTime() + grant.accessSeconds * 1000),
+      refreshExpireTime: new Date(now.getTime() + grant.refreshSeconds * 1000),
+    });
+  }
+
+  /** Tokens first: a connection that is ACTIVE always has them. */
+  async function store(begun: PendingAuthorization, consent: Consent, grant: TokenGrant): Promise<Connection> {
+    const { workspaceId, apiFamily } = begun;
+    const known = await connections.findByAccount(workspaceId, apiFamily, consent.account.openId);
+    const id: ConnectionId = known?.id ?? ids.connectionId();
+    const { accessExpireTime, refreshExpireTime } = consent;
+    const { accessToken, refreshToken } = grant;
+    await credentials.put({ connectionId: id, workspaceId, accessToken, refreshToken, accessExpireTime, refreshExpireTime });
+
+    const now = clock.now();
+    if (known === undefined) {
+      const made = connect(id, workspaceId, apiFamily, consent, now);
+      if (await connections.add(made)) return made;
+      // Someone connected the same account at the same moment: theirs stays, with the newer consent.
+      await credentials.destroy(id);
+      return store(begun, consent, grant);
+    }
+    const revived = await connections.update(id, (connection) => ok(reconnect(connection, consent, now)));
+    if (!revived.ok) throw new Error(`connection ${id} vanished while it was reconnected`);
+    return revived.value;
+  }
+}
+
+const refused = (error: PublishError) => err({ code: 'TIKTOK_REFUSED' as const, error });

@@ -1,0 +1,79 @@
+import type { Finding } from '../domain/finding.ts';
+import { reject, type Video } from '../domain/video/video.ts';
+import type { Doorbell } from './ports/doorbell.ts';
+import type { Log } from './ports/log.ts';
+import type { Posts } from './ports/posts.ts';
+import { FetchInterrupted, type FetchRefusal, type VideoFetcher } from './ports/video-fetcher.ts';
+import type { ImportLease, Videos } from './ports/videos.ts';
+import { findingOf, type TakeInVideo } from './take-in-video.ts';
+
+/** Advances one import under its lease; `signal` aborts when the lease is lost or the process stops. */
+export type FetchVideo = (lease: ImportLease, signal: AbortSignal) => Promise<void>;
+
+/** After so many tries the address is given up. */
+const MAX_TRIES = 5;
+
+export function fetchVideo(needs: {
+  readonly videos: Videos;
+  readonly fetcher: VideoFetcher;
+  readonly takeIn: TakeInVideo;
+  readonly posts: Posts;
+  readonly doorbell: Doorbell;
+  readonly maxBytes: number;
+  readonly log: Log;
+}): FetchVideo {
+  const { videos, fetcher, takeIn, posts, doorbell, maxBytes, log } = needs;
+
+  return async (lease, signal) => {
+    const outcome = await attempt(lease, signal);
+    if ('retry' in outcome && lease.failures + 1 < MAX_TRIES) {
+      await videos.postponeImport(lease, 5 * 4 ** lease.failures);
+      log.info({ videoId: lease.video.id, finding: outcome.retry.observed }, 'a video could not be fetched yet');
+      return;
+    }
+    const video: Video = 'retry' in outcome ? reject(lease.video, outcome.retry) : outcome.video;
+    if (!(await videos.finishImport(lease, video))) return;
+    await posts.wake({ videoId: video.id });
+    await doorbell.ringNow();
+  };
+
+  async function attempt(
+    { video }: ImportLease,
+    signal: AbortSignal,
+  ): Promise<{ readonly video: Video } | { readonly retry: Finding }> {
+    if (video.sourceUri === undefined) throw new Error(`video ${video.id} has no address to be fetched from`);
+    try {
+      const fetched = await fetcher.fetch(video.sourceUri, { maxBytes, signal });
+      if (!fetched.ok) return judge(fetched.error);
+      const { bytes, sizeBytes } = fetched.value;
+      const taken = await takeIn(video, bytes, sizeBytes === undefined ? {} : { expectedSize: sizeBytes });
+      if (taken.ok) return { video: taken.value };
+      if (taken.error.code === 'STORAGE_FULL') return { retry: STORAGE_FULL };
+      return { video: reject(video, taken.error.finding) };
+    } catch (error) {
+      if (error instanceof FetchInterrupted) return judge(error.refusal);
+      throw error;
+    }
+
+    function judge(refusal: FetchRefusal): { readonly video: Video } | { readonly retry: Finding } {
+      switch (refusal.code) {
+        case 'URI_NOT_ALLOWED':
+          return { video: reject(video, refusal.finding) };
+        case 'FETCH_FAILED':
+          return refusal.retryable ? { retry: refusal.finding } : { video: reject(video, refusal.finding) };
+        case 'TOO_LARGE':
+          return { video: reject(video, findingOf(refusal)) };
+      }
+    }
+  }
+}
+
+const STORAGE_FULL: Finding = {
+  code: 'VIDEO_FETCH_FAILED',
+  severity: 'ERROR',
+  field: 'video_uri',
+  message: 'The video could not be stored: the disk of this service is full.',
+  remedy: 'Tell whoever runs this service; then send the video again.',
+  observed: 'no space left',
+  limit: 'room for the whole video',
+};

@@ -1,0 +1,47 @@
+import type { Connection } from '../domain/connection/connection.ts';
+import type { PublishError } from '../domain/publish-error.ts';
+import { err, ok, type Result } from '../domain/result.ts';
+import type { AccountAccess } from './account-access.ts';
+import type { ConnectionName } from './get-connection.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Connections } from './ports/connections.ts';
+import type { CreatorInfo } from './ports/tiktok.ts';
+import type { Refusal } from './refusal.ts';
+import { type TikToks, tiktokOf } from './tiktoks.ts';
+
+/** `creator` is absent when TikTok said only that the account can't post now, and then `reason` says why. */
+export type PublishingCapabilities = {
+  readonly connection: Connection;
+  readonly creator?: CreatorInfo;
+  readonly reason?: PublishError;
+  readonly fetchTime: Date;
+};
+
+export type GetPublishingCapabilities = (input: ConnectionName) => Promise<Result<PublishingCapabilities, Refusal>>;
+
+export function getPublishingCapabilities(needs: {
+  readonly connections: Connections;
+  readonly access: AccountAccess;
+  readonly tiktoks: TikToks;
+  readonly clock: Clock;
+}): GetPublishingCapabilities {
+  const { connections, access, tiktoks, clock } = needs;
+  return async ({ connectionId, workspaceId }) => {
+    const connection = await connections.find(connectionId, workspaceId);
+    if (connection === undefined) return err({ code: 'NOT_FOUND', resource: 'connection', id: connectionId });
+    if (connection.state === 'DISCONNECTED') {
+      return err({ code: 'CONNECTION_DISCONNECTED', state: connection.state, id: connectionId });
+    }
+    const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
+    const answer = await access.call(connectionId, (token) => publishing.readCreator(token));
+    const fetchTime = clock.now();
+    if (answer.ok) return ok({ connection, creator: answer.value, fetchTime });
+    return onlyMeansNotNow(answer.error)
+      ? ok({ connection, reason: answer.error, fetchTime })
+      : err({ code: 'TIKTOK_REFUSED', error: answer.error });
+  };
+}
+
+/** TikTok answers these with HTTP 200: it is well, the account just can't post (open-api §4.1). */
+const onlyMeansNotNow = ({ code }: PublishError): boolean =>
+  code === 'ACCOUNT_DAILY_POST_CAP' || code === 'APP_DAILY_USER_CAP' || code === 'ACCOUNT_NOT_ELIGIBLE';

@@ -1,0 +1,44 @@
+import type { VideoId } from '../../domain/ids.ts';
+import type { Result } from '../../domain/result.ts';
+import type { StoredFile } from '../../domain/video/video.ts';
+import type { RandomAccess } from './random-access.ts';
+
+export type PutLimits = {
+  /** The file may be this long and not a byte longer. */
+  readonly maxBytes: number;
+  /** What the sender announced. A different length is refused, where possible before a byte is read. */
+  readonly expectedSize?: number;
+  /** What the sender announced: SHA-256 in hex, upper or lower case. */
+  readonly expectedSha256?: string;
+};
+
+export type StoreRefusal =
+  | { readonly code: 'EMPTY' }
+  /** `seenBytes` is where we stopped reading, or the announced size: the file may be longer still. */
+  | { readonly code: 'TOO_LARGE'; readonly seenBytes: number; readonly limitBytes: number }
+  /** When more came than announced, `observedBytes` is where we stopped reading. */
+  | { readonly code: 'SIZE_MISMATCH'; readonly observedBytes: number; readonly expectedBytes: number }
+  | { readonly code: 'CHECKSUM_MISMATCH'; readonly observedSha256: string; readonly expectedSha256: string }
+  /** Neither the sender's fault nor the file's: the operator's disk is full. The same call may succeed later. */
+  | { readonly code: 'NO_SPACE' };
+
+/** From `start` up to, but not including, `endExclusive`. Both must lie within the file. */
+export type ByteRange = { readonly start: number; readonly endExclusive: number };
+
+/** The videos' bytes. A video is there whole or not at all, also after a crash. */
+export interface VideoStore {
+  /**
+   * Stores all of `bytes`, never holding more than a chunk in memory and never asking for the next chunk before the
+   * last one is written. Repeating it for the same id replaces the video in one step. A refusal or a source that throws
+   * leaves everything as it was; the source's error is thrown on. When it returns, the bytes survive a power cut.
+   */
+  put(id: VideoId, bytes: AsyncIterable<Uint8Array>, limits: PutLimits): Promise<Result<StoredFile, StoreRefusal>>;
+  /** In order, in chunks of bounded size, without a range the whole video. Throws on the first chunk if it isn't there. */
+  read(id: VideoId, range?: ByteRange): AsyncIterable<Uint8Array>;
+  /** `undefined`: not there. The caller disposes of what it gets; until then it stays readable, even when deleted. */
+  open(id: VideoId): Promise<(RandomAccess & AsyncDisposable) | undefined>;
+  /** In bytes. `undefined`: not there. */
+  size(id: VideoId): Promise<number | undefined>;
+  /** Deleting what isn't there is fine. */
+  delete(id: VideoId): Promise<void>;
+}

@@ -1,0 +1,45 @@
+import { isError } from '../domain/finding.ts';
+import type { PostId, WorkspaceId } from '../domain/ids.ts';
+import { retry } from '../domain/post/retry.ts';
+import { restingStep, type Step } from '../domain/post/step.ts';
+import { err, ok, type Result } from '../domain/result.ts';
+import { requireText } from './field-checks.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Digest } from './ports/digest.ts';
+import type { Doorbell } from './ports/doorbell.ts';
+import type { Posts } from './ports/posts.ts';
+import type { Refusal } from './refusal.ts';
+import { refusalOf } from './refusal-of-post.ts';
+
+export type RetryPost = (input: {
+  readonly postId: PostId;
+  readonly workspaceId?: WorkspaceId;
+  readonly requestId: string;
+  readonly acceptDuplicateRisk: boolean;
+}) => Promise<Result<{ readonly step: Step; readonly replayed: boolean }, Refusal>>;
+
+export function retryPost(needs: {
+  readonly posts: Posts;
+  readonly doorbell: Doorbell;
+  readonly clock: Clock;
+  readonly digest: Digest;
+}): RetryPost {
+  const { posts, doorbell, clock, digest } = needs;
+  return async ({ postId, workspaceId, requestId, acceptDuplicateRisk }) => {
+    const findings = requireText('request_id', requestId, 200);
+    if (findings.some(isError)) return err({ code: 'INVALID', findings });
+
+    const key = { requestId, payloadHash: digest({ rpc: 'RetryPost', postId, acceptDuplicateRisk }) };
+    const outcome = await posts.update(
+      postId,
+      (post) => {
+        const retried = retry(post, { acceptDuplicateRisk }, clock.now());
+        return retried.ok ? ok(restingStep(retried.value)) : retried;
+      },
+      { workspaceId, key },
+    );
+    if (!outcome.ok) return err(refusalOf(outcome.error, postId));
+    await doorbell.ringNow();
+    return ok(outcome.value);
+  };
+}

@@ -1,0 +1,89 @@
+import type { Finding } from '../domain/finding.ts';
+import { err, ok, type Result } from '../domain/result.ts';
+import { type ImportingVideo, judge, type ReadyVideo, type RejectedVideo } from '../domain/video/video.ts';
+import type { VideoPolicy } from '../domain/video/video-policy.ts';
+import type { VideoProbe } from './ports/video-probe.ts';
+import type { PutLimits, StoreRefusal, VideoStore } from './ports/video-store.ts';
+
+export type TakeInVideo = (
+  video: ImportingVideo,
+  bytes: AsyncIterable<Uint8Array>,
+  announced: Omit<PutLimits, 'maxBytes'>,
+) => Promise<Result<ReadyVideo | RejectedVideo, StorageFull | { readonly code: 'NOT_STORED'; readonly finding: Finding }>>;
+
+type StorageFull = { readonly code: 'STORAGE_FULL' };
+
+/** Stores the bytes, reads what they hold and judges it. The bytes of a rejected video are not kept. */
+export function takeInVideo(needs: {
+  readonly store: VideoStore;
+  readonly probe: VideoProbe;
+  readonly policy: VideoPolicy;
+}): TakeInVideo {
+  const { store, probe, policy } = needs;
+  return async (video, bytes, announced) => {
+    const stored = await store.put(video.id, bytes, { maxBytes: policy.maxSizeBytes, ...announced });
+    if (!stored.ok) {
+      return stored.error.code === 'NO_SPACE'
+        ? err({ code: 'STORAGE_FULL' })
+        : err({ code: 'NOT_STORED', finding: findingOf(stored.error) });
+    }
+    try {
+      const judged = await look();
+      if (judged.state === 'REJECTED') await store.delete(video.id);
+      return ok(judged);
+    } catch (error) {
+      await store.delete(video.id);
+      throw error;
+    }
+
+    async function look(): Promise<ReadyVideo | RejectedVideo> {
+      await using file = await store.open(video.id);
+      if (file === undefined) throw new Error(`video ${video.id} is gone right after it was stored`);
+      if (!stored.ok) throw stored.error;
+      return judge(video, stored.value, await probe.probe(file), policy);
+    }
+  };
+}
+
+export function findingOf(refusal: Exclude<StoreRefusal, { code: 'NO_SPACE' }>): Finding {
+  const about = { severity: 'ERROR', field: 'size_bytes' } as const;
+  switch (refusal.code) {
+    case 'EMPTY':
+      return {
+        ...about,
+        code: 'VIDEO_CORRUPT',
+        message: 'The file is empty.',
+        remedy: 'Check the file and send it again.',
+        observed: '0 bytes',
+        limit: 'at least 1 byte',
+      };
+    case 'TOO_LARGE':
+      return {
+        ...about,
+        code: 'VIDEO_TOO_LARGE',
+        message: 'The file is larger than TikTok takes.',
+        remedy: 'Export the video with a lower bit rate and send that file.',
+        observed: `${refusal.seenBytes} bytes or more`,
+        limit: `at most ${refusal.limitBytes} bytes`,
+      };
+    case 'SIZE_MISMATCH':
+      return {
+        ...about,
+        code: 'VIDEO_SIZE_MISMATCH',
+        message: 'The file does not have the announced length; nothing was kept.',
+        remedy: 'Send the whole file again, or announce its true size_bytes.',
+        observed: `${refusal.observedBytes} bytes`,
+        limit: `exactly ${refusal.expectedBytes} bytes`,
+      };
+    case 'CHECKSUM_MISMATCH':
+      return {
+        ...about,
+        field: 'sha256',
+        code: 'VIDEO_CHECKSUM_MISMATCH',
+        message: 'The bytes are not the announced ones; nothing was kept.',
+        remedy: 'Send the file again, or announce its true sha256.',
+        observed: refusal.observedSha256,
+        limit: refusal.expectedSha256,
+      };
+  }
+}
