@@ -51,6 +51,8 @@ export interface Posts {
   >;
   /** Posts of a connection in these states, oldest first. */
   idsOf(connectionId: ConnectionId, states: readonly PostState[]): Promise<readonly PostId[]>;
+  /** Which post is known to have become this one on TikTok. */
+  findByTiktokPostId(connectionId: ConnectionId, tiktokPostId: string): Promise<PostId | undefined>;
   /** Makes waiting posts due now: those held for a reconnect or publishing on this connection, or preparing with this video. */
   wake(what: { readonly connectionId: ConnectionId } | { readonly videoId: VideoId }): Promise<void>;
 }

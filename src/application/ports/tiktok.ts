@@ -1,5 +1,6 @@
 import type { Account, ApiFamily } from '../../domain/connection/connection.ts';
 import type { Chunk, ChunkPlan } from '../../domain/post/chunk-plan.ts';
+import type { ListedVideo } from '../../domain/post/match.ts';
 import type { PrivacyLevel, PostSettings } from '../../domain/post/settings.ts';
 import type { PublishStatus } from '../../domain/post/verdict.ts';
 import type { PublishError } from '../../domain/publish-error.ts';
@@ -83,15 +84,7 @@ export type ChunkOutcome =
   /** No answer, or 5xx or 429: it may or may not have arrived; the same chunk may be sent again. */
   | { readonly kind: 'NOT_ANSWERED'; readonly error: PublishError };
 
-/** A post as the account's public list shows it. */
-export type ListedVideo = {
-  readonly tiktokPostId: string;
-  readonly createTime: Date;
-  /** TikTok cuts it to 150 characters. */
-  readonly caption: string;
-  readonly durationSeconds: number;
-  readonly shareUri?: string;
-};
+export type { ListedVideo };
 
 export interface Publishing {
   readCreator(accessToken: Secret): Promise<Result<CreatorInfo, PublishError>>;

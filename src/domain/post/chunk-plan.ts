@@ -26,10 +26,13 @@ export type Chunk = {
   readonly last: boolean;
 };
 
-/** The chunk that holds byte `offset`; undefined when every byte is behind. Sent again from its start after an interruption. */
+/**
+ * What is left from byte `offset` of the chunk that holds it: all of it at a chunk's start; undefined when every byte is
+ * behind.
+ */
 export function chunkAt({ sizeBytes, chunkBytes, chunkCount }: ChunkPlan, offset: number): Chunk | undefined {
   if (offset >= sizeBytes) return undefined;
   const index = Math.min(Math.floor(offset / chunkBytes), chunkCount - 1);
   const last = index === chunkCount - 1;
-  return { index, start: index * chunkBytes, endExclusive: last ? sizeBytes : (index + 1) * chunkBytes, last };
+  return { index, start: offset, endExclusive: last ? sizeBytes : (index + 1) * chunkBytes, last };
 }

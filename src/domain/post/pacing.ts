@@ -14,3 +14,6 @@ export const backOff = (setbacks: number): number => Math.min(5 * 4 ** (setbacks
 
 /** Setbacks in a row after which a post says that it waits for TikTok to be well again. */
 export const OUTAGE_AFTER_SETBACKS = 4;
+
+/** Attempts that TikTok takes on and ends with a failure before the post fails for good (reliability R9). */
+export const MAX_FAILED_ATTEMPTS = 3;

@@ -94,6 +94,12 @@ export function sentAttempt(post: Post): SentAttempt | undefined {
   return last?.publishId === undefined ? undefined : { ...last, publishId: last.publishId };
 }
 
+/** Attempts of the current schedule that TikTok took on and that came to nothing. */
+export const failedAttempts = ({ attempts, scheduleTime }: Plan): number =>
+  attempts.filter(
+    ({ outcome, publishId, startTime }) => outcome === 'FAILED' && publishId !== undefined && startTime >= scheduleTime,
+  ).length;
+
 /** What is true in every state, and nothing of the state it leaves. */
 export const planOf = (post: Post): Plan => ({
   id: post.id,
@@ -157,12 +163,15 @@ export const upload = (post: Initializing, attempt: LiveAttempt): Uploading => (
 export const resume = (post: Held): Uploading => ({ ...planOf(post), state: 'PUBLISHING', phase: 'UPLOADING' });
 
 /** `bytesSent` of the living attempt were confirmed by TikTok. */
-export const confirmBytes = (post: Uploading, attempt: LiveAttempt, bytesSent: number): Uploading =>
+export const confirmBytes = <P extends Uploading | Finalizing>(post: P, attempt: LiveAttempt, bytesSent: number): P =>
   withAttempt({ ...post, setbacks: 0 }, { ...attempt, bytesSent });
 
 /** Stored before the last byte is sent. */
-export const finalize = (post: Uploading, attempt: LiveAttempt, now: Date): Finalizing => ({
-  ...withAttempt(planOf(post), { ...attempt, finalizeTime: attempt.finalizeTime ?? now }),
+export const finalize = (post: Uploading | Finalizing, attempt: LiveAttempt, now: Date): Finalizing => ({
+  ...withAttempt(
+    planOf(post),
+    attempt.finalizeTime === undefined ? { ...attempt, finalizeTime: now, polls: 0 } : attempt,
+  ),
   state: 'PUBLISHING',
   phase: 'FINALIZING',
 });
@@ -184,6 +193,13 @@ export const setBack = <P extends Publishing>(post: P, error: PublishError): P =
   ...post,
   error,
   setbacks: post.setbacks + 1,
+});
+
+/** Due, and nothing of it is at TikTok: the first call failed before anything was announced. */
+export const awaitStart = (post: Scheduled | Initializing | Held): Initializing => ({
+  ...planOf(post),
+  state: 'PUBLISHING',
+  phase: 'INITIALIZING',
 });
 
 export const published = (post: Post, tiktokPostIds: readonly string[], now: Date): Published => ({
@@ -209,7 +225,7 @@ export const fail = (post: Post, error: PublishError, now: Date): Failed => ({
 
 /** The living attempt is proven dead; another one may begin. */
 export const startOver = (
-  post: Publishing,
+  post: Publishing | Held,
   outcome: 'FAILED' | 'ORPHANED',
   error: PublishError,
   now: Date,

@@ -1,9 +1,10 @@
 import { consequenceOf, type PublishError } from '../publish-error.ts';
 import type { LiveAttempt } from './attempt.ts';
-import { backOff, pollDelaySeconds, VERDICT_DEADLINE_SECONDS } from './pacing.ts';
+import { backOff, MAX_FAILED_ATTEMPTS, pollDelaySeconds, VERDICT_DEADLINE_SECONDS } from './pacing.ts';
 import {
   deliveredToInbox,
   fail,
+  failedAttempts,
   type Finalizing,
   giveUpWaiting,
   hold,
@@ -12,6 +13,7 @@ import {
   polled,
   published,
   startOver,
+  type Unconfirmed,
   type Uploading,
 } from './post.ts';
 import { inSeconds, type Step } from './step.ts';
@@ -26,12 +28,9 @@ export type PublishStatus =
   /** Proof that this job never becomes a post. */
   | { readonly state: 'FAILED'; readonly error: PublishError };
 
-/** Attempts that TikTok may end with a failure before the post fails for good. */
-export const MAX_FAILED_ATTEMPTS = 3;
-
 /** Takes in a final status. Undefined while TikTok still works on it. */
 export function takeVerdict(
-  post: Uploading | Finalizing | Processing,
+  post: Uploading | Finalizing | Processing | Unconfirmed,
   status: PublishStatus,
   now: Date,
 ): Step | undefined {
@@ -43,7 +42,10 @@ export function takeVerdict(
     case 'IN_CREATOR_INBOX':
       return { post: deliveredToInbox(post, now) };
     case 'FAILED':
-      return afterFailure(post, status.error, now);
+      // Someone may have posted it by hand since it was unconfirmed: only they decide about another try.
+      return post.state === 'UNCONFIRMED'
+        ? { post: fail(post, status.error, now) }
+        : afterFailure(post, status.error, now);
   }
 }
 
@@ -70,7 +72,7 @@ function afterFailure(post: Uploading | Finalizing | Processing, error: PublishE
       return { post: hold(ended, { reason: 'QUOTA', releaseTime }, error), nextActionTime: releaseTime };
     }
     case 'BACK_OFF': {
-      const failures = ended.attempts.filter(({ outcome }) => outcome === 'FAILED').length;
+      const failures = failedAttempts(ended);
       if (failures >= MAX_FAILED_ATTEMPTS) return { post: fail(ended, error, now) };
       return { post: ended, nextActionTime: inSeconds(now, backOff(failures)) };
     }

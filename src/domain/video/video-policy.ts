@@ -106,9 +106,9 @@ const minDuration: Rule = ({ durationSeconds }, { minDurationSeconds }) =>
         code: 'VIDEO_TOO_SHORT',
         severity: 'ERROR',
         field: 'spec.duration',
-        message: `The video is too short: it lasts ${roundedDown(durationSeconds)} s and must last at least ${minDurationSeconds} s.`,
+        message: `The video is too short: it lasts ${rounded(durationSeconds)} s and must last at least ${minDurationSeconds} s.`,
         remedy: `Upload a version of at least ${minDurationSeconds} s.`,
-        observed: `${roundedDown(durationSeconds)} s`,
+        observed: `${rounded(durationSeconds)} s`,
         limit: `at least ${minDurationSeconds} s`,
       };
 
@@ -120,9 +120,9 @@ const maxDuration: Rule = ({ durationSeconds }, { maxDurationSeconds, accountMax
     code: 'VIDEO_TOO_LONG',
     severity: 'ERROR',
     field: 'spec.duration',
-    message: `The video is too long: it lasts ${roundedUp(durationSeconds)} s and ${whose} at most ${limit} s.`,
+    message: `The video is too long: it lasts ${rounded(durationSeconds)} s and ${whose} at most ${limit} s.`,
     remedy: `Cut the video to ${limit} s or less and upload it again.`,
-    observed: `${roundedUp(durationSeconds)} s`,
+    observed: `${rounded(durationSeconds)} s`,
     limit: `at most ${limit} s`,
   };
 };
@@ -183,26 +183,24 @@ export const tooLarge = (observed: string, maxSizeBytes: number): Finding => ({
   limit: `at most ${maxSizeBytes} bytes`,
 });
 
-const names: Readonly<Record<string, string>> = {
-  mp4: 'MP4',
-  mov: 'MOV',
-  webm: 'WebM',
-  mkv: 'Matroska (MKV)',
-  '3gp': '3GP',
-  h264: 'H.264',
-  h265: 'H.265',
-  vp8: 'VP8',
-  vp9: 'VP9',
-  av1: 'AV1',
-  prores: 'ProRes',
-};
+const names: ReadonlyMap<string, string> = new Map([
+  ['mp4', 'MP4'],
+  ['mov', 'MOV'],
+  ['webm', 'WebM'],
+  ['mkv', 'Matroska (MKV)'],
+  ['3gp', '3GP'],
+  ['h264', 'H.264'],
+  ['h265', 'H.265'],
+  ['vp8', 'VP8'],
+  ['vp9', 'VP9'],
+  ['av1', 'AV1'],
+  ['prores', 'ProRes'],
+]);
 
-const formatName = (name: string): string => names[name] ?? name;
+const formatName = (name: string): string => names.get(name) ?? name;
 
 const oneOf = (allowed: readonly string[]): string =>
   new Intl.ListFormat('en', { type: 'disjunction' }).format(allowed.map(formatName));
 
-const rounded = (value: number): number => Math.round(value * 100) / 100;
-// A refused length must not be shown as the limit itself: 2.998 s is "2.99 s", not "3 s".
-const roundedDown = (seconds: number): number => Math.floor(seconds * 100) / 100;
-const roundedUp = (seconds: number): number => Math.ceil(seconds * 100) / 100;
+/** Three digits are finer than every tolerance above, so a refused value is never shown as the limit itself. */
+const rounded = (value: number): number => Math.round(value * 1000) / 1000;

@@ -146,7 +146,7 @@ export declare type Post = Message<"glowtify.tiktok.v1.Post"> & {
   publishTime?: Timestamp | undefined;
 
   /**
-   * From `schedule_time` to the moment the first call for this post was made. Set once that happened.
+   * From `schedule_time` to the moment the first attempt was recorded, right before TikTok is called. Absent until then.
    *
    * @generated from field: google.protobuf.Duration dispatch_lateness = 19;
    */

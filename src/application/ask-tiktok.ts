@@ -1,0 +1,52 @@
+import { findListed } from '../domain/post/match.ts';
+import { type Finalizing, type Processing, type Published, sentAttempt, type Unconfirmed, type Uploading } from '../domain/post/post.ts';
+import type { PublishStatus } from '../domain/post/verdict.ts';
+import type { PublishError } from '../domain/publish-error.ts';
+import { ok, type Result } from '../domain/result.ts';
+import type { AccountAccess } from './account-access.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Connections } from './ports/connections.ts';
+import type { Posts } from './ports/posts.ts';
+import type { Videos } from './ports/videos.ts';
+import { type TikToks, tiktokOf } from './tiktoks.ts';
+
+/** A post that TikTok gave a publish id. */
+export type AtTikTok = Uploading | Finalizing | Processing | Published | Unconfirmed;
+
+/** Asks how a post stands: by its publish id and, when that tells nothing of an unconfirmed one, by the account's video list. */
+export type AskTikTok = (post: AtTikTok) => Promise<Result<PublishStatus, PublishError>>;
+
+export function askTikTok(needs: {
+  readonly posts: Posts;
+  readonly connections: Connections;
+  readonly videos: Videos;
+  readonly access: AccountAccess;
+  readonly tiktoks: TikToks;
+  readonly clock: Clock;
+}): AskTikTok {
+  const { posts, connections, videos, access, tiktoks, clock } = needs;
+  return async (post) => {
+    const attempt = sentAttempt(post);
+    if (attempt === undefined) throw new Error(`post ${post.id} has no publish id to ask by`);
+    const connection = await connections.find(post.connectionId);
+    if (connection === undefined) throw new Error(`post ${post.id} has no connection`);
+    const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
+
+    const status = await access.call(post.connectionId, (token) => publishing.readStatus(token, attempt.publishId));
+    const known = status.ok && status.value.state !== 'WORKING';
+    if (known || post.state !== 'UNCONFIRMED' || attempt.finalizeTime === undefined) return status;
+
+    const video = await videos.find(post.videoId);
+    if (video?.state !== 'READY') return status;
+    const listed = await access.call(post.connectionId, (token) => publishing.listVideos(token, clock.now()));
+    if (!listed.ok) return status.ok ? listed : status;
+    const finalizeTime = attempt.finalizeTime;
+    const matches = findListed(post, { videoSeconds: video.spec.durationSeconds, finalizeTime }, listed.value);
+    const [match, second] = matches;
+    if (match === undefined || second !== undefined) return status;
+    const owner = await posts.findByTiktokPostId(post.connectionId, match.tiktokPostId);
+    return owner === undefined || owner === post.id
+      ? ok({ state: 'PUBLISHED', tiktokPostIds: [match.tiktokPostId] })
+      : status;
+  };
+}
