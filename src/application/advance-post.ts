@@ -47,6 +47,7 @@ import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { FailPoint } from './ports/fail-point.ts';
 import type { Lease, PostQueue } from './ports/post-queue.ts';
+import type { Posts } from './ports/posts.ts';
 import type { ChunkOutcome, Publishing } from './ports/tiktok.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
@@ -79,6 +80,7 @@ const MAX_REALIGNMENTS = 3;
 
 export function advancePost(needs: {
   readonly queue: PostQueue;
+  readonly posts: Posts;
   readonly connections: Connections;
   readonly videos: Videos;
   readonly store: VideoStore;
@@ -89,18 +91,31 @@ export function advancePost(needs: {
   readonly policy: PostPolicy;
   readonly failPoint: FailPoint;
 }): AdvancePost {
-  const { queue, connections, videos, store, access, ask, tiktoks, clock, policy, failPoint } = needs;
+  const { queue, posts, connections, videos, store, access, ask, tiktoks, clock, policy, failPoint } = needs;
 
   return async (lease, shift) => {
     await failPoint('claimed');
     try {
       const step = await workOn(lease, shift).advance(lease.post);
-      return (await queue.finish(lease, step)) ? step : undefined;
+      if (!(await queue.finish(lease, step))) return undefined;
+      if (step.post.state === 'HELD' && step.post.hold.reason === 'RECONNECT') await confirmGrant(step.post);
+      return step;
     } catch (error) {
       if (error instanceof LeaseLost) return undefined;
       throw error;
     }
   };
+
+  /**
+   * A post waits for a reconnect while its connection says that all is well: either the reconnect came while the post was on
+   * its way here, or TikTok told the end of the grant through the post. A refresh tells which, and marks a dead grant.
+   */
+  async function confirmGrant(post: Held): Promise<void> {
+    const connection = await connections.find(post.connectionId);
+    if (connection?.state !== 'ACTIVE') return;
+    const refreshed = await access.refresh(post.connectionId);
+    if (refreshed.ok) await posts.wake({ connectionId: post.connectionId });
+  }
 
   function workOn(lease: Lease, shift: Shift) {
     async function save<P extends Post>(post: P): Promise<P> {

@@ -16,4 +16,6 @@ export interface PendingAuthorizations {
   add(state: string, pending: PendingAuthorization): Promise<void>;
   /** Gives it out once, to one caller. Undefined for an unknown, used or expired state. */
   take(state: string, now: Date): Promise<PendingAuthorization | undefined>;
+  /** Forgets what nobody came back for. */
+  dropExpired(now: Date): Promise<void>;
 }

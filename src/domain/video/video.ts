@@ -19,6 +19,9 @@ type Common = {
 /** What the store holds: bytes and their SHA-256 in lower-case hex. */
 export type StoredFile = { readonly sizeBytes: number; readonly sha256: string };
 
+/** At least one: a rejection always has something to show. */
+export type Findings = readonly [Finding, ...Finding[]];
+
 /** Its bytes are on the way, or are here and not yet judged. Uploads start here as well as imports. */
 export type ImportingVideo = Common & { readonly state: 'IMPORTING' };
 /** May be published. `findings` holds warnings only. */
@@ -32,7 +35,7 @@ export type RejectedVideo = Common &
   Partial<StoredFile> & {
     readonly state: 'REJECTED';
     readonly spec?: VideoSpec;
-    readonly findings: readonly [Finding, ...Finding[]];
+    readonly findings: Findings;
   };
 
 export type Video = ImportingVideo | ReadyVideo | RejectedVideo;

@@ -1,0 +1,67 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import type { Cipher } from '../../application/ports/cipher.ts';
+import { Secret } from '../../domain/secret.ts';
+
+/** Keys by id, newest first: the first one seals, all of them open. */
+export type KeyRing = readonly [Key, ...Key[]];
+export type Key = { readonly id: string; readonly bytes: Uint8Array };
+
+const VERSION = 1;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Reads `id:base64,…`. Throws with what is wrong, and never with a key. */
+export function parseKeyRing(text: string): KeyRing {
+  const keys = text.split(',').map((entry): Key => {
+    const [id = '', base64 = '', ...rest] = entry.trim().split(':');
+    const bytes = Buffer.from(base64, 'base64');
+    if (!/^[\w.-]{1,32}$/.test(id) || rest.length > 0 || bytes.length !== 32) {
+      throw new Error(
+        `TOKEN_KEYS: the entry "${id.slice(0, 32)}" has ${bytes.length} key bytes; each entry is id:base64 with a key of exactly 32 bytes. Make one with: openssl rand -base64 32`,
+      );
+    }
+    if (new Set(bytes).size < 8) throw new Error(`TOKEN_KEYS: the key "${id}" is not random; make one with: openssl rand -base64 32`);
+    return { id, bytes };
+  });
+  const [first, ...others] = keys;
+  if (first === undefined) throw new Error('TOKEN_KEYS is empty');
+  if (new Set(keys.map(({ id }) => id)).size < keys.length) throw new Error('TOKEN_KEYS names a key id twice');
+  return [first, ...others];
+}
+
+/**
+ * AES-256-GCM. Layout: version, length of the key id, key id, 96-bit random IV, 128-bit tag, ciphertext. Version, key id and
+ * context are bound to it as additional data, each with its length, so that no two contexts read alike.
+ */
+export function aesGcmCipher(ring: KeyRing): Cipher {
+  const additional = (keyId: string, context: readonly string[]): Buffer =>
+    Buffer.from(JSON.stringify([VERSION, keyId, ...context]), 'utf8');
+
+  return {
+    seal(secret, context) {
+      const [key] = ring;
+      const iv = randomBytes(IV_BYTES);
+      const cipher = createCipheriv('aes-256-gcm', key.bytes, iv, { authTagLength: TAG_BYTES });
+      cipher.setAAD(additional(key.id, context));
+      const text = Buffer.concat([cipher.update(secret.reveal(), 'utf8'), cipher.final()]);
+      const id = Buffer.from(key.id, 'utf8');
+      return Buffer.concat([Buffer.of(VERSION, id.length), id, iv, cipher.getAuthTag(), text]);
+    },
+    open(sealed, context) {
+      const bytes = Buffer.from(sealed);
+      const idEnd = 2 + (bytes[1] ?? 0);
+      const ivEnd = idEnd + IV_BYTES;
+      const tagEnd = ivEnd + TAG_BYTES;
+      if (bytes[0] !== VERSION || bytes.length < tagEnd) throw new Error('a sealed secret has an unknown form');
+      const keyId = bytes.toString('utf8', 2, idEnd);
+      const key = ring.find(({ id }) => id === keyId);
+      if (key === undefined) throw new Error(`a sealed secret needs the key "${keyId}", which TOKEN_KEYS does not hold`);
+      const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(idEnd, ivEnd), {
+        authTagLength: TAG_BYTES,
+      });
+      decipher.setAAD(additional(key.id, context));
+      decipher.setAuthTag(bytes.subarray(ivEnd, tagEnd));
+      return new Secret(Buffer.concat([decipher.update(bytes.subarray(tagEnd)), decipher.final()]).toString('utf8'));
+    },
+  };
+}

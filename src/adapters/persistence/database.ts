@@ -1,0 +1,43 @@
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
+import { FirstSchema } from './migrations/first-schema.ts';
+import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
+
+/** One pool of connections, used by MikroORM and by the plain SQL of the hot path. */
+export type Database = {
+  readonly orm: MikroORM;
+  readonly pool: Pool;
+  close(): Promise<void>;
+};
+
+/** Any number that every version of this service agrees on. */
+const MIGRATION_LOCK = 7_411_301_122;
+
+/** Connects, and brings the schema up to date. Any number of processes may do so at once. */
+export async function openDatabase(url: string, { poolSize = 16 }: { readonly poolSize?: number } = {}): Promise<Database> {
+  const orm = await MikroORM.init({
+    clientUrl: url,
+    entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
+    extensions: [Migrator],
+    migrations: {
+      migrationsList: [{ name: '2026-11-22-first-schema', class: FirstSchema }],
+      snapshot: false,
+      silent: true,
+    },
+    pool: { min: 0, max: poolSize },
+    forceUtcTimezone: true,
+    discovery: { warnWhenNoEntities: false },
+    logger: () => {},
+  });
+  const pool: Pool = await orm.em.getConnection().getNativeClient();
+  const lock = await pool.connect();
+  try {
+    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await orm.migrator.up();
+  } finally {
+    // The lock ends with its connection, also when the release fails.
+    await lock.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).finally(() => lock.release());
+  }
+  return { orm, pool, close: () => orm.close() };
+}

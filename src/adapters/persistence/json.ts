@@ -1,0 +1,14 @@
+/** What a column gives: the ORM makes dates, plain SQL and JSON give text. */
+export type Time = Date | string;
+
+export const date = (time: Time): Date => (time instanceof Date ? time : new Date(time));
+
+export const optionalDate = (time: Time | null | undefined): Date | undefined =>
+  time === null || time === undefined ? undefined : date(time);
+
+/** The object without the members that are undefined: absent is absent, also under `exactOptionalPropertyTypes`. */
+export function present<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined && value !== null)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,231 @@
+import type { Cipher } from '../../application/ports/cipher.ts';
+import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../../domain/ids.ts';
+import type { Attempt } from '../../domain/post/attempt.ts';
+import type { Hold, Plan, Post, PostState, Publishing } from '../../domain/post/post.ts';
+import type { LatePolicy } from '../../domain/post/schedule.ts';
+import type { ConsentRecord, PostSettings } from '../../domain/post/settings.ts';
+import type { Step } from '../../domain/post/step.ts';
+import { date, optionalDate, present, type Time } from './json.ts';
+import { publishErrorFromJson } from './publish-error-json.ts';
+
+/** A row of `post`, as plain SQL and `to_jsonb` give it. */
+export type PostRow = {
+  id: string;
+  workspace_id: string;
+  connection_id: string;
+  video_id: string;
+  state: string;
+  phase: string | null;
+  caption: string;
+  settings: object;
+  schedule_time: Time;
+  late_policy: object;
+  external_ref: string | null;
+  labels: Record<string, string>;
+  hold: object | null;
+  error: object | null;
+  edited: boolean | null;
+  publish_time: Time | null;
+  tiktok_post_ids: string[] | null;
+  dispatch_lateness_seconds: number | null;
+  setbacks: number;
+  create_time: Time;
+  update_time: Time;
+  version: number;
+  next_action_at: Time | null;
+  lease_owner: string | null;
+  fence: string;
+};
+
+export type AttemptRow = {
+  post_id: string;
+  number: number;
+  transfer: string;
+  size_bytes: string;
+  chunk_bytes: string;
+  chunk_count: number;
+  start_time: Time;
+  publish_id: string | null;
+  upload_url: Buffer | null;
+  upload_expire_time: Time | null;
+  bytes_sent: string;
+  polls: number;
+  finalize_time: Time | null;
+  end_time: Time | null;
+  outcome: string | null;
+  error: object | null;
+};
+
+/** A post that a worker holds is looked at next by that worker; only a resting one has a next action to tell. */
+export function stepFromRow(row: PostRow, attempts: readonly Attempt[]): Step {
+  const post = postFromRow(row, attempts);
+  return row.next_action_at === null || row.lease_owner !== null
+    ? { post }
+    : { post, nextActionTime: date(row.next_action_at) };
+}
+
+export function postFromRow(row: PostRow, attempts: readonly Attempt[]): Post {
+  const plan: Plan = present({
+    id: row.id as PostId,
+    workspaceId: row.workspace_id as WorkspaceId,
+    connectionId: row.connection_id as ConnectionId,
+    videoId: row.video_id as VideoId,
+    caption: row.caption,
+    settings: settingsFromJson(row.settings),
+    scheduleTime: date(row.schedule_time),
+    latePolicy: row.late_policy as LatePolicy,
+    externalRef: row.external_ref ?? undefined,
+    labels: row.labels,
+    createTime: date(row.create_time),
+    updateTime: date(row.update_time),
+    version: row.version,
+    attempts,
+    dispatchLatenessSeconds: row.dispatch_lateness_seconds ?? undefined,
+    setbacks: row.setbacks,
+  });
+  const error = row.error === null ? undefined : publishErrorFromJson(row.error);
+  const withError = error === undefined ? {} : { error };
+  const state = row.state as PostState;
+  switch (state) {
+    case 'PREPARING':
+    case 'SCHEDULED':
+    case 'CANCELLED':
+      return { ...plan, state };
+    case 'PUBLISHING':
+      return { ...plan, state, phase: row.phase as Publishing['phase'], ...withError };
+    case 'HELD':
+      return { ...plan, state, hold: holdFromJson(required(row, row.hold)), ...withError };
+    case 'PUBLISHED':
+      return {
+        ...plan,
+        state,
+        publishTime: date(required(row, row.publish_time)),
+        tiktokPostIds: row.tiktok_post_ids ?? [],
+      };
+    case 'IN_CREATOR_INBOX':
+      return { ...plan, state, publishTime: date(required(row, row.publish_time)) };
+    case 'FAILED':
+      return { ...plan, state, error: required(row, error), edited: row.edited ?? false };
+    case 'UNCONFIRMED':
+      return { ...plan, state, error: required(row, error) };
+  }
+}
+
+function required<T>(row: PostRow, value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new Error(`post ${row.id} is ${row.state} and lacks what that means`);
+  return value;
+}
+
+function settingsFromJson(json: object): PostSettings {
+  const settings = json as PostSettings;
+  return settings.consent === undefined
+    ? settings
+    : { ...settings, consent: { ...settings.consent, consentTime: date(settings.consent.consentTime) } satisfies ConsentRecord };
+}
+
+function holdFromJson(json: object): Hold {
+  const hold = json as Hold;
+  return hold.releaseTime === undefined ? hold : { ...hold, releaseTime: date(hold.releaseTime) };
+}
+
+/** The values of `POST_COLUMNS`, in that order. Version, times of change and the lease belong to the store. */
+export const POST_COLUMNS = [
+  'id',
+  'workspace_id',
+  'connection_id',
+  'video_id',
+  'state',
+  'phase',
+  'caption',
+  'settings',
+  'schedule_time',
+  'late_policy',
+  'external_ref',
+  'labels',
+  'hold',
+  'error',
+  'edited',
+  'publish_time',
+  'tiktok_post_ids',
+  'dispatch_lateness_seconds',
+  'setbacks',
+] as const;
+
+export const postValues = (post: Post): readonly unknown[] => [
+  post.id,
+  post.workspaceId,
+  post.connectionId,
+  post.videoId,
+  post.state,
+  post.state === 'PUBLISHING' ? post.phase : null,
+  post.caption,
+  JSON.stringify(post.settings),
+  post.scheduleTime,
+  JSON.stringify(post.latePolicy),
+  post.externalRef ?? null,
+  JSON.stringify(post.labels),
+  post.state === 'HELD' ? JSON.stringify(post.hold) : null,
+  'error' in post && post.error !== undefined ? JSON.stringify(post.error) : null,
+  post.state === 'FAILED' ? post.edited : null,
+  post.state === 'PUBLISHED' || post.state === 'IN_CREATOR_INBOX' ? post.publishTime : null,
+  post.state === 'PUBLISHED' ? post.tiktokPostIds : null,
+  post.dispatchLatenessSeconds ?? null,
+  post.setbacks,
+];
+
+const uploadUrlContext = (workspaceId: string, postId: string, number: number): readonly string[] => [
+  'attempt',
+  workspaceId,
+  postId,
+  String(number),
+  'upload_url',
+];
+
+export const attemptFromRow = (row: AttemptRow, workspaceId: string, cipher: Cipher): Attempt =>
+  present({
+    number: row.number,
+    transfer: row.transfer as Attempt['transfer'],
+    plan: {
+      sizeBytes: Number(row.size_bytes),
+      chunkBytes: Number(row.chunk_bytes),
+      chunkCount: row.chunk_count,
+    },
+    startTime: date(row.start_time),
+    publishId: row.publish_id ?? undefined,
+    uploadUrl:
+      row.upload_url === null
+        ? undefined
+        : cipher.open(row.upload_url, uploadUrlContext(workspaceId, row.post_id, row.number)),
+    uploadExpireTime: optionalDate(row.upload_expire_time),
+    bytesSent: Number(row.bytes_sent),
+    polls: row.polls,
+    finalizeTime: optionalDate(row.finalize_time),
+    endTime: optionalDate(row.end_time),
+    outcome: (row.outcome ?? undefined) as Attempt['outcome'],
+    error: row.error === null ? undefined : publishErrorFromJson(row.error),
+  });
+
+/** One object for each attempt, for `jsonb_to_recordset`: however many there are, one parameter carries them. */
+export const attemptsJson = (post: Post, cipher: Cipher): string =>
+  JSON.stringify(
+    post.attempts.map((attempt) => ({
+      number: attempt.number,
+      transfer: attempt.transfer,
+      size_bytes: attempt.plan.sizeBytes,
+      chunk_bytes: attempt.plan.chunkBytes,
+      chunk_count: attempt.plan.chunkCount,
+      start_time: attempt.startTime,
+      publish_id: attempt.publishId ?? null,
+      upload_url:
+        attempt.uploadUrl === undefined
+          ? null
+          : `\\x${Buffer.from(cipher.seal(attempt.uploadUrl, uploadUrlContext(post.workspaceId, post.id, attempt.number))).toString('hex')}`,
+      upload_expire_time: attempt.uploadExpireTime ?? null,
+      bytes_sent: attempt.bytesSent,
+      polls: attempt.polls,
+      finalize_time: attempt.finalizeTime ?? null,
+      end_time: attempt.endTime ?? null,
+      outcome: attempt.outcome ?? null,
+      error: attempt.error ?? null,
+    })),
+  );

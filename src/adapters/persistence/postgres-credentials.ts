@@ -1,0 +1,104 @@
+import type { Cipher } from '../../application/ports/cipher.ts';
+import type { Credential, Credentials, NewCredential } from '../../application/ports/credentials.ts';
+import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
+import type { Database } from './database.ts';
+import { date, type Time } from './json.ts';
+
+type Row = {
+  connection_id: string;
+  workspace_id: string;
+  access_token: Buffer;
+  refresh_token: Buffer;
+  access_expire_time: Time;
+  refresh_expire_time: Time;
+  version: number;
+};
+
+export function postgresCredentials({ pool }: Database, cipher: Cipher): Credentials {
+  const context = ({ workspaceId, connectionId }: Pick<Credential, 'workspaceId' | 'connectionId'>, field: string) => [
+    'credential',
+    workspaceId,
+    connectionId,
+    field,
+  ];
+
+  const sealed = (credential: NewCredential) => [
+    credential.connectionId,
+    credential.workspaceId,
+    cipher.seal(credential.accessToken, context(credential, 'access_token')),
+    cipher.seal(credential.refreshToken, context(credential, 'refresh_token')),
+    credential.accessExpireTime,
+    credential.refreshExpireTime,
+  ];
+
+  function fromRow(row: Row): Credential {
+    const names = {
+      connectionId: row.connection_id as ConnectionId,
+      workspaceId: row.workspace_id as WorkspaceId,
+    };
+    return {
+      ...names,
+      accessToken: cipher.open(row.access_token, context(names, 'access_token')),
+      refreshToken: cipher.open(row.refresh_token, context(names, 'refresh_token')),
+      accessExpireTime: date(row.access_expire_time),
+      refreshExpireTime: date(row.refresh_expire_time),
+      version: row.version,
+    };
+  }
+
+  return {
+    async find(connectionId) {
+      const { rows } = await pool.query<Row>('select * from credential where connection_id = $1', [connectionId]);
+      return rows[0] === undefined ? undefined : fromRow(rows[0]);
+    },
+    async put(credential) {
+      const { rows } = await pool.query<{ version: number }>(
+        `insert into credential as old values ($1, $2, $3, $4, $5, $6, 1)
+         on conflict (connection_id) do update set
+           workspace_id = excluded.workspace_id, access_token = excluded.access_token,
+           refresh_token = excluded.refresh_token, access_expire_time = excluded.access_expire_time,
+           refresh_expire_time = excluded.refresh_expire_time, version = old.version + 1,
+           refreshing_by = null, refreshing_until = null
+         returning version`,
+        sealed(credential),
+      );
+      return { ...credential, version: rows[0]?.version ?? 1 };
+    },
+    async replace(credential, parentVersion) {
+      const { rowCount } = await pool.query(
+        `update credential set
+           access_token = $3, refresh_token = $4, access_expire_time = $5, refresh_expire_time = $6,
+           version = version + 1, refreshing_by = null, refreshing_until = null
+         where connection_id = $1 and workspace_id = $2 and version = $7`,
+        [...sealed(credential), parentVersion],
+      );
+      return rowCount === 1 ? { ...credential, version: parentVersion + 1 } : undefined;
+    },
+    async destroy(connectionId) {
+      await pool.query('delete from credential where connection_id = $1', [connectionId]);
+    },
+    async claimRefresh(connectionId, version, owner, leaseSeconds) {
+      const { rows } = await pool.query<{ lapsed: boolean }>(
+        `with claimable as (
+           select connection_id, refreshing_by is not null as lapsed from credential
+           where connection_id = $1 and version = $2
+             and (refreshing_by is null or refreshing_until <= now())
+           for update
+         )
+         update credential set refreshing_by = $3, refreshing_until = now() + make_interval(secs => $4)
+         from claimable where credential.connection_id = claimable.connection_id
+         returning claimable.lapsed`,
+        [connectionId, version, owner, leaseSeconds],
+      );
+      if (rows[0] === undefined) return 'BUSY';
+      return rows[0].lapsed ? 'TAKEN_OVER' : 'CLAIMED';
+    },
+    async releaseRefresh(connectionId, owner) {
+      await pool.query(
+        `update credential set refreshing_by = null, refreshing_until = null
+         where connection_id = $1 and refreshing_by = $2`,
+        [connectionId, owner],
+      );
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type { Cipher } from '../../application/ports/cipher.ts';
+import type { Lease, PostQueue } from '../../application/ports/post-queue.ts';
+import type { PostId } from '../../domain/ids.ts';
+import type { Database } from './database.ts';
+import { optionalDate, type Time } from './json.ts';
+import { readAttempts } from './post-attempts.ts';
+import { attemptsJson, type PostRow, postFromRow, postValues } from './post-rows.ts';
+import { CLAIM_POSTS, FINISH_POST, STORE_POST } from './post-sql.ts';
+
+/** `changed` is called after every stored change. */
+export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void): PostQueue {
+  return {
+    async claim({ owner, limit, leaseSeconds }) {
+      const { rows } = await pool.query<PostRow>(CLAIM_POSTS, [limit, owner, leaseSeconds]);
+      if (rows.length === 0) return [];
+      const attempts = await readAttempts(pool, rows, cipher);
+      return rows.map(
+        (row): Lease => ({
+          postId: row.id as PostId,
+          owner,
+          fence: Number(row.fence),
+          post: postFromRow(row, attempts.get(row.id) ?? []),
+        }),
+      );
+    },
+    async renew({ postId, fence, owner }, leaseSeconds) {
+      const { rowCount } = await pool.query(
+        `update post set next_action_at = now() + make_interval(secs => $4)
+         where id = $1 and fence = $2 and lease_owner = $3`,
+        [postId, fence, owner, leaseSeconds],
+      );
+      return rowCount === 1;
+    },
+    async store({ fence, owner }, post) {
+      const { rowCount } = await pool.query(STORE_POST, [
+        ...postValues(post),
+        attemptsJson(post, cipher),
+        fence,
+        owner,
+      ]);
+      changed();
+      return rowCount === 1;
+    },
+    async finish({ fence, owner }, { post, nextActionTime }) {
+      const { rowCount } = await pool.query(FINISH_POST, [
+        ...postValues(post),
+        attemptsJson(post, cipher),
+        fence,
+        owner,
+        nextActionTime ?? null,
+      ]);
+      changed();
+      return rowCount === 1;
+    },
+    async release({ postId, fence, owner }) {
+      await pool.query(
+        `update post set lease_owner = null, next_action_at = now()
+         where id = $1 and fence = $2 and lease_owner = $3`,
+        [postId, fence, owner],
+      );
+    },
+    async earliest() {
+      const { rows } = await pool.query<{ next_action_at: Time | null }>(
+        'select min(next_action_at) as next_action_at from post where next_action_at is not null',
+      );
+      return optionalDate(rows[0]?.next_action_at);
+    },
+  };
+}

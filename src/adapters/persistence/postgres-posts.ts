@@ -1,0 +1,171 @@
+import type { PoolClient } from 'pg';
+import type { Cipher } from '../../application/ports/cipher.ts';
+import type { Posts } from '../../application/ports/posts.ts';
+import type { PostId } from '../../domain/ids.ts';
+import type { Post } from '../../domain/post/post.ts';
+import type { Step } from '../../domain/post/step.ts';
+import { err, ok } from '../../domain/result.ts';
+import type { Database } from './database.ts';
+import { readAttempts } from './post-attempts.ts';
+import { attemptsJson, type PostRow, postFromRow, postValues, stepFromRow } from './post-rows.ts';
+import { INSERT_POST, UPDATE_POST } from './post-sql.ts';
+import { bindRequestKey, findRequestKey } from './request-keys.ts';
+import { inTransaction } from './transaction.ts';
+
+/** `changed` is called after every stored change. */
+export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () => void): Posts {
+  async function find(client: Pick<PoolClient, 'query'>, id: string, workspaceId?: string): Promise<Step | undefined> {
+    const { rows } = await client.query<PostRow>(
+      'select * from post where id = $1 and ($2::text is null or workspace_id = $2)',
+      [id, workspaceId ?? null],
+    );
+    const [row] = rows;
+    if (row === undefined) return undefined;
+    const attempts = await readAttempts(client, [row], cipher);
+    return stepFromRow(row, attempts.get(row.id) ?? []);
+  }
+
+  async function found(client: Pick<PoolClient, 'query'>, id: string): Promise<Step> {
+    const step = await find(client, id);
+    if (step === undefined) throw new Error(`post ${id} is gone although its request is known`);
+    return step;
+  }
+
+  const written = (rows: readonly PostRow[], post: Post): Step => {
+    const [row] = rows;
+    if (row === undefined) throw new Error(`post ${post.id} could not be written`);
+    return stepFromRow(row, post.attempts);
+  };
+
+  return {
+    find: (id, workspaceId) => find(pool, id, workspaceId),
+
+    async findRequest(workspaceId, key) {
+      const known = await findRequestKey(pool, workspaceId, key);
+      if (!known.ok) return known;
+      return ok(known.value.made === undefined ? undefined : await found(pool, known.value.made));
+    },
+
+    async list(filter, { size, after }) {
+      const { rows } = await pool.query<PostRow>(
+        `select * from post
+         where workspace_id = $1 and ($2::text is null or id < $2)
+           and (cardinality($3::text[]) = 0 or connection_id = any($3))
+           and (cardinality($4::text[]) = 0 or state = any($4))
+           and ($5::timestamptz is null or schedule_time >= $5)
+           and ($6::timestamptz is null or schedule_time < $6)
+           and ($7::text is null or external_ref = $7)
+         order by id desc limit $8`,
+        [
+          filter.workspaceId,
+          after ?? null,
+          filter.connectionIds,
+          filter.states,
+          filter.scheduledFrom ?? null,
+          filter.scheduledBefore ?? null,
+          filter.externalRef ?? null,
+          size + 1,
+        ],
+      );
+      const page = rows.slice(0, size);
+      const attempts = await readAttempts(pool, page, cipher, { onlyLatest: true });
+      const items = page.map((row) => stepFromRow(row, attempts.get(row.id) ?? []));
+      const last = page.at(-1);
+      return rows.length > size && last !== undefined ? { items, next: last.id } : { items };
+    },
+
+    async add({ post, nextActionTime }, key) {
+      const outcome = await inTransaction(pool, async (client) => {
+        const bound = await bindRequestKey(client, post.workspaceId, key, post.id);
+        if (!bound.ok) return bound;
+        if (bound.value.made !== undefined) {
+          return ok({ step: await found(client, bound.value.made), replayed: true });
+        }
+        // The video is kept while we look: whoever removes it waits for this transaction and then sees the post.
+        const video = await client.query('select 1 from video where id = $1 for share', [post.videoId]);
+        if (video.rowCount === 0) {
+          await client.query('delete from request_key where workspace_id = $1 and request_id = $2', [
+            post.workspaceId,
+            key.requestId,
+          ]);
+          return err({ code: 'VIDEO_GONE' as const });
+        }
+        const { rows } = await client.query<PostRow>(INSERT_POST, [
+          ...postValues(post),
+          attemptsJson(post, cipher),
+          nextActionTime ?? null,
+          post.createTime,
+        ]);
+        return ok({ step: written(rows, post), replayed: false });
+      });
+      changed();
+      return outcome;
+    },
+
+    async update(id, change, { workspaceId, key } = {}) {
+      const outcome = await inTransaction(pool, async (client) => {
+        const { rows } = await client.query<PostRow>(
+          'select * from post where id = $1 and ($2::text is null or workspace_id = $2) for update',
+          [id, workspaceId ?? null],
+        );
+        const [row] = rows;
+        if (row === undefined) return err({ code: 'NOT_FOUND' as const });
+        if (key !== undefined) {
+          const known = await findRequestKey(client, row.workspace_id, key);
+          if (!known.ok) return known;
+          if (known.value.made === id) return ok({ step: await found(client, id), replayed: true });
+          if (known.value.made !== undefined) {
+            return err({ code: 'REQUEST_ID_REUSED' as const, requestId: key.requestId });
+          }
+        }
+        const attempts = await readAttempts(client, [row], cipher);
+        const changed = change(postFromRow(row, attempts.get(id) ?? []));
+        if (!changed.ok) return changed;
+        if (key !== undefined) {
+          const bound = await bindRequestKey(client, row.workspace_id, key, id);
+          if (!bound.ok) return bound;
+        }
+        const { post, nextActionTime } = changed.value;
+        const result = await client.query<PostRow>(UPDATE_POST, [
+          ...postValues(post),
+          attemptsJson(post, cipher),
+          nextActionTime ?? null,
+        ]);
+        return ok({ step: written(result.rows, post), replayed: false });
+      });
+      changed();
+      return outcome;
+    },
+
+    async idsOf(connectionId, states) {
+      const { rows } = await pool.query<{ id: PostId }>(
+        'select id from post where connection_id = $1 and state = any($2::text[]) order by id',
+        [connectionId, states],
+      );
+      return rows.map(({ id }) => id);
+    },
+
+    async findByTiktokPostId(connectionId, tiktokPostId) {
+      const { rows } = await pool.query<{ id: PostId }>(
+        'select id from post where tiktok_post_ids @> array[$2::text] and connection_id = $1 limit 1',
+        [connectionId, tiktokPostId],
+      );
+      return rows[0]?.id;
+    },
+
+    async wake(what) {
+      await ('videoId' in what
+        ? pool.query(
+            `update post set next_action_at = now()
+             where video_id = $1 and state = 'PREPARING' and lease_owner is null`,
+            [what.videoId],
+          )
+        : pool.query(
+            `update post set next_action_at = now()
+             where connection_id = $1 and lease_owner is null
+               and (state = 'PUBLISHING' or state = 'HELD' and hold->>'reason' = 'RECONNECT')`,
+            [what.connectionId],
+          ));
+    },
+  };
+}

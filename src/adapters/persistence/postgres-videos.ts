@@ -1,0 +1,201 @@
+import type { ImportLease, Videos } from '../../application/ports/videos.ts';
+import type { Finding } from '../../domain/finding.ts';
+import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
+import type { PostState } from '../../domain/post/post.ts';
+import { ok } from '../../domain/result.ts';
+import type { ImportingVideo, Video } from '../../domain/video/video.ts';
+import type { VideoSpec } from '../../domain/video/video-spec.ts';
+import type { Database } from './database.ts';
+import { date, optionalDate, present, type Time } from './json.ts';
+import { bindRequestKey } from './request-keys.ts';
+import { VideoRows } from './rows.ts';
+import { inTransaction } from './transaction.ts';
+
+/** A row of `video`, as the ORM and as plain SQL give it. */
+type Row = {
+  id: string;
+  workspace_id: string;
+  state: string;
+  file_name?: string | null | undefined;
+  request_id?: string | null | undefined;
+  source_uri?: string | null | undefined;
+  size_bytes?: string | number | null | undefined;
+  sha256?: string | null | undefined;
+  spec?: object | null | undefined;
+  findings: readonly object[];
+  create_time: Time;
+  fence: string | number;
+  failures: number;
+};
+
+/** Posts in these states may still need the bytes. */
+const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
+
+export function postgresVideos({ orm, pool }: Database): Videos {
+  return {
+    async find(id, workspaceId) {
+      const row = await orm.em.fork().findOne(VideoRows, present({ id, workspace_id: workspaceId }));
+      return row === null ? undefined : fromRow(row);
+    },
+    async list({ workspaceId, states }, { size, after }) {
+      const rows = await orm.em.fork().find(
+        VideoRows,
+        {
+          workspace_id: workspaceId,
+          ...(states.length === 0 ? {} : { state: { $in: [...states] } }),
+          ...(after === undefined ? {} : { id: { $lt: after } }),
+        },
+        { orderBy: { id: 'desc' }, limit: size + 1 },
+      );
+      const items = rows.slice(0, size).map(fromRow);
+      const last = items.at(-1);
+      return rows.length > size && last !== undefined ? { items, next: last.id } : { items };
+    },
+    async add(video) {
+      await orm.em.fork().insert(VideoRows, toRow(video));
+    },
+    addImport(video, key) {
+      return inTransaction(pool, async (client) => {
+        const bound = await bindRequestKey(client, video.workspaceId, key, video.id);
+        if (!bound.ok) return bound;
+        if (bound.value.made !== undefined) {
+          const { rows } = await client.query<Row>('select * from video where id = $1', [bound.value.made]);
+          const [made] = rows;
+          // Its video was deleted since: what the request made is gone, and is not made again.
+          if (made !== undefined) return ok({ video: fromRow(made), replayed: true });
+          return ok({ video: { ...video, id: bound.value.made as VideoId }, replayed: true });
+        }
+        await client.query(
+          `insert into video (id, workspace_id, state, file_name, request_id, source_uri, create_time, next_action_at)
+           values ($1, $2, 'IMPORTING', $3, $4, $5, $6, now())`,
+          [
+            video.id,
+            video.workspaceId,
+            video.fileName ?? null,
+            video.requestId ?? null,
+            video.sourceUri ?? null,
+            video.createTime,
+          ],
+        );
+        return ok({ video, replayed: false });
+      });
+    },
+    remove(id, workspaceId) {
+      return inTransaction(pool, async (client) => {
+        const found = await client.query(
+          'select 1 from video where id = $1 and ($2::text is null or workspace_id = $2) for update',
+          [id, workspaceId ?? null],
+        );
+        if (found.rowCount === 0) return 'NOT_FOUND';
+        const used = await client.query(
+          'select 1 from post where video_id = $1 and state = any($2::text[]) limit 1',
+          [id, NEEDING],
+        );
+        if (used.rowCount !== 0) return 'IN_USE';
+        await client.query('delete from video where id = $1', [id]);
+        return 'REMOVED';
+      });
+    },
+    async claimImports({ owner, limit, leaseSeconds }) {
+      const { rows } = await pool.query<Row>(
+        `with due as (
+           select id from video where next_action_at <= now()
+           order by next_action_at for update skip locked limit $1
+         )
+         update video set lease_owner = $2, fence = fence + 1, next_action_at = now() + make_interval(secs => $3)
+         from due where video.id = due.id
+         returning video.*`,
+        [limit, owner, leaseSeconds],
+      );
+      return rows.map((row): ImportLease => {
+        const video = fromRow(row);
+        if (video.state !== 'IMPORTING') throw new Error(`video ${row.id} is due for an import but is ${row.state}`);
+        return { video, owner, fence: Number(row.fence), failures: row.failures };
+      });
+    },
+    async renewImport({ video, owner, fence }, leaseSeconds) {
+      const { rowCount } = await pool.query(
+        `update video set next_action_at = now() + make_interval(secs => $4)
+         where id = $1 and lease_owner = $2 and fence = $3`,
+        [video.id, owner, fence, leaseSeconds],
+      );
+      return rowCount === 1;
+    },
+    async finishImport({ owner, fence }, video) {
+      const row = toRow(video);
+      const { rowCount } = await pool.query(
+        `update video set state = $4, size_bytes = $5, sha256 = $6, spec = $7, findings = $8,
+           lease_owner = null, next_action_at = null
+         where id = $1 and lease_owner = $2 and fence = $3`,
+        [
+          video.id,
+          owner,
+          fence,
+          row.state,
+          row.size_bytes,
+          row.sha256,
+          row.spec === null ? null : JSON.stringify(row.spec),
+          JSON.stringify(row.findings),
+        ],
+      );
+      return rowCount === 1;
+    },
+    async postponeImport({ video, owner, fence }, seconds) {
+      await pool.query(
+        `update video set lease_owner = null, failures = failures + 1, next_action_at = now() + make_interval(secs => $4)
+         where id = $1 and lease_owner = $2 and fence = $3`,
+        [video.id, owner, fence, seconds],
+      );
+    },
+    async earliestImport() {
+      const { rows } = await pool.query<{ next_action_at: Time | null }>(
+        'select min(next_action_at) as next_action_at from video where next_action_at is not null',
+      );
+      return optionalDate(rows[0]?.next_action_at);
+    },
+  };
+}
+
+function fromRow(row: Row): Video {
+  const common = present({
+    id: row.id as VideoId,
+    workspaceId: row.workspace_id as WorkspaceId,
+    fileName: row.file_name ?? undefined,
+    requestId: row.request_id ?? undefined,
+    sourceUri: row.source_uri ?? undefined,
+    createTime: date(row.create_time),
+  });
+  const file = present({
+    sizeBytes: row.size_bytes == null ? undefined : Number(row.size_bytes),
+    sha256: row.sha256 ?? undefined,
+    spec: (row.spec ?? undefined) as VideoSpec | undefined,
+  });
+  const state = row.state as Video['state'];
+  switch (state) {
+    case 'IMPORTING':
+      return { ...common, state } satisfies ImportingVideo;
+    case 'READY': {
+      const { sizeBytes, sha256, spec } = file;
+      if (sizeBytes === undefined || sha256 === undefined || spec === undefined) {
+        throw new Error(`video ${row.id} is READY without its file`);
+      }
+      return { ...common, state, sizeBytes, sha256, spec, findings: row.findings as readonly Finding[] };
+    }
+    case 'REJECTED':
+      return { ...common, ...file, state, findings: row.findings as readonly [Finding, ...Finding[]] };
+  }
+}
+
+const toRow = (video: Video) => ({
+  id: video.id,
+  workspace_id: video.workspaceId,
+  state: video.state,
+  file_name: video.fileName ?? null,
+  request_id: video.requestId ?? null,
+  source_uri: video.sourceUri ?? null,
+  size_bytes: video.state === 'IMPORTING' ? null : (video.sizeBytes ?? null),
+  sha256: video.state === 'IMPORTING' ? null : (video.sha256 ?? null),
+  spec: video.state === 'IMPORTING' ? null : (video.spec ?? null),
+  findings: video.state === 'IMPORTING' ? [] : [...video.findings],
+  create_time: video.createTime,
+});

@@ -1,0 +1,66 @@
+import { constants } from 'node:http2';
+import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
+import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
+import type { Log } from '../../application/ports/log.ts';
+import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+import { streamOpened } from './stream-opened.ts';
+
+/** Fits the servers of `node:http` and `node:http2`. */
+export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
+type Request = Parameters<NodeHandler>[0];
+type Response = Parameters<NodeHandler>[1];
+
+/** How long the body of a request may take to arrive. Uploads have their deadline instead. */
+const BODY_MILLISECONDS = 30_000;
+
+const UPLOAD_PATH = `/${VideoService.typeName}/${VideoService.method.uploadVideo.name}`;
+
+/** Serves the RPCs to whichever HTTP server hands it requests: gRPC needs HTTP/2, Connect and gRPC-Web take both. */
+export function rpcHandler(options: {
+  readonly routes: (router: ConnectRouter) => void;
+  readonly log: Log;
+  /** Gets what is no RPC of ours. */
+  readonly fallback?: NodeHandler;
+}): NodeHandler {
+  const { routes, log, fallback } = options;
+  const responses = new WeakMap<Request, Response>();
+  const handle = connectNodeAdapter({
+    routes,
+    acceptCompression: [compressionGzip],
+    ...(fallback === undefined ? {} : { fallback }),
+    contextValues: (request) =>
+      createContextValues().set(streamOpened, (headers) => {
+        const response = responses.get(request);
+        if (response !== undefined) sendHeaders(response, headers);
+      }),
+  });
+
+  return (request, response) => {
+    responses.set(request, response);
+    if (request.url !== UPLOAD_PATH) limitBody(request, response);
+    try {
+      handle(request, response);
+    } catch (error) {
+      // Connect throws here for a Host that is no host, and nobody above us would catch it.
+      log.warn({ error }, 'a request could not be read');
+      response.writeHead(400);
+      response.end();
+    }
+  };
+}
+
+function limitBody(request: Request, response: Response): void {
+  const slow = setTimeout(() => {
+    if (request.complete) return;
+    if ('stream' in request) request.stream.close(constants.NGHTTP2_CANCEL);
+    else request.destroy();
+  }, BODY_MILLISECONDS).unref();
+  response.once('close', () => clearTimeout(slow));
+}
+
+/** Connect will write the headers again with the first message: by then they are on their way. */
+function sendHeaders(response: Response, headers: Headers): void {
+  response.writeHead(200, Object.fromEntries(headers));
+  response.flushHeaders();
+  response.writeHead = () => response;
+}

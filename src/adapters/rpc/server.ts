@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { ConnectRouter } from '@connectrpc/connect';
+import type { Log } from '../../application/ports/log.ts';
+import { rpcHandler } from './node-handler.ts';
+
+export type RpcServer = {
+  /** `host:port` as it was bound; tells the port when 0 was asked for. */
+  listen(): Promise<{ readonly address: string }>;
+  /** Takes no more calls, tells clients to go elsewhere, waits for what is under way and cuts off the rest. */
+  close(): Promise<void>;
+};
+
+const KIB = 2 ** 10;
+
+const STREAMS_PER_SESSION = 100;
+/** What a client may send before we have read it: enough to keep a chunk moving, little enough for many uploads at once. */
+const STREAM_WINDOW_BYTES = 256 * KIB;
+/** Room for every stream, so that one upload that waits for the disk never stops the others of its connection. */
+const SESSION_WINDOW_BYTES = STREAMS_PER_SESSION * STREAM_WINDOW_BYTES;
+const HEADER_BYTES = 16 * KIB;
+
+const IDLE_SESSION_MILLISECONDS = 5 * 60_000;
+const PING_MILLISECONDS = 30_000;
+const DRAIN_MILLISECONDS = 25_000;
+
+export function rpcServer(options: {
+  readonly host: string;
+  readonly port: number;
+  readonly routes: (router: ConnectRouter) => void;
+  readonly log: Log;
+  readonly drainMilliseconds?: number;
+}): RpcServer {
+  const { host, port, routes, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
+
+  const server = createServer(
+    {
+      maxSessionMemory: 64,
+      settings: {
+        maxConcurrentStreams: STREAMS_PER_SESSION,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: HEADER_BYTES,
+      },
+    },
+    rpcHandler({ routes, log }),
+  );
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    endWhenIdle(session);
+    endWhenDead(session);
+  });
+  server.on('sessionError', (error) => log.info({ error }, 'an RPC connection broke'));
+
+  return {
+    async listen() {
+      server.listen(port, host);
+      await once(server, 'listening');
+      const { address, port: bound, family } = server.address() as AddressInfo;
+      return { address: family === 'IPv6' ? `[${address}]:${bound}` : `${address}:${bound}` };
+    },
+    async close() {
+      if (!server.listening) return;
+      const closed = once(server, 'close');
+      server.close();
+      for (const session of sessions) session.close();
+      const cut = setTimeout(() => {
+        for (const session of sessions) session.destroy();
+        for (const socket of sockets) socket.destroy();
+      }, drainMilliseconds);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}
+
+/** Ends a connection on which nothing was called for a while. Clients open another one when they need it. */
+function endWhenIdle(session: ServerHttp2Session): void {
+  let open = 0;
+  const wait = () => setTimeout(() => session.close(), IDLE_SESSION_MILLISECONDS).unref();
+  let idle = wait();
+  session.on('stream', (stream) => {
+    open += 1;
+    clearTimeout(idle);
+    stream.once('close', () => {
+      open -= 1;
+      if (open === 0) idle = wait();
+    });
+  });
+  session.once('close', () => clearTimeout(idle));
+}
+
+/** Ends a connection whose other side no longer answers: nobody tells us of a cable that was pulled. */
+function endWhenDead(session: ServerHttp2Session): void {
+  let answered = true;
+  const pings = setInterval(() => {
+    if (!answered) return session.destroy();
+    answered = false;
+    session.ping(() => {
+      answered = true;
+    });
+  }, PING_MILLISECONDS).unref();
+  session.once('close', () => clearInterval(pings));
+}

@@ -1,0 +1,96 @@
+import { Agenda, type AgendaBackend } from 'agenda';
+import type { Doorbell } from '../../application/ports/doorbell.ts';
+import type { Log } from '../../application/ports/log.ts';
+
+/** A store that answers, ready for Agenda. Opening throws when it does not answer. */
+export type AgendaStore = { readonly backend: AgendaBackend; close(): Promise<void> };
+
+const WAKE = 'wake the engine';
+/** A store that was down at the start is tried again. Until then the engine's own sweep does without the bell. */
+const REOPEN_MILLISECONDS = 30_000;
+/** Of a job that its process died with. Short work only: the handlers ring, or tidy up. */
+const LOCK_MILLISECONDS = 60_000;
+
+/**
+ * Agenda rings at the earliest moment that matters: one job moved to and fro, never one job per post. Its store may be wiped at
+ * any time; nothing but punctuality of other processes is lost with it.
+ */
+export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log): Doorbell {
+  const listeners = new Set<() => void>();
+  const recurring = new Map<string, { readonly seconds: number; readonly work: () => Promise<void> }>();
+  let running: { readonly agenda: Agenda; readonly store: AgendaStore } | undefined;
+  let reopening: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  const ring = (): void => {
+    for (const listener of listeners) listener();
+  };
+
+  async function open(): Promise<void> {
+    const store = await openStore();
+    const agenda = new Agenda({
+      backend: store.backend,
+      processEvery: '5 seconds',
+      defaultLockLifetime: LOCK_MILLISECONDS,
+    });
+    agenda.on('error', (error) => log.warn({ error }, 'the doorbell has trouble with its store'));
+    await agenda.ready;
+    agenda.define(WAKE, async () => ring());
+    for (const [name, { work }] of recurring) agenda.define(name, work);
+    await agenda.start();
+    for (const [name, { seconds }] of recurring) await agenda.every(`${seconds} seconds`, name);
+    running = { agenda, store };
+  }
+
+  async function openOrTryLater(): Promise<void> {
+    try {
+      await open();
+    } catch (error) {
+      log.error({ error }, "the doorbell's store does not answer; posts go out by the sweep until it does");
+      if (!stopped) reopening = setTimeout(openOrTryLater, REOPEN_MILLISECONDS);
+    }
+  }
+
+  return {
+    async ringAt(time) {
+      if (running === undefined) return;
+      const { agenda } = running;
+      try {
+        const { jobs } = await agenda.queryJobs({ name: WAKE, limit: 1 });
+        const planned = jobs[0]?.nextRunAt;
+        if (planned !== null && planned !== undefined && planned > new Date() && planned <= time) return;
+        const job = agenda.create(WAKE);
+        job.attrs.type = 'single';
+        await job.schedule(time).save();
+      } catch (error) {
+        log.warn({ error }, 'the doorbell could not be set; the sweep makes it good');
+      }
+    },
+    async ringNow() {
+      ring();
+    },
+    onRing(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async every(name, seconds, work) {
+      recurring.set(name, { seconds, work });
+      if (running === undefined) return;
+      running.agenda.define(name, work);
+      await running.agenda.every(`${seconds} seconds`, name);
+    },
+    async start() {
+      stopped = false;
+      await openOrTryLater();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(reopening);
+      const ended = running;
+      running = undefined;
+      // Draining waits for handlers under way; stopping would drop their finish records.
+      await ended?.agenda.drain({ timeout: 5_000 });
+      await ended?.store.close();
+    },
+  };
+}

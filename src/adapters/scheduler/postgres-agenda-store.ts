@@ -1,0 +1,45 @@
+import {
+  getCreateIndexesSQL,
+  getCreateTableSQL,
+  getUpdateTimestampTriggerSQL,
+  PostgresBackend,
+} from '@agendajs/postgres-backend';
+import { Pool } from 'pg';
+import type { Log } from '../../application/ports/log.ts';
+import type { AgendaStore } from './agenda-doorbell.ts';
+
+const TABLE = 'agenda_jobs';
+/** Any number that every version of this service agrees on, and no other use has. */
+const SCHEMA_LOCK = 7_411_301_123;
+
+/**
+ * Agenda's jobs in PostgreSQL. Agenda's own schema creation races when several processes start at once, so it is done here under
+ * a lock. A pool of its own: the ORM's reads times as text, which Agenda does not expect.
+ */
+export async function postgresAgendaStore(databaseUrl: string, log: Log): Promise<AgendaStore> {
+  const pool = new Pool({ connectionString: databaseUrl, max: 3 });
+  pool.on('error', (error) => log.warn({ error }, "a connection to the doorbell's store was lost"));
+  try {
+    const client = await pool.connect();
+    try {
+      await client.query('begin');
+      await client.query('select pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+      const [known] = (await client.query('select to_regclass($1) as name', [TABLE])).rows;
+      if (known?.name === null) {
+        await client.query(getCreateTableSQL(TABLE));
+        for (const index of getCreateIndexesSQL(TABLE)) await client.query(index);
+        await client.query(getUpdateTimestampTriggerSQL(TABLE));
+      }
+      await client.query('commit');
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return {
+    backend: new PostgresBackend({ pool, tableName: TABLE, ensureSchema: false }),
+    close: () => pool.end(),
+  };
+}

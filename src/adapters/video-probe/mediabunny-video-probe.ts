@@ -1,0 +1,101 @@
+import { Worker } from 'node:worker_threads';
+import type { RandomAccess } from '../../application/ports/random-access.ts';
+import type { VideoProbe } from '../../application/ports/video-probe.ts';
+import type { Finding } from '../../domain/finding.ts';
+import { err, type Result } from '../../domain/result.ts';
+import type { VideoSpec } from '../../domain/video/video-spec.ts';
+import { recognise, SIGNATURE_BYTES } from './file-signature.ts';
+import { corrupt, notAVideo, unsupportedContainer } from './probe-findings.ts';
+import type { Answer, Question, Task } from './probe-worker.ts';
+import type { Readable } from './read-video.ts';
+
+export type ProbeLimits = {
+  /** For one file, counted from when its turn comes. */
+  readonly timeoutMs: number;
+  /** For one file. An MP4 needs its index, a WebM also the pictures of a few seconds. */
+  readonly maxBytesRead: number;
+  /** For one file's thread, in MiB. */
+  readonly maxHeapMiB: number;
+  /** Files read at the same time; others wait for their turn. */
+  readonly concurrency: number;
+};
+
+export const defaultProbeLimits: ProbeLimits = {
+  timeoutMs: 15_000,
+  maxBytesRead: 512 * 2 ** 20,
+  maxHeapMiB: 96,
+  concurrency: 2,
+};
+
+/** Reads each file in a thread of its own, because only a thread can be stopped in the middle of a hostile index. */
+export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): VideoProbe {
+  const inTurn = turnstile(limits.concurrency);
+
+  return {
+    async probe(file) {
+      if (file.sizeBytes === 0) return err(corrupt('it is empty'));
+      const signature = recognise(await file.readAt(0, Math.min(file.sizeBytes, SIGNATURE_BYTES)));
+      if (signature.kind === 'NOT_VIDEO') return err(notAVideo(signature.name));
+      if (signature.kind === 'OTHER_VIDEO') return err(unsupportedContainer(signature.name));
+      return inTurn(() => probeInWorker(file, signature, limits));
+    },
+  };
+}
+
+async function probeInWorker(
+  file: RandomAccess,
+  signature: Readable,
+  { timeoutMs, maxBytesRead, maxHeapMiB }: ProbeLimits,
+): Promise<Result<VideoSpec, Finding>> {
+  const { promise, resolve, reject } = Promise.withResolvers<Result<VideoSpec, Finding>>();
+  const task: Task = { sizeBytes: file.sizeBytes, signature };
+  const worker = new Worker(new URL('./probe-worker.ts', import.meta.url), {
+    workerData: task,
+    resourceLimits: { maxOldGenerationSizeMb: maxHeapMiB, maxYoungGenerationSizeMb: 4 },
+    env: {}, // a thread that reads strangers' files has no use for our secrets
+    execArgv: [],
+  });
+  const timeout = setTimeout(() => resolve(err(corrupt('its index takes too long to read'))), timeoutMs);
+
+  let bytesRead = 0;
+  worker.on('message', (question: Question) => {
+    if (question.kind === 'DONE') return resolve(question.outcome);
+    const { number, start, endExclusive } = question;
+    bytesRead += endExclusive - start;
+    if (bytesRead > maxBytesRead) return resolve(err(corrupt('its index leads through too much of the file')));
+    file.readAt(start, endExclusive).then((bytes) => {
+      const answer: Answer = { number, bytes };
+      worker.postMessage(answer);
+    }, reject);
+  });
+  worker.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') resolve(err(corrupt('its index is unreasonably large')));
+    else reject(error);
+  });
+  worker.on('exit', (code) => reject(new Error(`The thread that read a video ended with code ${code}`)));
+
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timeout);
+    await worker.terminate();
+  }
+}
+
+/** Lets `limit` tasks run at a time, the others in the order in which they came. */
+function turnstile(limit: number): <T>(task: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+
+  return async (task) => {
+    if (running < limit) running++;
+    else await new Promise<void>((admit) => waiting.push(admit));
+    try {
+      return await task();
+    } finally {
+      const admitNext = waiting.shift(); // who comes in takes over the place of who leaves
+      if (admitNext === undefined) running--;
+      else admitNext();
+    }
+  };
+}

@@ -1,0 +1,220 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { PutLimits, StoreRefusal, VideoStore } from '../../application/ports/video-store.ts';
+import type { VideoId } from '../../domain/ids.ts';
+import { err, ok, type Result } from '../../domain/result.ts';
+import type { StoredFile } from '../../domain/video/video.ts';
+
+export interface FileVideoStore extends VideoStore {
+  /**
+   * Removes what dead processes left half written and says how many files that were. Leaves the files of living ones
+   * alone, so it may run at any time; meant for the start.
+   */
+  sweep(): Promise<number>;
+}
+
+const READ_CHUNK_BYTES = 256 * 1024;
+/** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
+const FOREIGN_LEFTOVER_MS = 24 * 60 * 60 * 1000;
+const PARTIAL = '.partial';
+
+/** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
+export function fileVideoStore(directory: string): FileVideoStore {
+  return {
+    async put(id, bytes, limits) {
+      const path = pathOf(directory, id);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const refusal = refusedBeforehand(limits) ?? (await refusedForSpace(directory, limits));
+      if (refusal !== undefined) return err(refusal);
+
+      await using partial = await createPartialFile(join(directory, partialName(id, thisProcess)));
+      const written = await write(partial.handle, bytes, limits);
+      if (!written.ok) return written;
+      await partial.handle.sync();
+      await rename(partial.path, path);
+      await syncDirectory(directory);
+      return written;
+    },
+
+    async *read(id, range) {
+      const { start, endExclusive } = range ?? { start: 0, endExclusive: Number.POSITIVE_INFINITY };
+      if (start === endExclusive) return;
+      yield* createReadStream(pathOf(directory, id), {
+        start,
+        end: endExclusive - 1,
+        highWaterMark: READ_CHUNK_BYTES,
+      });
+    },
+
+    async open(id) {
+      const handle = await orIfMissing(open(pathOf(directory, id), 'r'), undefined);
+      if (handle === undefined) return undefined;
+      const { size } = await handle.stat();
+      return {
+        sizeBytes: size,
+        readAt: (start, endExclusive) => readExactly(handle, start, endExclusive),
+        [Symbol.asyncDispose]: () => handle.close(),
+      };
+    },
+
+    async size(id) {
+      return (await orIfMissing(stat(pathOf(directory, id)), undefined))?.size;
+    },
+
+    async delete(id) {
+      await rm(pathOf(directory, id), { force: true });
+    },
+
+    async sweep() {
+      const names = await orIfMissing(readdir(directory), []);
+      const leftovers: string[] = [];
+      for (const name of names) {
+        const path = join(directory, name);
+        const owned = ownerOf(name);
+        if (owned !== undefined && (await isLeftover(path, owned))) leftovers.push(path);
+      }
+      await Promise.all(leftovers.map((path) => rm(path, { force: true })));
+      return leftovers.length;
+    },
+  };
+}
+
+function pathOf(directory: string, id: VideoId): string {
+  // Ids are ours, but a path is no place to find out that one wasn't.
+  if (!/^[\w-]{1,128}$/.test(id)) throw new Error('A video id must consist of letters, digits, "_" and "-"');
+  return join(directory, id);
+}
+
+function refusedBeforehand({ maxBytes, expectedSize }: PutLimits): StoreRefusal | undefined {
+  if (expectedSize === undefined) return undefined;
+  if (expectedSize > maxBytes) return { code: 'TOO_LARGE', seenBytes: expectedSize, limitBytes: maxBytes };
+  return undefined;
+}
+
+async function refusedForSpace(directory: string, { expectedSize }: PutLimits): Promise<StoreRefusal | undefined> {
+  if (expectedSize === undefined) return undefined;
+  const { bavail, bsize } = await statfs(directory);
+  return expectedSize > bavail * bsize ? { code: 'NO_SPACE' } : undefined;
+}
+
+async function write(
+  file: FileHandle,
+  bytes: AsyncIterable<Uint8Array>,
+  { maxBytes, expectedSize, expectedSha256 }: PutLimits,
+): Promise<Result<StoredFile, StoreRefusal>> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+
+  for await (const chunk of bytes) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > maxBytes) return err({ code: 'TOO_LARGE', seenBytes: sizeBytes, limitBytes: maxBytes });
+    if (expectedSize !== undefined && sizeBytes > expectedSize)
+      return err({ code: 'SIZE_MISMATCH', observedBytes: sizeBytes, expectedBytes: expectedSize });
+    const written = fits(file.writeFile(chunk));
+    hash.update(chunk); // while the disk is busy
+    if (!(await written)) return err({ code: 'NO_SPACE' });
+  }
+
+  const sha256 = hash.digest('hex');
+  if (sizeBytes === 0) return err({ code: 'EMPTY' });
+  if (expectedSize !== undefined && sizeBytes !== expectedSize)
+    return err({ code: 'SIZE_MISMATCH', observedBytes: sizeBytes, expectedBytes: expectedSize });
+  if (expectedSha256 !== undefined && sha256 !== expectedSha256.toLowerCase())
+    return err({ code: 'CHECKSUM_MISMATCH', observedSha256: sha256, expectedSha256: expectedSha256.toLowerCase() });
+  return ok({ sizeBytes, sha256 });
+}
+
+/** `false`: the disk, or this user's share of it, is full. */
+async function fits(writing: Promise<void>): Promise<boolean> {
+  try {
+    await writing;
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')) return false;
+    throw error;
+  }
+}
+
+async function readExactly(file: FileHandle, start: number, endExclusive: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(endExclusive - start);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
+    if (bytesRead === 0) throw new RangeError(`Bytes ${start} to ${endExclusive} are not all within the video`);
+    filled += bytesRead;
+  }
+  return bytes;
+}
+
+/** Gone when disposed of, unless it was renamed by then. */
+async function createPartialFile(path: string): Promise<{ path: string; handle: FileHandle } & AsyncDisposable> {
+  const handle = await open(path, 'wx', 0o600);
+  return {
+    path,
+    handle,
+    async [Symbol.asyncDispose]() {
+      await handle.close();
+      await rm(path, { force: true });
+    },
+  };
+}
+
+/** A rename survives a power cut only when the directory itself was written. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A process. `instance` tells it from an earlier one with the same number, such as pid 1 of a restarted container. */
+type Owner = { readonly host: string; readonly pid: number; readonly instance: string };
+
+const thisProcess: Owner = { host: hostname().replace(/[^\w-]/g, '_'), pid: process.pid, instance: randomUUID() };
+
+const partialName = (id: VideoId, { host, pid, instance }: Owner): string =>
+  [id, randomUUID(), host, pid, instance].join('.') + PARTIAL;
+
+function ownerOf(name: string): Owner | undefined {
+  if (!name.endsWith(PARTIAL)) return undefined;
+  const [, , host, pid, instance] = name.split('.');
+  return host !== undefined && pid !== undefined && instance !== undefined
+    ? { host, pid: Number(pid), instance }
+    : undefined;
+}
+
+async function isLeftover(path: string, owner: Owner): Promise<boolean> {
+  if (owner.host !== thisProcess.host) {
+    const info = await orIfMissing(stat(path), undefined);
+    return info !== undefined && Date.now() - info.mtimeMs > FOREIGN_LEFTOVER_MS;
+  }
+  if (owner.pid === thisProcess.pid) return owner.instance !== thisProcess.instance;
+  return !isAlive(owner.pid);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    if (hasCode(error, 'ESRCH')) return false;
+    if (hasCode(error, 'EPERM')) return true; // there, but another user's
+    throw error;
+  }
+}
+
+async function orIfMissing<T, U>(result: Promise<T>, missing: U): Promise<T | U> {
+  try {
+    return await result;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return missing;
+    throw error;
+  }
+}
+
+const hasCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && (error as NodeJS.ErrnoException).code === code;
