@@ -61,6 +61,6 @@ function limitBody(request: Request, response: Response): void {
 /** Connect will write the headers again with the first message: by then they are on their way. */
 function sendHeaders(response: Response, headers: Headers): void {
   response.writeHead(200, Object.fromEntries(headers));
-  response.flushHeaders();
-  response.writeHead = () => response;
+  if ('flushHeaders' in response) response.flushHeaders(); // HTTP/2 has sent them by now
+  Object.assign(response, { writeHead: () => response });
 }

@@ -1,0 +1,58 @@
+import type { Log } from '../../../src/application/ports/log.ts';
+import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
+
+export const NOW = new Date('2026-03-01T12:00:00.000Z');
+
+const unexpected = (name: string) => () => Promise.reject(new Error(`${name} is not expected to be called`));
+
+const NAMES = [
+  'startConnection',
+  'completeConnection',
+  'getConnection',
+  'listConnections',
+  'refreshConnection',
+  'disconnectConnection',
+  'getPublishingCapabilities',
+  'uploadVideo',
+  'importVideo',
+  'getVideo',
+  'listVideos',
+  'deleteVideo',
+  'publishPost',
+  'getPost',
+  'listPosts',
+  'updatePost',
+  'cancelPost',
+  'retryPost',
+  'reconcilePost',
+  'watchPosts',
+] as const satisfies readonly (keyof UseCases)[];
+
+/** Whatever a test doesn't name fails when it is called. */
+export const fakeUseCases = (answers: Partial<UseCases>): UseCases => ({
+  ...(Object.fromEntries(NAMES.map((name) => [name, unexpected(name)])) as UseCases),
+  ...answers,
+});
+
+export type LogLine = { readonly level: 'info' | 'warn' | 'error'; readonly fields: object; readonly message: string };
+
+export function recordingLog(): Log & { readonly lines: readonly LogLine[] } {
+  const lines: LogLine[] = [];
+  const at = (level: LogLine['level']) => (fields: object, message: string) => {
+    lines.push({ level, fields, message });
+  };
+  return { lines, info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export const fakeNeeds = (answers: Partial<UseCases>, needs: Partial<RpcNeeds> = {}): RpcNeeds => ({
+  useCases: fakeUseCases(answers),
+  clock: { now: () => NOW },
+  log: recordingLog(),
+  findConnection: async () => undefined,
+  shareUri: (username, tiktokPostId) => `https://tiktok.example/@${username}/video/${tiktokPostId}`,
+  profileUri: (username) => `https://tiktok.example/@${username}`,
+  isSandbox: () => false,
+  isUnavailable: () => false,
+  stopping: new AbortController().signal,
+  ...needs,
+});

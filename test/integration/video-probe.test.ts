@@ -1,0 +1,244 @@
+import { describe, expect, it } from 'vitest';
+import { defaultProbeLimits, mediabunnyVideoProbe } from '../../src/adapters/video-probe/mediabunny-video-probe.ts';
+import type { RandomAccess } from '../../src/application/ports/random-access.ts';
+import { check, openVideoPolicy } from '../../src/domain/video/video-policy.ts';
+import { bigMp4Stream } from '../support/big-mp4.ts';
+import { collect, fixtureVideo, inMemory, openFixture } from '../support/fixture-videos.ts';
+
+const probe = mediabunnyVideoProbe();
+
+describe('a video that can be read', () => {
+  const vertical = { container: 'mp4', videoCodec: 'h264', audioCodec: 'aac', width: 360, height: 640, frameRate: 30 };
+
+  it.each([
+    ['vertical.mp4', { ...vertical, width: 540, height: 960, durationSeconds: 5, rotation: 0, sizeBytes: 74142 }, []],
+    ['vertical.mov', { ...vertical, container: 'mov', durationSeconds: 4 }, []],
+    ['vertical.webm', { ...vertical, container: 'webm', videoCodec: 'vp9', audioCodec: 'opus' }, []],
+    ['vp8.webm', { ...vertical, container: 'webm', videoCodec: 'vp8', audioCodec: 'vorbis' }, []],
+    ['hevc.mp4', { ...vertical, videoCodec: 'h265' }, []],
+    ['index-at-end.mp4', vertical, []],
+    ['fragmented.mp4', vertical, []],
+    ['rotated.mp4', { ...vertical, rotation: 90 }, []],
+    ['three-seconds.mp4', { durationSeconds: 3 }, []],
+    ['fps-23.976.mp4', { frameRate: 24000 / 1001 }, []],
+    ['landscape.mp4', { width: 640, height: 360 }, ['VIDEO_NOT_VERTICAL']],
+    ['silent.mp4', { videoCodec: 'h264' }, ['VIDEO_NO_AUDIO']],
+    ['short-2.9s.mp4', { durationSeconds: 2.9 }, ['VIDEO_TOO_SHORT']],
+    ['long-601s.mp4', { durationSeconds: 601 }, ['VIDEO_TOO_LONG']],
+    ['fps-15.mp4', { frameRate: 15 }, ['VIDEO_FRAME_RATE']],
+    ['fps-120.mp4', { frameRate: 120 }, ['VIDEO_FRAME_RATE']],
+    ['variable-rate.mp4', { frameRate: expect.closeTo(20.26, 1) }, ['VIDEO_FRAME_RATE']],
+    ['small-240.mp4', { width: 240, height: 426 }, ['VIDEO_RESOLUTION']],
+    ['av1.mp4', { videoCodec: 'av1' }, ['VIDEO_UNSUPPORTED_CODEC']],
+    ['movie.mkv', { container: 'mkv' }, ['VIDEO_UNSUPPORTED_CONTAINER']],
+  ])('%s is described and judged', async (name, spec, codes) => {
+    const probed = await probe.probe(await openFixture(name));
+    expect(probed).toMatchObject({ ok: true, value: spec });
+    expect(probed.ok && check(probed.value, openVideoPolicy).map(({ code }) => code)).toEqual(codes);
+  });
+
+  it('has no sound when it has no sound track', async () => {
+    const probed = await probe.probe(await openFixture('silent.mp4'));
+    expect(probed.ok && 'audioCodec' in probed.value).toBe(false);
+  });
+
+  it('is read without its padding, however large', async () => {
+    const head = await collect(await bigMp4Stream(80_000));
+    head.writeBigUInt64BE(BigInt(2 ** 40), 74_142 + 8); // the padding's size
+    let bytesRead = 0;
+    const file: RandomAccess = {
+      sizeBytes: 74_142 + 2 ** 40,
+      async readAt(start, endExclusive) {
+        bytesRead += endExclusive - start;
+        return Buffer.concat([head.subarray(start, endExclusive), Buffer.alloc(endExclusive - start)]).subarray(
+          0,
+          endExclusive - start,
+        );
+      },
+    };
+    expect(await probe.probe(file)).toMatchObject({ ok: true, value: { durationSeconds: 5 } });
+    expect(bytesRead).toBeLessThan(200_000);
+  });
+});
+
+describe('a file that is no video', () => {
+  const bytes = (...values: (string | number[])[]) =>
+    Buffer.concat(
+      values.map((value) => (typeof value === 'string' ? Buffer.from(value, 'latin1') : Buffer.from(value))),
+    );
+  const padded = (head: Buffer) => Buffer.concat([head, Buffer.alloc(2000)]);
+
+  it.each([
+    ['image.jpg', 'NOT_A_VIDEO', 'JPEG image'],
+    ['image.png', 'NOT_A_VIDEO', 'PNG image'],
+    ['text.txt', 'NOT_A_VIDEO', 'text'],
+    ['audio-only.m4a', 'NOT_A_VIDEO', 'sound only'],
+    ['audio.mp3', 'NOT_A_VIDEO', 'MP3 sound'],
+    ['movie.avi', 'VIDEO_UNSUPPORTED_CONTAINER', 'AVI'],
+    ['empty.mp4', 'VIDEO_CORRUPT', 'it is empty'],
+    ['truncated.mp4', 'VIDEO_CORRUPT', 'it ends after 40000 of at least 74142 bytes'],
+    ['truncated-index.mp4', 'VIDEO_CORRUPT', 'it ends after 20788 of at least 22788 bytes'],
+  ])('%s is refused with its kind', async (name, code, observed) => {
+    expect(await probe.probe(await openFixture(name))).toMatchObject({ ok: false, error: { code, observed } });
+  });
+
+  it.each([
+    ['a WebP image', bytes('RIFF', [1, 2, 3, 4], 'WEBP'), 'NOT_A_VIDEO', 'WebP image'],
+    ['a GIF image', bytes('GIF89a'), 'NOT_A_VIDEO', 'GIF image'],
+    ['a HEIC image', bytes([0, 0, 0, 24], 'ftypheic'), 'NOT_A_VIDEO', 'HEIC image'],
+    ['an AVIF image', bytes([0, 0, 0, 24], 'ftypavif'), 'NOT_A_VIDEO', 'AVIF image'],
+    ['a WAV file', bytes('RIFF', [1, 2, 3, 4], 'WAVE'), 'NOT_A_VIDEO', 'WAV sound'],
+    ['a ZIP archive', bytes('PK', [3, 4]), 'NOT_A_VIDEO', 'ZIP archive'],
+    ['a PDF document', bytes('%PDF-1.7'), 'NOT_A_VIDEO', 'PDF document'],
+    ['a gzip archive', bytes([0x1f, 0x8b]), 'NOT_A_VIDEO', 'gzip archive'],
+    ['zeros', Buffer.alloc(0), 'NOT_A_VIDEO', 'unknown data'],
+    ['a Flash video', bytes('FLV', [1]), 'VIDEO_UNSUPPORTED_CONTAINER', 'Flash video (FLV)'],
+    [
+      'a Windows Media file',
+      bytes([0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11]),
+      'VIDEO_UNSUPPORTED_CONTAINER',
+      'Windows Media (WMV)',
+    ],
+    ['a DVD stream', bytes([0, 0, 1, 0xba]), 'VIDEO_UNSUPPORTED_CONTAINER', 'MPEG program stream'],
+    [
+      'an MP4 that has only its type',
+      bytes([0, 0, 0, 16], 'ftypisom', [0, 0, 0, 0]),
+      'VIDEO_CORRUPT',
+      'its index is missing',
+    ],
+    [
+      'a WebM that has only its first byte right',
+      bytes([0x1a, 0x45, 0xdf, 0xa3]),
+      'VIDEO_CORRUPT',
+      'its content is missing',
+    ],
+  ])('%s is refused with its kind', async (_, head, code, observed) => {
+    expect(await probe.probe(inMemory(padded(head)))).toMatchObject({ ok: false, error: { code, observed } });
+  });
+
+  it('a transport stream is known by its rhythm', async () => {
+    const stream = Buffer.alloc(188 * 8);
+    for (let packet = 0; packet < 8; packet++) stream[packet * 188] = 0x47;
+    expect(await probe.probe(inMemory(stream))).toMatchObject({ error: { code: 'VIDEO_UNSUPPORTED_CONTAINER' } });
+  });
+
+  it.each(['vertical.mp4', 'index-at-end.mp4', 'vertical.webm', 'fragmented.mp4'])(
+    '%s is refused wherever it is cut',
+    async (name) => {
+      const whole = await fixtureVideo(name);
+      const cuts = [10, 20, 31, 100, 1000, Math.floor(whole.length / 2), whole.length - 1000, whole.length - 1];
+      for (const length of cuts) {
+        expect(await probe.probe(inMemory(whole.subarray(0, length))), `cut to ${length}`).toMatchObject({
+          ok: false,
+          error: { code: 'VIDEO_CORRUPT' },
+        });
+      }
+    },
+  );
+});
+
+describe('a hostile file', () => {
+  const patched = async (name: string, box: string, offset: number, value: number) => {
+    const bytes = await fixtureVideo(name);
+    bytes.writeUInt32BE(value, bytes.indexOf(box, 0, 'latin1') + offset);
+    return inMemory(bytes);
+  };
+
+  it('whose index points past its end is corrupt', async () => {
+    // stco: type, version, count, first offset
+    expect(await probe.probe(await patched('vertical.mp4', 'stco', 12, 0x7fffffff))).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'its index points at bytes that are not in the file' },
+    });
+  });
+
+  it('whose video has no frames is corrupt', async () => {
+    // stts: type, version, count of entries
+    expect(await probe.probe(await patched('silent.mp4', 'stts', 8, 0))).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'it has not a single frame' },
+    });
+  });
+
+  it('whose index claims four billion frames starves alone', async () => {
+    // stts: type, version, count of entries, first entry's count
+    const file = await patched('vertical.mp4', 'stts', 12, 0xffffffff);
+    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, maxHeapMiB: 48 }).probe(file)).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'its index is unreasonably large' },
+    });
+  });
+
+  it('that is never done is stopped', async () => {
+    const whole = await fixtureVideo('vertical.mp4');
+    let reads = 0;
+    const file: RandomAccess = {
+      sizeBytes: whole.length,
+      readAt: async (start, end) => (reads++ === 0 ? whole.subarray(start, end) : await new Promise(() => {})),
+    };
+    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 50 }).probe(file)).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'its index takes too long to read' },
+    });
+  });
+
+  it('that makes us read too much is stopped', async () => {
+    const limited = mediabunnyVideoProbe({ ...defaultProbeLimits, maxBytesRead: 1000 });
+    expect(await limited.probe(await openFixture('vertical.mp4'))).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'its index leads through too much of the file' },
+    });
+  });
+
+  it('with noise in its index gets a verdict', async () => {
+    const whole = await fixtureVideo('three-seconds.mp4');
+    const index = whole.indexOf('moov', 0, 'latin1');
+    const impatient = mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 1000 }); // some noise never ends
+    for (const at of [4, 40, 200, 300, 400, 500, 700, 900]) {
+      const noisy = Buffer.from(whole);
+      noisy.fill(0xff, index + at, index + at + 8);
+      expect(await impatient.probe(inMemory(noisy)), `noise at ${at}`).toMatchObject({ ok: expect.any(Boolean) });
+    }
+  });
+});
+
+describe('the probe', () => {
+  it('throws what reading the file throws', async () => {
+    const cause = new Error('the disk is gone');
+    const whole = await fixtureVideo('vertical.mp4');
+    let reads = 0;
+    const file: RandomAccess = {
+      sizeBytes: whole.length,
+      async readAt(start, endExclusive) {
+        if (reads++ > 0) throw cause;
+        return whole.subarray(start, endExclusive);
+      },
+    };
+    await expect(probe.probe(file)).rejects.toBe(cause);
+  });
+
+  it('reads no more files at a time than it was told, and all of them', async () => {
+    let open = 0;
+    let most = 0;
+    const whole = await fixtureVideo('vertical.mp4');
+    const counted = (): RandomAccess => {
+      let isOpen = false;
+      return {
+        sizeBytes: whole.length,
+        async readAt(start, endExclusive) {
+          if (start === 0 && endExclusive === 16) {
+            // the first read of a worker
+            if (!isOpen) most = Math.max(most, ++open);
+            isOpen = true;
+          }
+          return whole.subarray(start, endExclusive);
+        },
+      };
+    };
+    const two = mediabunnyVideoProbe({ ...defaultProbeLimits, concurrency: 2 });
+    const results = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const result = await two.probe(counted());
+        open--;
+        return result.ok;
+      }),
+    );
+    expect(results).toEqual(Array(6).fill(true));
+    expect(most).toBe(2);
+  });
+});
