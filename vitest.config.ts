@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'sandbox/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    globalSetup: [],
+    globalSetup: ['test/support/global-setup.ts'],
     // Two cores: more workers than that only make embedded databases slower to start.
     maxWorkers: 2,
   },

@@ -7,13 +7,17 @@ import {
   credentials,
   Metadata,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 
 /** A message as proto-loader gives it: snake_case fields, enums by name, 64-bit numbers as text, unset messages null. */
 export type Message = Readonly<Record<string, unknown>>;
 
-export type CallOptions = { readonly deadlineMilliseconds?: number; readonly headers?: Readonly<Record<string, string>> };
+export type CallOptions = {
+  readonly deadlineMilliseconds?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+};
 
 type Unary = <T = Message>(request: object, options?: CallOptions) => Promise<T>;
 
@@ -60,7 +64,7 @@ export type GrpcClients = {
     options?: CallOptions,
   ): Promise<Message>;
   openUpload(options?: CallOptions): UploadCall;
-  /** Resolves when the server has accepted the stream, before any event. */
+  /** Resolves when the headers of the answer are here, before any event. A refusal is what `next` rejects with. */
   watch(request: object, options?: CallOptions): Promise<Watch>;
   close(): void;
 };
@@ -74,7 +78,14 @@ const definitions = loadSync(
     'glowtify/tiktok/v1/post_service.proto',
     'grpc-status.proto',
   ],
-  { includeDirs: [file('../../proto'), file('.')], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true },
+  {
+    includeDirs: [file('../../proto'), file('.')],
+    keepCase: true,
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  },
 );
 
 function method(service: string, name: string): MethodDefinition<object, object> {
@@ -95,8 +106,14 @@ export function grpcClients(address: string): GrpcClients {
     <T>(request: object, options: CallOptions = {}) =>
       new Promise<T>((resolve, reject) => {
         const { path, requestSerialize, responseDeserialize } = method(`glowtify.tiktok.v1.${service}`, name);
-        client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadataOf(options), callOf(options), (error, response) =>
-          error === null ? resolve(response as T) : reject(error),
+        client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          request,
+          metadataOf(options),
+          callOf(options),
+          (error, response) => (error === null ? resolve(response as T) : reject(error)),
         );
       });
 
@@ -150,13 +167,37 @@ export function grpcClients(address: string): GrpcClients {
         metadataOf(options),
         callOf(options),
       );
-      const messages = call[Symbol.asyncIterator]();
-      await once(call, 'metadata'); // rejects with the status when the stream was refused
+      const opened = Promise.withResolvers<void>();
+      const messages: Message[] = [];
+      let end: Error | undefined;
+      let changed = Promise.withResolvers<void>();
+      const tell = () => {
+        changed.resolve();
+        changed = Promise.withResolvers<void>();
+      };
+      call.on('metadata', () => opened.resolve());
+      call.on('data', (message: Message) => {
+        messages.push(message);
+        tell();
+      });
+      call.on('error', (error) => {
+        end = error;
+        opened.resolve();
+        tell();
+      });
+      call.on('status', ({ code }) => {
+        if (code === status.OK) end = new Error('the stream ended with OK');
+        tell();
+      });
+      await opened.promise;
       return {
         async next<T>() {
-          const { done, value } = await messages.next();
-          if (done === true) throw new Error('the stream ended with OK');
-          return value as T;
+          for (;;) {
+            const message = messages.shift();
+            if (message !== undefined) return message as T;
+            if (end !== undefined) throw end;
+            await changed.promise;
+          }
         },
         cancel: () => call.cancel(),
       };
@@ -197,17 +238,18 @@ export type ErrorDetails = {
   readonly localizedMessage?: { readonly locale: string; readonly message: string };
 };
 
-const decode = <T>(name: string, bytes: Buffer): T => method('glowtify.test.Decoders', name).responseDeserialize(bytes) as T;
+const decode = <T>(name: string, bytes: Buffer): T =>
+  method('glowtify.test.Decoders', name).responseDeserialize(bytes) as T;
 
 /** What a failed call says of itself, read from `grpc-status-details-bin`. Throws when `error` is no gRPC error. */
 export function errorDetails(error: unknown): ErrorDetails {
   if (!isServiceError(error)) throw new Error('not a gRPC error', { cause: error });
   const [bytes] = error.metadata.get('grpc-status-details-bin');
-  const status = Buffer.isBuffer(bytes)
+  const wire = Buffer.isBuffer(bytes)
     ? decode<{ details: readonly { type_url: string; value: Buffer }[] }>('Status', bytes)
     : { details: [] };
   const all = <T>(name: string): readonly T[] =>
-    status.details
+    wire.details
       .filter(({ type_url }) => type_url === `type.googleapis.com/google.rpc.${name}`)
       .map(({ value }) => decode<T>(name, value));
 
@@ -219,7 +261,9 @@ export function errorDetails(error: unknown): ErrorDetails {
     message: error.details,
     errorInfos,
     reason: errorInfos[0]?.reason,
-    violations: all<{ field_violations: ErrorDetails['violations'] }>('BadRequest').flatMap((one) => one.field_violations),
+    violations: all<{ field_violations: ErrorDetails['violations'] }>('BadRequest').flatMap(
+      (one) => one.field_violations,
+    ),
     preconditions: all<{ violations: ErrorDetails['preconditions'] }>('PreconditionFailure').flatMap(
       (one) => one.violations,
     ),

@@ -3,7 +3,7 @@ import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Log } from '../../application/ports/log.ts';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
-import { streamOpened } from './stream-opened.ts';
+import { httpExchange } from './http-exchange.ts';
 
 /** Fits the servers of `node:http` and `node:http2`. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
@@ -29,15 +29,19 @@ export function rpcHandler(options: {
     acceptCompression: [compressionGzip],
     ...(fallback === undefined ? {} : { fallback }),
     contextValues: (request) =>
-      createContextValues().set(streamOpened, (headers) => {
-        const response = responses.get(request);
-        if (response !== undefined) sendHeaders(response, headers);
+      createContextValues().set(httpExchange, {
+        requestIsWhole: () => isWhole(request),
+        sendHeaders: (headers) => {
+          const response = responses.get(request);
+          if (response !== undefined) sendHeaders(response, headers);
+        },
       }),
   });
 
   return (request, response) => {
     responses.set(request, response);
     if (request.url !== UPLOAD_PATH) limitBody(request, response);
+    response.once('finish', () => leaveRest(request));
     try {
       handle(request, response);
     } catch (error) {
@@ -57,6 +61,17 @@ function limitBody(request: Request, response: Response): void {
   }, BODY_MILLISECONDS).unref();
   response.once('close', () => clearTimeout(slow));
 }
+
+/** An answer that came before the end of its request: nobody will read the rest, so it must not wait for a reader. */
+function leaveRest(request: Request): void {
+  if (isWhole(request)) return;
+  request.resume();
+  if ('stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
+  else request.socket.destroySoon();
+}
+
+const isWhole = (request: Request): boolean =>
+  'stream' in request ? request.stream.state.remoteClose === 1 : request.complete;
 
 /** Connect will write the headers again with the first message: by then they are on their way. */
 function sendHeaders(response: Response, headers: Headers): void {

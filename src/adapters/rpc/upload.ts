@@ -17,8 +17,9 @@ export const LARGEST_CHUNK_BYTES = 4 * 2 ** 20;
 /** Reads the metadata. The bytes are pulled one message at a time, as fast as they are stored. */
 export async function openUpload(
   requests: AsyncIterable<UploadVideoRequest>,
-  { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
+  caller: { readonly signal: AbortSignal; readonly requestIsWhole: () => boolean; readonly clock: Clock },
 ): Promise<Parameters<UploadVideo>[0]> {
+  const { signal, requestIsWhole, clock } = caller;
   const refusal = (findings: readonly Finding[]) => toConnectError({ code: 'INVALID', findings }, clock.now());
   // Read by hand: leaving a for-await loop early would close the connection under an answer that is still to be sent.
   const messages = requests[Symbol.asyncIterator]();
@@ -30,8 +31,9 @@ export async function openUpload(
     signal.addEventListener('abort', end, { once: true });
     try {
       const message = await Promise.race([messages.next(), over.promise]);
-      if (signal.aborted) throw endOf(signal, clock.now());
-      return message.done === true ? undefined : message.value.payload;
+      if (message.done !== true) return message.value.payload;
+      if (signal.aborted || !requestIsWhole()) throw endOf(signal, clock.now());
+      return undefined;
     } finally {
       signal.removeEventListener('abort', end);
     }

@@ -3,6 +3,7 @@ import { pageToken } from '../../application/field-checks.ts';
 import type { VideoName } from '../../application/get-video.ts';
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
 import type { UploadVideoRequest, VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+import { httpExchange } from './http-exchange.ts';
 import { checkName, readEnums } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
 import { refusals } from './to-connect-error.ts';
@@ -21,8 +22,9 @@ export function videoService({ useCases, clock }: RpcNeeds): ServiceImpl<typeof 
   }
 
   return {
-    async uploadVideo(requests: AsyncIterable<UploadVideoRequest>, { signal }: HandlerContext) {
-      const upload = await openUpload(requests, { signal, clock });
+    async uploadVideo(requests: AsyncIterable<UploadVideoRequest>, { signal, values }: HandlerContext) {
+      const { requestIsWhole } = values.get(httpExchange);
+      const upload = await openUpload(requests, { signal, requestIsWhole, clock });
       return { video: videoMessage(accept(await useCases.uploadVideo(upload))) };
     },
 

@@ -47,6 +47,8 @@ export interface Authorization {
   revoke(accessToken: Secret): Promise<Result<void, PublishError>>;
   /** Asks only for what the scopes allow. */
   readAccount(accessToken: Secret, scopes: readonly string[]): Promise<Result<Account, PublishError>>;
+  /** Where the account can be seen. */
+  profileUri(username: string): string;
 }
 
 /** What an account may publish at this moment. */

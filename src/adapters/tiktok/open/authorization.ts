@@ -10,7 +10,7 @@ import type { Address, Http } from './http.ts';
 /** The app, as registered at TikTok. `redirectUri` must equal a registered one to the letter. */
 export type App = { readonly clientKey: string; readonly clientSecret: Secret; readonly redirectUri: string };
 
-type OAuth = Omit<Authorization, 'readAccount'>;
+type OAuth = Omit<Authorization, 'readAccount' | 'profileUri'>;
 
 export function openOAuth(options: {
   readonly http: Http;

@@ -87,7 +87,6 @@ export function openHttp(options: {
 
     put: ({ address, headers, body, signal }) =>
       run('upload', async () => {
-        signal.throwIfAborted();
         // undici takes any async iterable; its types name only the streams among them.
         const stream = body as unknown as Readable;
         const request = agent.request({ ...address, method: 'PUT', headers, body: stream, signal });

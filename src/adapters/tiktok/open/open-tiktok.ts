@@ -58,6 +58,7 @@ export function openTikTok(options: OpenTikTokOptions): TikTok & { close(): Prom
         withinMilliseconds: limits.tokenMilliseconds,
       }),
       readAccount: readAccount(api),
+      profileUri: (username) => `https://www.tiktok.com/@${encodeURIComponent(username)}`,
     },
     publishing: {
       ...openPublishing(api, allowed),

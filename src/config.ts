@@ -1,0 +1,193 @@
+import { resolve } from 'node:path';
+import { type KeyRing, parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import type { LatePolicy } from './domain/post/schedule.ts';
+import { Secret } from './domain/secret.ts';
+
+/** What the operator decides, read once at the start. Every setting of the README, and no other, is here. */
+export type Config = {
+  readonly rpc: { readonly host: string; readonly port: number };
+  readonly http: { readonly host: string; readonly port: number };
+  /** Where browsers and TikTok reach the HTTP port. Without a slash at the end. */
+  readonly publicUrl: string;
+  readonly dataDir: string;
+  /** Absent: the embedded PostgreSQL under `dataDir`. */
+  readonly databaseUrl?: string;
+  readonly agendaMongodbUrl?: string;
+  readonly videoFolder: string;
+  /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
+  readonly tokenKeys?: KeyRing;
+  /** Absent: the bundled sandbox. */
+  readonly tiktok?: TikTokConfig;
+  readonly sandboxPort: number;
+  readonly latePolicy: LatePolicy;
+  readonly requireConsent: boolean;
+  readonly importAllowedOrigins: readonly string[];
+  readonly logLevel: string;
+};
+
+export type TikTokConfig = {
+  readonly clientKey: string;
+  readonly clientSecret: Secret;
+  readonly openApiUrl?: string;
+  readonly authorizeUrl?: string;
+  readonly uploadOrigins?: readonly string[];
+};
+
+/** Every setting that is wrong, each with the value seen and the remedy. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`This service can't start with these settings:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const text = (name: string): string | undefined => environment[name]?.trim() || undefined;
+
+  function port(name: string, fallback: number): number {
+    const value = text(name);
+    if (value === undefined) return fallback;
+    if (/^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535) return Number(value);
+    problems.push(`${name}=${value}: a port is a whole number from 1 to 65535.`);
+    return fallback;
+  }
+
+  function host(name: string): string {
+    const value = text(name) ?? '127.0.0.1';
+    if (!LOOPBACK.has(value)) {
+      problems.push(
+        `${name}=${value}: this version does not check callers, so it listens on loopback only (127.0.0.1, ::1, localhost). Put a gateway that does on the same host.`,
+      );
+    }
+    return value;
+  }
+
+  function choice<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
+    const value = text(name) ?? fallback;
+    const found = allowed.find((each) => each === value);
+    if (found === undefined) problems.push(`${name}=${value}: choose one of ${allowed.join(', ')}.`);
+    return found ?? fallback;
+  }
+
+  function url(name: string): string | undefined {
+    const value = text(name);
+    if (value === undefined) return undefined;
+    const parsed = URL.parse(value);
+    const good = parsed?.protocol === 'https:' || (parsed?.protocol === 'http:' && LOOPBACK.has(parsed.hostname));
+    if (!good) problems.push(`${name}=${value}: give an https address, or http on loopback.`);
+    return value;
+  }
+
+  function origins(name: string): readonly string[] | undefined {
+    const values = text(name)?.split(',').map((each) => each.trim());
+    for (const value of values ?? []) {
+      if (URL.parse(value)?.origin !== value) problems.push(`${name}: "${value}" is not an origin such as https://host.`);
+    }
+    return values;
+  }
+
+  function seconds(name: string, fallback: number): number {
+    const value = text(name) ?? String(fallback);
+    if (/^\d{1,9}$/.test(value) && Number(value) > 0) return Number(value);
+    problems.push(`${name}=${value}: a whole number of seconds above 0.`);
+    return fallback;
+  }
+
+  function parsed<T>(name: string, parse: (value: string) => T): T | undefined {
+    const value = text(name);
+    if (value === undefined) return undefined;
+    try {
+      return parse(value);
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : `${name} can't be read.`);
+      return undefined;
+    }
+  }
+
+  for (const [name, remedy] of NOT_YET) {
+    if (text(name) !== undefined) problems.push(`${name} is set, but this version does not have it. ${remedy}`);
+  }
+
+  const http = { host: host('HTTP_HOST'), port: port('HTTP_PORT', 8080) };
+  const rpc = { host: host('RPC_HOST'), port: port('RPC_PORT', 50_051) };
+  const dataDir = resolve(text('DATA_DIR') ?? './data');
+  const databaseUrl = text('DATABASE_URL');
+  if (databaseUrl !== undefined && !/^postgres(ql)?:$/.test(URL.parse(databaseUrl)?.protocol ?? '')) {
+    problems.push('DATABASE_URL: give a postgres:// address (its value is not shown here).');
+  }
+  choice('TIKTOK_API_FAMILY', ['open'], 'open');
+  choice('TIKTOK_TRANSFER', ['upload'], 'upload');
+
+  const clientKey = text('TIKTOK_CLIENT_KEY');
+  const clientSecret = text('TIKTOK_CLIENT_SECRET');
+  if ((clientKey === undefined) !== (clientSecret === undefined)) {
+    problems.push('TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET belong together: set both, or neither for the sandbox.');
+  }
+  const sandboxAsked = choice('TIKTOK_SANDBOX', ['0', '1'], '0') === '1';
+  if (sandboxAsked && clientKey !== undefined) {
+    problems.push('TIKTOK_SANDBOX=1 and TIKTOK_CLIENT_KEY are both set: choose the sandbox or the app.');
+  }
+  if (databaseUrl !== undefined && clientKey === undefined && !sandboxAsked) {
+    problems.push(
+      'DATABASE_URL is set without a TikTok app: set TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET, or TIKTOK_SANDBOX=1 to post to the bundled sandbox only.',
+    );
+  }
+  const tokenKeys = parsed('TOKEN_KEYS', parseKeyRing);
+  if (databaseUrl !== undefined && text('TOKEN_KEYS') === undefined) {
+    problems.push('DATABASE_URL is set without TOKEN_KEYS: set TOKEN_KEYS=id:$(openssl rand -base64 32) and keep it safe.');
+  }
+  const openApiUrl = url('TIKTOK_OPEN_API_URL');
+  const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
+  const uploadOrigins = origins('TIKTOK_UPLOAD_ORIGINS');
+  const publicUrl = (url('PUBLIC_URL') ?? `http://127.0.0.1:${http.port}`).replace(/\/+$/, '');
+  const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
+  const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
+  const config: Config = {
+    rpc,
+    http,
+    publicUrl,
+    dataDir,
+    videoFolder,
+    sandboxPort: port('SANDBOX_PORT', 8090),
+    latePolicy: {
+      maxLatenessSeconds: seconds('LATE_MAX_SECONDS', 86_400),
+      action: choice('LATE_ACTION', ['PUBLISH', 'HOLD', 'FAIL'], 'HOLD'),
+    },
+    requireConsent: choice('REQUIRE_CONSENT', ['0', '1'], '0') === '1',
+    importAllowedOrigins: origins('IMPORT_ALLOWED_ORIGINS') ?? [],
+    logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(agendaMongodbUrl === undefined ? {} : { agendaMongodbUrl }),
+    ...(tokenKeys === undefined ? {} : { tokenKeys }),
+    ...(clientKey === undefined || clientSecret === undefined
+      ? {}
+      : {
+          tiktok: {
+            clientKey,
+            clientSecret: new Secret(clientSecret),
+            ...(openApiUrl === undefined ? {} : { openApiUrl }),
+            ...(authorizeUrl === undefined ? {} : { authorizeUrl }),
+            ...(uploadOrigins === undefined ? {} : { uploadOrigins }),
+          },
+        }),
+  };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** Named in the contract, and not there yet: refused, so that nobody believes they work. */
+const NOT_YET: readonly (readonly [name: string, remedy: string])[] = [
+  ['CALLERS_FILE', 'Leave it out and listen on loopback only.'],
+  ['TIKTOK_BUSINESS_API_URL', 'Leave it out; only the open API family is served.'],
+];
+
+function videoFolderOf(value: string): string {
+  if (!value.startsWith('file:')) throw new Error(`VIDEO_STORE=${value}: this version stores videos in file: folders only.`);
+  return resolve(decodeURIComponent(value.slice('file:'.length).replace(/^\/\//, '')));
+}

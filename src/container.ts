@@ -1,0 +1,375 @@
+import type { RequestListener } from 'node:http';
+import { Container, type ServiceIdentifier } from 'inversify';
+import { type Logger, pino } from 'pino';
+import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { httpServer, type HttpServer } from './adapters/http/server.ts';
+import { type Database, openDatabase } from './adapters/persistence/database.ts';
+import { databaseClock } from './adapters/persistence/database-clock.ts';
+import { isDatabaseDown } from './adapters/persistence/database-down.ts';
+import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
+import { postgresCredentials } from './adapters/persistence/postgres-credentials.ts';
+import { postgresPendingAuthorizations } from './adapters/persistence/postgres-pending-authorizations.ts';
+import { postgresPostEvents } from './adapters/persistence/postgres-post-events.ts';
+import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
+import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
+import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
+import { type NodeHandler, rpcHandler } from './adapters/rpc/node-handler.ts';
+import { connectorRoutes } from './adapters/rpc/routes.ts';
+import type { UseCases } from './adapters/rpc/rpc-needs.ts';
+import { type RpcServer, rpcServer } from './adapters/rpc/server.ts';
+import { answerTo } from './adapters/rpc/to-connect-error.ts';
+import { agendaDoorbell } from './adapters/scheduler/agenda-doorbell.ts';
+import { mongoAgendaStore } from './adapters/scheduler/mongo-agenda-store.ts';
+import { postgresAgendaStore } from './adapters/scheduler/postgres-agenda-store.ts';
+import { canonicalDigest } from './adapters/system/canonical-digest.ts';
+import { randomIds } from './adapters/system/random-ids.ts';
+import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
+import { guardedVideoFetcher } from './adapters/video-fetcher/guarded-video-fetcher.ts';
+import { mediabunnyVideoProbe } from './adapters/video-probe/mediabunny-video-probe.ts';
+import { type FileVideoStore, fileVideoStore } from './adapters/video-store/file-video-store.ts';
+import { type AccountAccess, accountAccess } from './application/account-access.ts';
+import { type AdvancePost, advancePost } from './application/advance-post.ts';
+import { askTikTok } from './application/ask-tiktok.ts';
+import { cancelPost } from './application/cancel-post.ts';
+import { completeConnection } from './application/complete-connection.ts';
+import { deleteVideo } from './application/delete-video.ts';
+import { disconnectConnection } from './application/disconnect-connection.ts';
+import { fetchVideo } from './application/fetch-video.ts';
+import { getConnection } from './application/get-connection.ts';
+import { getPost } from './application/get-post.ts';
+import { getPublishingCapabilities } from './application/get-publishing-capabilities.ts';
+import { getVideo } from './application/get-video.ts';
+import { importVideo } from './application/import-video.ts';
+import { listConnections } from './application/list-connections.ts';
+import { listPosts } from './application/list-posts.ts';
+import { listVideos } from './application/list-videos.ts';
+import type { Cipher } from './application/ports/cipher.ts';
+import type { Clock } from './application/ports/clock.ts';
+import type { Connections } from './application/ports/connections.ts';
+import type { Credentials } from './application/ports/credentials.ts';
+import type { Doorbell } from './application/ports/doorbell.ts';
+import type { FailPoint } from './application/ports/fail-point.ts';
+import type { Ids } from './application/ports/ids.ts';
+import type { Log } from './application/ports/log.ts';
+import type { PendingAuthorizations } from './application/ports/pending-authorizations.ts';
+import type { PostQueue } from './application/ports/post-queue.ts';
+import type { Posts } from './application/ports/posts.ts';
+import type { TikTok } from './application/ports/tiktok.ts';
+import type { VideoFetcher } from './application/ports/video-fetcher.ts';
+import type { VideoProbe } from './application/ports/video-probe.ts';
+import type { Videos } from './application/ports/videos.ts';
+import { type PostPolicy, publishPost } from './application/publish-post.ts';
+import { reconcilePost } from './application/reconcile-post.ts';
+import { refreshConnection } from './application/refresh-connection.ts';
+import { retryPost } from './application/retry-post.ts';
+import { DEFAULT_CAPACITY, type Engine, engine } from './application/run-engine.ts';
+import { startConnection } from './application/start-connection.ts';
+import { takeInVideo } from './application/take-in-video.ts';
+import type { TikToks } from './application/tiktoks.ts';
+import { updatePost } from './application/update-post.ts';
+import { uploadVideo } from './application/upload-video.ts';
+import { watchPosts } from './application/watch-posts.ts';
+import type { Config, TikTokConfig } from './config.ts';
+import { openVideoPolicy } from './domain/video/video-policy.ts';
+
+/** What has to be there before anything is built: the embedded parts are started by then. */
+export type Ground = {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly tokenKeys: KeyRing;
+  readonly tiktok: TikTokConfig & { readonly sandbox: boolean };
+  /** Names this process among all that share the database. */
+  readonly owner: string;
+  readonly failPoint: FailPoint;
+  /** Aborts when the service begins to stop. */
+  readonly stopping: AbortSignal;
+};
+
+/** Typed: a wrong order or type does not compile. */
+const token = <T>(name: string): ServiceIdentifier<T> => Symbol(name);
+
+export const tokens = {
+  accountAccess: token<AccountAccess>('accountAccess'),
+  advancePost: token<AdvancePost>('advancePost'),
+  cipher: token<Cipher>('cipher'),
+  clock: token<Clock & { close(): void }>('clock'),
+  connections: token<Connections>('connections'),
+  credentials: token<Credentials>('credentials'),
+  database: token<Database>('database'),
+  doorbell: token<Doorbell>('doorbell'),
+  engine: token<Engine>('engine'),
+  fetcher: token<VideoFetcher & AsyncDisposable>('fetcher'),
+  httpServer: token<HttpServer>('httpServer'),
+  ids: token<Ids>('ids'),
+  log: token<Logger & Log>('log'),
+  pending: token<PendingAuthorizations>('pending'),
+  policy: token<PostPolicy>('policy'),
+  postEvents: token<ReturnType<typeof postgresPostEvents>>('postEvents'),
+  postQueue: token<PostQueue>('postQueue'),
+  posts: token<Posts>('posts'),
+  probe: token<VideoProbe>('probe'),
+  routes: token<ReturnType<typeof connectorRoutes>>('routes'),
+  rpcServer: token<RpcServer>('rpcServer'),
+  store: token<FileVideoStore>('store'),
+  tiktok: token<TikTok & { close(): Promise<void> }>('tiktok'),
+  tiktoks: token<TikToks>('tiktoks'),
+  useCases: token<UseCases>('useCases'),
+  videos: token<Videos>('videos'),
+} as const;
+
+const t = tokens;
+
+/** Builds nothing by itself: each part is made when it is first asked for, once. */
+export function connector(ground: Ground): Container {
+  const { config } = ground;
+  const container = new Container({ defaultScope: 'Singleton' });
+
+  container.bind(t.log).toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } }));
+  container
+    .bind(t.database)
+    .toResolvedValue(() => openDatabase(ground.databaseUrl))
+    .onDeactivation((database) => database.close());
+  container
+    .bind(t.clock)
+    .toResolvedValue((database: Database) => databaseClock(database), [t.database])
+    .onDeactivation((clock) => clock.close());
+  container.bind(t.ids).toResolvedValue((clock: Clock) => randomIds(clock), [t.clock]);
+  container.bind(t.cipher).toConstantValue(aesGcmCipher(ground.tokenKeys));
+  container.bind(t.policy).toConstantValue({
+    requireConsent: config.requireConsent,
+    video: openVideoPolicy,
+    latePolicy: config.latePolicy,
+  });
+
+  bindPersistence(container);
+  bindNeighbours(container, ground);
+  bindApplication(container, ground);
+  bindServers(container, ground);
+  return container;
+}
+
+function bindPersistence(container: Container): void {
+  container.bind(t.connections).toResolvedValue((database: Database) => postgresConnections(database), [t.database]);
+  container
+    .bind(t.credentials)
+    .toResolvedValue((database: Database, cipher: Cipher) => postgresCredentials(database, cipher), [t.database, t.cipher]);
+  container.bind(t.pending).toResolvedValue((database: Database) => postgresPendingAuthorizations(database), [t.database]);
+  container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
+  container
+    .bind(t.postEvents)
+    .toResolvedValue((database: Database, cipher: Cipher) => postgresPostEvents(database, cipher), [t.database, t.cipher]);
+  container
+    .bind(t.posts)
+    .toResolvedValue(
+      (database: Database, cipher: Cipher, events: ReturnType<typeof postgresPostEvents>) =>
+        postgresPosts(database, cipher, events.announce),
+      [t.database, t.cipher, t.postEvents],
+    );
+  container
+    .bind(t.postQueue)
+    .toResolvedValue(
+      (database: Database, cipher: Cipher, events: ReturnType<typeof postgresPostEvents>) =>
+        postgresPostQueue(database, cipher, events.announce),
+      [t.database, t.cipher, t.postEvents],
+    );
+}
+
+function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: Ground): void {
+  container.bind(t.store).toResolvedValue(() => fileVideoStore(config.videoFolder));
+  container.bind(t.probe).toResolvedValue(() => mediabunnyVideoProbe());
+  container
+    .bind(t.fetcher)
+    .toResolvedValue(() => guardedVideoFetcher({ allowedOrigins: config.importAllowedOrigins }))
+    .onDeactivation(async (fetcher) => fetcher[Symbol.asyncDispose]());
+  container
+    .bind(t.tiktok)
+    .toResolvedValue(
+      (log: Log) =>
+        openTikTok({
+          ...tiktok,
+          redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
+          onCall: (call) => (call.code === 'ok' || call.code === undefined ? undefined : log.info(call, 'TikTok refused a call')),
+        }),
+      [t.log],
+    )
+    .onDeactivation((open) => open.close());
+  container
+    .bind(t.tiktoks)
+    .toResolvedValue((open: TikTok): TikToks => ({ default: 'OPEN', families: new Map([['OPEN', open]]) }), [t.tiktok]);
+  container.bind(t.doorbell).toResolvedValue(
+    (log: Log) => {
+      const { agendaMongodbUrl } = config;
+      return agendaDoorbell(
+        () => (agendaMongodbUrl === undefined ? postgresAgendaStore(databaseUrl, log) : mongoAgendaStore(agendaMongodbUrl)),
+        log,
+      );
+    },
+    [t.log],
+  );
+}
+
+function bindApplication(container: Container, ground: Ground): void {
+  const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  container.bind(t.accountAccess).toResolvedValue(
+    (connections: Connections, credentials: Credentials, tiktoks: TikToks, clock: Clock, log: Log) =>
+      accountAccess({ connections, credentials, tiktoks, clock, log, wait, owner: ground.owner, failPoint: ground.failPoint }),
+    [t.connections, t.credentials, t.tiktoks, t.clock, t.log],
+  );
+  container.bind(t.advancePost).toResolvedValue(
+    (
+      queue: PostQueue,
+      posts: Posts,
+      connections: Connections,
+      videos: Videos,
+      store: FileVideoStore,
+      access: AccountAccess,
+      tiktoks: TikToks,
+      clock: Clock,
+      policy: PostPolicy,
+    ) => {
+      const ask = askTikTok({ posts, connections, videos, access, tiktoks, clock });
+      const { failPoint } = ground;
+      return advancePost({ queue, posts, connections, videos, store, access, ask, tiktoks, clock, policy, failPoint });
+    },
+    [t.postQueue, t.posts, t.connections, t.videos, t.store, t.accountAccess, t.tiktoks, t.clock, t.policy],
+  );
+  container.bind(t.engine).toResolvedValue(
+    (
+      queue: PostQueue,
+      posts: Posts,
+      videos: Videos,
+      store: FileVideoStore,
+      probe: VideoProbe,
+      fetcher: VideoFetcher,
+      advance: AdvancePost,
+      doorbell: Doorbell,
+      clock: Clock,
+      policy: PostPolicy,
+      log: Log,
+    ) => {
+      const takeIn = takeInVideo({ store, probe, policy: policy.video });
+      const maxBytes = policy.video.maxSizeBytes;
+      const fetchOne = fetchVideo({ videos, fetcher, takeIn, posts, doorbell, maxBytes, log });
+      const { owner } = ground;
+      return engine({ queue, videos, advance, fetchVideo: fetchOne, doorbell, clock, log, owner, capacity: DEFAULT_CAPACITY });
+    },
+    [t.postQueue, t.posts, t.videos, t.store, t.probe, t.fetcher, t.advancePost, t.doorbell, t.clock, t.policy, t.log],
+  );
+  container.bind(t.useCases).toResolvedValue(
+    (
+      connections: Connections,
+      credentials: Credentials,
+      pending: PendingAuthorizations,
+      posts: Posts,
+      events: ReturnType<typeof postgresPostEvents>,
+      videos: Videos,
+      store: FileVideoStore,
+      probe: VideoProbe,
+      fetcher: VideoFetcher,
+      access: AccountAccess,
+      tiktoks: TikToks,
+      doorbell: Doorbell,
+      clock: Clock,
+      ids: Ids,
+      policy: PostPolicy,
+      log: Log,
+    ): UseCases => {
+      const digest = canonicalDigest;
+      const takeIn = takeInVideo({ store, probe, policy: policy.video });
+      const ask = askTikTok({ posts, connections, videos, access, tiktoks, clock });
+      return {
+        startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),
+        completeConnection: completeConnection({
+          connections,
+          credentials,
+          pending,
+          posts,
+          doorbell,
+          tiktoks,
+          clock,
+          ids,
+          log,
+        }),
+        getConnection: getConnection({ connections }),
+        listConnections: listConnections({ connections }),
+        refreshConnection: refreshConnection({ connections, access, posts, doorbell, tiktoks, clock }),
+        disconnectConnection: disconnectConnection({ connections, credentials, posts, tiktoks, clock, log }),
+        getPublishingCapabilities: getPublishingCapabilities({ connections, access, tiktoks, clock }),
+        uploadVideo: uploadVideo({ videos, store, takeIn, clock, ids }),
+        importVideo: importVideo({ videos, fetcher, doorbell, clock, ids, digest }),
+        getVideo: getVideo({ videos }),
+        listVideos: listVideos({ videos }),
+        deleteVideo: deleteVideo({ videos, store }),
+        publishPost: publishPost({ posts, connections, videos, fetcher, doorbell, clock, ids, digest, policy }),
+        getPost: getPost({ posts }),
+        listPosts: listPosts({ posts }),
+        updatePost: updatePost({ posts, connections, videos, doorbell, clock, policy }),
+        cancelPost: cancelPost({ posts, clock }),
+        retryPost: retryPost({ posts, doorbell, clock, digest }),
+        reconcilePost: reconcilePost({ posts, ask, clock }),
+        watchPosts: watchPosts({ events }),
+      };
+    },
+    [
+      t.connections,
+      t.credentials,
+      t.pending,
+      t.posts,
+      t.postEvents,
+      t.videos,
+      t.store,
+      t.probe,
+      t.fetcher,
+      t.accountAccess,
+      t.tiktoks,
+      t.doorbell,
+      t.clock,
+      t.ids,
+      t.policy,
+      t.log,
+    ],
+  );
+}
+
+function bindServers(container: Container, { config, tiktok, stopping }: Ground): void {
+  const isSandbox = (): boolean => tiktok.sandbox;
+  container.bind(t.routes).toResolvedValue(
+    (useCases: UseCases, connections: Connections, open: TikTok, clock: Clock, log: Log) =>
+      connectorRoutes({
+        useCases,
+        clock,
+        log,
+        isSandbox,
+        stopping,
+        findConnection: (id) => connections.find(id),
+        shareUri: (username, id) => open.publishing.shareUri(username, id),
+        profileUri: (username) => open.authorization.profileUri(username),
+        isUnavailable: isDatabaseDown,
+      }),
+    [t.useCases, t.connections, t.tiktok, t.clock, t.log],
+  );
+  container
+    .bind(t.rpcServer)
+    .toResolvedValue((routes: ReturnType<typeof connectorRoutes>, log: Log) => rpcServer({ ...config.rpc, routes, log }), [
+      t.routes,
+      t.log,
+    ]);
+  container.bind(t.httpServer).toResolvedValue(
+    (useCases: UseCases, routes: ReturnType<typeof connectorRoutes>, running: Engine, clock: Clock, log: Log) =>
+      httpServer({
+        ...config.http,
+        completeConnection: useCases.completeConnection,
+        explainRefusal: answerTo,
+        isSandbox,
+        isUnavailable: isDatabaseDown,
+        rpc: (fallback) => rpcHandler({ routes, log, fallback: fallback as NodeHandler }) as RequestListener,
+        ready: async () => isFresh(running.lastLook(), clock.now()),
+        log,
+      }),
+    [t.useCases, t.routes, t.engine, t.clock, t.log],
+  );
+}
+
+/** Posts go out only while the engine looks for them; it does so every five seconds. */
+const isFresh = (lastLook: Date | undefined, now: Date): boolean =>
+  lastLook !== undefined && now.getTime() - lastLook.getTime() < 20_000;

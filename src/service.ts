@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
+import type { FailPoint } from './application/ports/fail-point.ts';
+import type { Config } from './config.ts';
+import { connector, type Ground, tokens } from './container.ts';
+import { Secret } from './domain/secret.ts';
+import { embeddedTokenKeys } from './token-keys.ts';
+
+/** Uploads under way get this long to end their chunk before they are cut off and taken up by the next worker. */
+const DRAIN_SECONDS = 15;
+
+export type Stop = () => Promise<void>;
+
+/**
+ * Starts everything in order, and gives what ends it in the reverse order. When a part does not start, those before it are ended
+ * and its error is thrown on. `failPoint` is for fault tests.
+ */
+export async function startService(config: Config, failPoint: FailPoint = () => undefined): Promise<Stop> {
+  const stops: Stop[] = [];
+  const stopAll: Stop = async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  };
+  try {
+    await startInOrder(config, failPoint, stops);
+    return stopAll;
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[]): Promise<void> {
+  await mkdir(config.dataDir, { recursive: true });
+  const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(config, stops)).url;
+  const tiktok = config.tiktok ? { ...config.tiktok, sandbox: false } : await bundledSandbox(config, stops);
+  const stopping = new AbortController();
+  const ground: Ground = {
+    config,
+    databaseUrl,
+    tiktok,
+    tokenKeys: config.tokenKeys ?? (await embeddedTokenKeys(config.dataDir)),
+    owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
+    failPoint,
+    stopping: stopping.signal,
+  };
+  const container = connector(ground);
+  stops.push(async () => container.unbindAll());
+
+  const log = container.get(tokens.log);
+  const swept = await container.get(tokens.store).sweep();
+  if (swept > 0) log.info({ files: swept }, 'removed what interrupted uploads had left behind');
+  const doorbell = await container.getAsync(tokens.doorbell);
+  const pending = await container.getAsync(tokens.pending);
+  const clock = await container.getAsync(tokens.clock);
+  const engine = await container.getAsync(tokens.engine);
+  const rpc = await container.getAsync(tokens.rpcServer);
+  const http = await container.getAsync(tokens.httpServer);
+
+  await doorbell.every('forget authorizations that nobody came back for', 600, () => pending.dropExpired(clock.now()));
+  await doorbell.start();
+  stops.push(() => doorbell.stop());
+  engine.start();
+  const rpcAddress = (await rpc.listen()).address;
+  stops.push(() => rpc.close());
+  const httpAddress = (await http.listen()).address;
+  stops.push(() => http.close());
+  // The engine drains first and together with the servers: they answer until it has let go of its posts.
+  stops.push(async () => {
+    stopping.abort(new Error('the service is stopping'));
+    await engine.stop(DRAIN_SECONDS);
+  });
+
+  if (tiktok.sandbox) {
+    log.warn({ sandbox: tiktok.openApiUrl }, 'SANDBOX: no TikTok app is set, nothing reaches TikTok');
+  }
+  log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl }, 'ready');
+  if (config.logLevel === 'info' && process.stdout.isTTY) console.log(nextSteps(httpAddress));
+}
+
+async function embeddedDatabase(config: Config, stops: Stop[]): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres(join(config.dataDir, 'postgres'));
+  stops.push(() => postgres.stop());
+  return postgres;
+}
+
+async function bundledSandbox(config: Config, stops: Stop[]): Promise<Ground['tiktok']> {
+  const { startSandbox } = await import('../sandbox/sandbox.ts');
+  const sandbox = await startSandbox({
+    port: config.sandboxPort,
+    stateFile: join(config.dataDir, 'sandbox.json'),
+    redirectUris: [`${config.publicUrl}/oauth/tiktok/callback`],
+  });
+  stops.push(() => sandbox.close());
+  return {
+    clientKey: sandbox.clientKey,
+    clientSecret: new Secret(sandbox.clientSecret),
+    openApiUrl: sandbox.openApiUrl,
+    authorizeUrl: sandbox.authorizeUrl,
+    uploadOrigins: [sandbox.origin],
+    sandbox: true,
+  };
+}
+
+const nextSteps = (http: string): string => `
+Connect an account:
+  curl -s http://${http}/glowtify.tiktok.v1.ConnectionService/StartConnection -H 'content-type: application/json' -d '{"workspaceId":"ws_demo"}'
+and open the authorizeUri it gives. README.md has the rest of the story.
+`;

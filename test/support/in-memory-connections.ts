@@ -1,0 +1,51 @@
+import type { Connections } from '../../src/application/ports/connections.ts';
+import type { Connection } from '../../src/domain/connection/connection.ts';
+import { err, ok } from '../../src/domain/result.ts';
+import { copyOf } from './copy.ts';
+import { pageOf } from './page-of.ts';
+
+export function inMemoryConnections(): Connections {
+  const rows = new Map<string, Connection>();
+  const all = () => [...rows.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
+
+  return {
+    async find(id, workspaceId) {
+      const row = rows.get(id);
+      return workspaceId === undefined || row?.workspaceId === workspaceId ? copyOf(row) : undefined;
+    },
+
+    async findByAccount(workspaceId, apiFamily, openId) {
+      const same = (row: Connection) =>
+        row.workspaceId === workspaceId && row.apiFamily === apiFamily && row.account.openId === openId;
+      return copyOf(all().find(same));
+    },
+
+    async list({ workspaceId, states }, page) {
+      const wanted = all().filter(
+        (row) => row.workspaceId === workspaceId && (states.length === 0 || states.includes(row.state)),
+      );
+      return copyOf(pageOf(wanted, page, ({ id }) => id));
+    },
+
+    async add(connection) {
+      const taken = all().some(
+        (row) =>
+          row.workspaceId === connection.workspaceId &&
+          row.apiFamily === connection.apiFamily &&
+          row.account.openId === connection.account.openId,
+      );
+      if (!taken) rows.set(connection.id, copyOf(connection));
+      return !taken;
+    },
+
+    async update(id, change) {
+      const row = rows.get(id);
+      if (row === undefined) return err({ code: 'NOT_FOUND' });
+      const changed = change(copyOf(row));
+      if (!changed.ok) return changed;
+      const stored = { ...copyOf(changed.value), version: row.version + 1 };
+      rows.set(id, stored);
+      return ok(copyOf(stored));
+    },
+  };
+}

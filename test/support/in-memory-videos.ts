@@ -1,0 +1,119 @@
+import type { Clock } from '../../src/application/ports/clock.ts';
+import type { RequestKey } from '../../src/application/ports/request-key.ts';
+import type { ImportLease, Videos } from '../../src/application/ports/videos.ts';
+import type { VideoId } from '../../src/domain/ids.ts';
+import { err, ok } from '../../src/domain/result.ts';
+import type { Video } from '../../src/domain/video/video.ts';
+import { copyOf } from './copy.ts';
+import { pageOf } from './page-of.ts';
+
+type Import = { readonly dueTime: Date; readonly owner?: string; readonly fence: number; readonly failures: number };
+type Row = { readonly video: Video; readonly key?: RequestKey; readonly import?: Import };
+
+export interface InMemoryVideos extends Videos {
+  has(id: VideoId): boolean;
+  /** The posts tell which videos they need; the database sees both tables at once. */
+  neededBy(needs: (id: VideoId) => boolean): void;
+}
+
+export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVideos {
+  const rows = new Map<VideoId, Row>();
+  let isNeeded = (_: VideoId): boolean => false;
+  const inSeconds = (seconds: number) => new Date(clock.now().getTime() + seconds * 1000);
+
+  /** The row and its import, as long as `lease` still holds it. */
+  function heldBy(lease: ImportLease): (Row & { readonly import: Import }) | undefined {
+    const row = rows.get(lease.video.id);
+    return row?.import !== undefined && row.import.owner === lease.owner && row.import.fence === lease.fence
+      ? { ...row, import: row.import }
+      : undefined;
+  }
+
+  return {
+    has: (id) => rows.has(id),
+    neededBy(needs) {
+      isNeeded = needs;
+    },
+
+    async find(id, workspaceId) {
+      const video = rows.get(id)?.video;
+      return workspaceId === undefined || video?.workspaceId === workspaceId ? copyOf(video) : undefined;
+    },
+
+    async list({ workspaceId, states }, page) {
+      const wanted = [...rows.values()]
+        .map(({ video }) => video)
+        .filter((video) => video.workspaceId === workspaceId && (states.length === 0 || states.includes(video.state)))
+        .toSorted((left, right) => (left.id < right.id ? 1 : -1));
+      return copyOf(pageOf(wanted, page, ({ id }) => id));
+    },
+
+    async add(video) {
+      rows.set(video.id, { video: copyOf(video) });
+    },
+
+    async addImport(video, key) {
+      const before = [...rows.values()].find(
+        (row) => row.video.workspaceId === video.workspaceId && row.key?.requestId === key.requestId,
+      );
+      if (before !== undefined) {
+        return before.key?.payloadHash === key.payloadHash
+          ? ok({ video: copyOf(before.video), replayed: true })
+          : err({ code: 'REQUEST_ID_REUSED', requestId: key.requestId });
+      }
+      rows.set(video.id, { video: copyOf(video), key, import: { dueTime: clock.now(), fence: 0, failures: 0 } });
+      return ok({ video: copyOf(video), replayed: false });
+    },
+
+    async remove(id, workspaceId) {
+      const row = rows.get(id);
+      if (row === undefined || (workspaceId !== undefined && row.video.workspaceId !== workspaceId)) return 'NOT_FOUND';
+      if (isNeeded(id)) return 'IN_USE';
+      rows.delete(id);
+      return 'REMOVED';
+    },
+
+    async claimImports({ owner, limit, leaseSeconds }) {
+      const due = [...rows.values()]
+        .filter((row) => row.import !== undefined && row.import.dueTime <= clock.now())
+        .toSorted((left, right) => Number(left.import?.dueTime) - Number(right.import?.dueTime));
+      return due.slice(0, limit).flatMap((row): ImportLease[] => {
+        if (row.video.state !== 'IMPORTING' || row.import === undefined) return [];
+        const { failures } = row.import;
+        const fence = row.import.fence + 1;
+        rows.set(row.video.id, { ...row, import: { dueTime: inSeconds(leaseSeconds), owner, fence, failures } });
+        return [{ video: copyOf(row.video), owner, fence, failures }];
+      });
+    },
+
+    async renewImport(lease, leaseSeconds) {
+      const row = heldBy(lease);
+      if (row === undefined) return false;
+      rows.set(lease.video.id, { ...row, import: { ...row.import, dueTime: inSeconds(leaseSeconds) } });
+      return true;
+    },
+
+    async finishImport(lease, video) {
+      const row = heldBy(lease);
+      if (row === undefined) return false;
+      const { import: _, ...rest } = row;
+      rows.set(lease.video.id, { ...rest, video: copyOf(video) });
+      return true;
+    },
+
+    async postponeImport(lease, seconds) {
+      const row = heldBy(lease);
+      if (row === undefined) return;
+      const { owner: _, ...rest } = row.import;
+      const postponed = { ...rest, dueTime: inSeconds(seconds), failures: row.import.failures + 1 };
+      rows.set(lease.video.id, { ...row, import: postponed });
+    },
+
+    async earliestImport() {
+      const times = [...rows.values()].flatMap((row) =>
+        row.import === undefined ? [] : [row.import.dueTime.getTime()],
+      );
+      return times.length === 0 ? undefined : new Date(Math.min(...times));
+    },
+  };
+}
