@@ -45,7 +45,7 @@ async function startPostgres(docker: boolean): Promise<Server> {
     return { url, stop: () => container.stop() };
   }
   const folder = await mkdtemp(join(tmpdir(), 'connector-postgres-'));
-  const embedded = await startEmbeddedPostgres(join(folder, 'data', 'postgres'));
+  const embedded = await startEmbeddedPostgres(join(folder, 'postgres'));
   return {
     url: embedded.url,
     async stop() {

@@ -84,7 +84,6 @@ const definitions = loadSync(
     longs: String,
     enums: String,
     defaults: true,
-    oneofs: true,
   },
 );
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -31,10 +31,14 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   const account = await unprivilegedAccount();
   const cluster = join(folder, 'cluster');
   const passwordFile = join(folder, 'password');
-  // Those above must let the other account through; only this one is closed.
-  await mkdir(dirname(folder), { recursive: true });
+  const above = dirname(folder);
+  await mkdir(above, { recursive: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (account !== undefined) await chown(folder, account.uid, account.gid);
+  if (account !== undefined) {
+    await chown(folder, account.uid, account.gid);
+    // The other account may pass through the data folder. It sees no names there, and no file that is not its own.
+    await chmod(above, ((await stat(above)).mode & 0o777) | 0o011);
+  }
 
   const command = (file: string, args: readonly string[]) =>
     run(file, [...args], { ...account, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }).catch((error) => {

@@ -1,9 +1,10 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import { constants } from 'node:http2';
 import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Log } from '../../application/ports/log.ts';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
-import { httpExchange } from './http-exchange.ts';
+import { sendHeaders } from './send-headers.ts';
 
 /** Fits the servers of `node:http` and `node:http2`. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
@@ -29,18 +30,16 @@ export function rpcHandler(options: {
     acceptCompression: [compressionGzip],
     ...(fallback === undefined ? {} : { fallback }),
     contextValues: (request) =>
-      createContextValues().set(httpExchange, {
-        requestIsWhole: () => isWhole(request),
-        sendHeaders: (headers) => {
-          const response = responses.get(request);
-          if (response !== undefined) sendHeaders(response, headers);
-        },
+      createContextValues().set(sendHeaders, (headers) => {
+        const response = responses.get(request);
+        if (response !== undefined) writeEarly(response, headers);
       }),
   });
 
   return (request, response) => {
     responses.set(request, response);
     if (request.url !== UPLOAD_PATH) limitBody(request, response);
+    keepMessageReadable(response);
     response.once('finish', () => leaveRest(request));
     try {
       handle(request, response);
@@ -64,17 +63,30 @@ function limitBody(request: Request, response: Response): void {
 
 /** An answer that came before the end of its request: nobody will read the rest, so it must not wait for a reader. */
 function leaveRest(request: Request): void {
-  if (isWhole(request)) return;
+  if (request.readableEnded) return;
   request.resume();
   if ('stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
   else request.socket.destroySoon();
 }
 
-const isWhole = (request: Request): boolean =>
-  'stream' in request ? request.stream.state.remoteClose === 1 : request.complete;
+/**
+ * gRPC encodes the status message less than Connect does, and grpc-js decodes no more than gRPC says: commas would reach
+ * people as `%2C`.
+ */
+function keepMessageReadable(response: Response): void {
+  const addTrailers = response.addTrailers.bind(response);
+  response.addTrailers = (trailers: OutgoingHttpHeaders) => {
+    const message = trailers['grpc-message'];
+    addTrailers(
+      typeof message === 'string' ? { ...trailers, 'grpc-message': encoded(decodeURIComponent(message)) } : trailers,
+    );
+  };
+}
+
+const encoded = (message: string): string => message.replace(/[^ -$&-~]+/g, encodeURIComponent);
 
 /** Connect will write the headers again with the first message: by then they are on their way. */
-function sendHeaders(response: Response, headers: Headers): void {
+function writeEarly(response: Response, headers: Headers): void {
   response.writeHead(200, Object.fromEntries(headers));
   if ('flushHeaders' in response) response.flushHeaders(); // HTTP/2 has sent them by now
   Object.assign(response, { writeHead: () => response });

@@ -12,7 +12,6 @@ import {
   type WatchPostsRequest,
   WatchPostsRequestSchema,
 } from './gen/glowtify/tiktok/v1/post_service_pb.js';
-import { httpExchange } from './http-exchange.ts';
 import { endOf } from './interceptors.ts';
 import { eventMessage, postMessage, postWithAttempts } from './post-messages.ts';
 import { readListPosts, readPublishPost, readUpdatePost, readWatchPosts } from './post-requests.ts';
@@ -20,6 +19,7 @@ import { postSurroundings } from './post-surroundings.ts';
 import { findingMessage } from './publish-error-messages.ts';
 import { checkName, checkText } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
+import { sendHeaders } from './send-headers.ts';
 import { refusals } from './to-connect-error.ts';
 
 export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
@@ -96,7 +96,7 @@ export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
       ]);
       const signal = AbortSignal.any([context.signal, stopping]);
       const events = accept(await useCases.watchPosts({ filter, resumeToken: request.resumeToken, signal }));
-      context.values.get(httpExchange).sendHeaders(context.responseHeader);
+      context.values.get(sendHeaders)(context.responseHeader);
       for await (const event of events) {
         yield { event: eventMessage(event, await surroundingsOf(event.step.post)) };
         if (signal.aborted) break;

@@ -17,9 +17,8 @@ export const LARGEST_CHUNK_BYTES = 4 * 2 ** 20;
 /** Reads the metadata. The bytes are pulled one message at a time, as fast as they are stored. */
 export async function openUpload(
   requests: AsyncIterable<UploadVideoRequest>,
-  caller: { readonly signal: AbortSignal; readonly requestIsWhole: () => boolean; readonly clock: Clock },
+  { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
 ): Promise<Parameters<UploadVideo>[0]> {
-  const { signal, requestIsWhole, clock } = caller;
   const refusal = (findings: readonly Finding[]) => toConnectError({ code: 'INVALID', findings }, clock.now());
   // Read by hand: leaving a for-await loop early would close the connection under an answer that is still to be sent.
   const messages = requests[Symbol.asyncIterator]();
@@ -32,7 +31,7 @@ export async function openUpload(
     try {
       const message = await Promise.race([messages.next(), over.promise]);
       if (message.done !== true) return message.value.payload;
-      if (signal.aborted || !requestIsWhole()) throw endOf(signal, clock.now());
+      if (signal.aborted) throw endOf(signal, clock.now());
       return undefined;
     } finally {
       signal.removeEventListener('abort', end);

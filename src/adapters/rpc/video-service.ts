@@ -3,7 +3,7 @@ import { pageToken } from '../../application/field-checks.ts';
 import type { VideoName } from '../../application/get-video.ts';
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
 import type { UploadVideoRequest, VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
-import { httpExchange } from './http-exchange.ts';
+import { endOf } from './interceptors.ts';
 import { checkName, readEnums } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
 import { refusals } from './to-connect-error.ts';
@@ -22,10 +22,16 @@ export function videoService({ useCases, clock }: RpcNeeds): ServiceImpl<typeof 
   }
 
   return {
-    async uploadVideo(requests: AsyncIterable<UploadVideoRequest>, { signal, values }: HandlerContext) {
-      const { requestIsWhole } = values.get(httpExchange);
-      const upload = await openUpload(requests, { signal, requestIsWhole, clock });
-      return { video: videoMessage(accept(await useCases.uploadVideo(upload))) };
+    async uploadVideo(requests: AsyncIterable<UploadVideoRequest>, { signal }: HandlerContext) {
+      const upload = await openUpload(requests, { signal, clock });
+      const video = accept(await useCases.uploadVideo(upload));
+      if (signal.aborted) {
+        // Nobody will hear of this video. And it may be half of one: clients that give up (grpc-js) end their stream
+        // before they reset it, so that for a moment it looks whole.
+        await useCases.deleteVideo({ videoId: video.id, workspaceId: video.workspaceId });
+        throw endOf(signal, clock.now());
+      }
+      return { video: videoMessage(video) };
     },
 
     async importVideo({ workspaceId, uri, requestId }) {
