@@ -85,9 +85,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
 
   function origins(name: string): readonly string[] | undefined {
-    const values = text(name)?.split(',').map((each) => each.trim());
+    const values = text(name)
+      ?.split(',')
+      .map((each) => each.trim());
     for (const value of values ?? []) {
-      if (URL.parse(value)?.origin !== value) problems.push(`${name}: "${value}" is not an origin such as https://host.`);
+      if (URL.parse(value)?.origin !== value)
+        problems.push(`${name}: "${value}" is not an origin such as https://host.`);
     }
     return values;
   }
@@ -140,7 +143,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const tokenKeys = parsed('TOKEN_KEYS', parseKeyRing);
   if (databaseUrl !== undefined && text('TOKEN_KEYS') === undefined) {
-    problems.push('DATABASE_URL is set without TOKEN_KEYS: set TOKEN_KEYS=id:$(openssl rand -base64 32) and keep it safe.');
+    problems.push(
+      'DATABASE_URL is set without TOKEN_KEYS: set TOKEN_KEYS=id:$(openssl rand -base64 32) and keep it safe.',
+    );
   }
   const openApiUrl = url('TIKTOK_OPEN_API_URL');
   const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
@@ -188,6 +193,7 @@ const NOT_YET: readonly (readonly [name: string, remedy: string])[] = [
 ];
 
 function videoFolderOf(value: string): string {
-  if (!value.startsWith('file:')) throw new Error(`VIDEO_STORE=${value}: this version stores videos in file: folders only.`);
+  if (!value.startsWith('file:'))
+    throw new Error(`VIDEO_STORE=${value}: this version stores videos in file: folders only.`);
   return resolve(decodeURIComponent(value.slice('file:'.length).replace(/^\/\//, '')));
 }

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
 import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
-import { httpServer, type HttpServer } from './adapters/http/server.ts';
+import { type HttpServer, httpServer } from './adapters/http/server.ts';
 import { type Database, openDatabase } from './adapters/persistence/database.ts';
 import { databaseClock } from './adapters/persistence/database-clock.ts';
 import { isDatabaseDown } from './adapters/persistence/database-down.ts';
@@ -124,7 +124,9 @@ export function connector(ground: Ground): Container {
   const { config } = ground;
   const container = new Container({ defaultScope: 'Singleton' });
 
-  container.bind(t.log).toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } }));
+  container
+    .bind(t.log)
+    .toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } }));
   container
     .bind(t.database)
     .toResolvedValue(() => openDatabase(ground.databaseUrl))
@@ -152,12 +154,20 @@ function bindPersistence(container: Container): void {
   container.bind(t.connections).toResolvedValue((database: Database) => postgresConnections(database), [t.database]);
   container
     .bind(t.credentials)
-    .toResolvedValue((database: Database, cipher: Cipher) => postgresCredentials(database, cipher), [t.database, t.cipher]);
-  container.bind(t.pending).toResolvedValue((database: Database) => postgresPendingAuthorizations(database), [t.database]);
+    .toResolvedValue(
+      (database: Database, cipher: Cipher) => postgresCredentials(database, cipher),
+      [t.database, t.cipher],
+    );
+  container
+    .bind(t.pending)
+    .toResolvedValue((database: Database) => postgresPendingAuthorizations(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
   container
     .bind(t.postEvents)
-    .toResolvedValue((database: Database, cipher: Cipher) => postgresPostEvents(database, cipher), [t.database, t.cipher]);
+    .toResolvedValue(
+      (database: Database, cipher: Cipher) => postgresPostEvents(database, cipher),
+      [t.database, t.cipher],
+    );
   container
     .bind(t.posts)
     .toResolvedValue(
@@ -188,7 +198,8 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
         openTikTok({
           ...tiktok,
           redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
-          onCall: (call) => (call.code === 'ok' || call.code === undefined ? undefined : log.info(call, 'TikTok refused a call')),
+          onCall: (call) =>
+            call.code === 'ok' || call.code === undefined ? undefined : log.info(call, 'TikTok refused a call'),
         }),
       [t.log],
     )
@@ -200,7 +211,8 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
     (log: Log) => {
       const { agendaMongodbUrl } = config;
       return agendaDoorbell(
-        () => (agendaMongodbUrl === undefined ? postgresAgendaStore(databaseUrl, log) : mongoAgendaStore(agendaMongodbUrl)),
+        () =>
+          agendaMongodbUrl === undefined ? postgresAgendaStore(databaseUrl, log) : mongoAgendaStore(agendaMongodbUrl),
         log,
       );
     },
@@ -210,11 +222,22 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
 
 function bindApplication(container: Container, ground: Ground): void {
   const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  container.bind(t.accountAccess).toResolvedValue(
-    (connections: Connections, credentials: Credentials, tiktoks: TikToks, clock: Clock, log: Log) =>
-      accountAccess({ connections, credentials, tiktoks, clock, log, wait, owner: ground.owner, failPoint: ground.failPoint }),
-    [t.connections, t.credentials, t.tiktoks, t.clock, t.log],
-  );
+  container
+    .bind(t.accountAccess)
+    .toResolvedValue(
+      (connections: Connections, credentials: Credentials, tiktoks: TikToks, clock: Clock, log: Log) =>
+        accountAccess({
+          connections,
+          credentials,
+          tiktoks,
+          clock,
+          log,
+          wait,
+          owner: ground.owner,
+          failPoint: ground.failPoint,
+        }),
+      [t.connections, t.credentials, t.tiktoks, t.clock, t.log],
+    );
   container.bind(t.advancePost).toResolvedValue(
     (
       queue: PostQueue,
@@ -251,7 +274,17 @@ function bindApplication(container: Container, ground: Ground): void {
       const maxBytes = policy.video.maxSizeBytes;
       const fetchOne = fetchVideo({ videos, fetcher, takeIn, posts, doorbell, maxBytes, log });
       const { owner } = ground;
-      return engine({ queue, videos, advance, fetchVideo: fetchOne, doorbell, clock, log, owner, capacity: DEFAULT_CAPACITY });
+      return engine({
+        queue,
+        videos,
+        advance,
+        fetchVideo: fetchOne,
+        doorbell,
+        clock,
+        log,
+        owner,
+        capacity: DEFAULT_CAPACITY,
+      });
     },
     [t.postQueue, t.posts, t.videos, t.store, t.probe, t.fetcher, t.advancePost, t.doorbell, t.clock, t.policy, t.log],
   );
@@ -350,10 +383,10 @@ function bindServers(container: Container, { config, tiktok, stopping }: Ground)
   );
   container
     .bind(t.rpcServer)
-    .toResolvedValue((routes: ReturnType<typeof connectorRoutes>, log: Log) => rpcServer({ ...config.rpc, routes, log }), [
-      t.routes,
-      t.log,
-    ]);
+    .toResolvedValue(
+      (routes: ReturnType<typeof connectorRoutes>, log: Log) => rpcServer({ ...config.rpc, routes, log }),
+      [t.routes, t.log],
+    );
   container.bind(t.httpServer).toResolvedValue(
     (useCases: UseCases, routes: ReturnType<typeof connectorRoutes>, running: Engine, clock: Clock, log: Log) =>
       httpServer({

@@ -206,7 +206,10 @@ export function accountAccess(needs: {
     connectionId: ConnectionId,
     answer: Result<T, PublishError>,
   ): Promise<Result<T, PublishError>> {
-    if (!answer.ok && (answer.error.code === 'ACCOUNT_SCOPE_MISSING' || answer.error.code === 'ACCOUNT_ACCESS_REVOKED')) {
+    if (
+      !answer.ok &&
+      (answer.error.code === 'ACCOUNT_SCOPE_MISSING' || answer.error.code === 'ACCOUNT_ACCESS_REVOKED')
+    ) {
       await markDead(connectionId, answer.error);
     }
     return answer;

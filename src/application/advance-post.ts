@@ -1,3 +1,4 @@
+import { isError } from '../domain/finding.ts';
 import type { LiveAttempt } from '../domain/post/attempt.ts';
 import { chunkAt, planChunks } from '../domain/post/chunk-plan.ts';
 import {
@@ -20,10 +21,10 @@ import {
   type Initializing,
   liveAttempt,
   type Post,
-  polled,
   type Preparing,
   type Processing,
   type Published,
+  polled,
   process,
   resume,
   type Scheduled,
@@ -36,7 +37,6 @@ import {
 } from '../domain/post/post.ts';
 import { inSeconds, type Step } from '../domain/post/step.ts';
 import { afterPublished, keepWaiting, takeVerdict } from '../domain/post/verdict.ts';
-import { isError } from '../domain/finding.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';

@@ -1,5 +1,12 @@
 import { findListed } from '../domain/post/match.ts';
-import { type Finalizing, type Processing, type Published, sentAttempt, type Unconfirmed, type Uploading } from '../domain/post/post.ts';
+import {
+  type Finalizing,
+  type Processing,
+  type Published,
+  sentAttempt,
+  type Unconfirmed,
+  type Uploading,
+} from '../domain/post/post.ts';
 import type { PublishStatus } from '../domain/post/verdict.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { ok, type Result } from '../domain/result.ts';

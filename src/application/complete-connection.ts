@@ -122,7 +122,14 @@ export function completeConnection(needs: {
     const id: ConnectionId = known?.id ?? ids.connectionId();
     const { accessExpireTime, refreshExpireTime } = consent;
     const { accessToken, refreshToken } = grant;
-    await credentials.put({ connectionId: id, workspaceId, accessToken, refreshToken, accessExpireTime, refreshExpireTime });
+    await credentials.put({
+      connectionId: id,
+      workspaceId,
+      accessToken,
+      refreshToken,
+      accessExpireTime,
+      refreshExpireTime,
+    });
 
     const now = clock.now();
     if (known === undefined) {

@@ -4,7 +4,10 @@ import { err, ok, type Result } from '../domain/result.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Refusal } from './refusal.ts';
 
-export type GetPost = (input: { readonly postId: PostId; readonly workspaceId?: WorkspaceId }) => Promise<Result<Step, Refusal>>;
+export type GetPost = (input: {
+  readonly postId: PostId;
+  readonly workspaceId?: WorkspaceId;
+}) => Promise<Result<Step, Refusal>>;
 
 export function getPost({ posts }: { readonly posts: Posts }): GetPost {
   return async ({ postId, workspaceId }) => {

@@ -1,4 +1,4 @@
-import { type Connection } from '../domain/connection/connection.ts';
+import type { Connection } from '../domain/connection/connection.ts';
 import { type Finding, isError } from '../domain/finding.ts';
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../domain/ids.ts';
 import { checkCaption } from '../domain/post/caption.ts';

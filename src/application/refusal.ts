@@ -1,5 +1,5 @@
-import type { Finding } from '../domain/finding.ts';
 import type { ConnectionState } from '../domain/connection/connection.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { WrongState } from '../domain/post/post.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import type { RequestIdReused } from './ports/request-key.ts';

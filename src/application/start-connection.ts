@@ -1,5 +1,5 @@
-import { isError } from '../domain/finding.ts';
 import { type ApiFamily, REQUESTED_SCOPES } from '../domain/connection/connection.ts';
+import { isError } from '../domain/finding.ts';
 import type { ConnectionId, WorkspaceId } from '../domain/ids.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import { invalid, optionalText, requireText } from './field-checks.ts';
@@ -15,9 +15,7 @@ export type StartConnection = (input: {
   readonly apiFamily?: ApiFamily;
   readonly returnUri?: string;
   readonly reconnects?: ConnectionId;
-}) => Promise<
-  Result<{ readonly authorizeUri: string; readonly state: string; readonly expireTime: Date }, Refusal>
->;
+}) => Promise<Result<{ readonly authorizeUri: string; readonly state: string; readonly expireTime: Date }, Refusal>>;
 
 /** TikTok's authorization codes live for minutes; a person needs a moment to log in. */
 const STATE_MINUTES = 10;
@@ -71,6 +69,11 @@ function checkReturnUri(uri: string) {
   const loopback = url?.hostname === '127.0.0.1' || url?.hostname === 'localhost' || url?.hostname === '[::1]';
   if (url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && loopback))) return [];
   return [
-    invalid('return_uri', uri.slice(0, 200), 'an https address, or http on loopback', 'Send the full address to return to.'),
+    invalid(
+      'return_uri',
+      uri.slice(0, 200),
+      'an https address, or http on loopback',
+      'Send the full address to return to.',
+    ),
   ];
 }

@@ -9,7 +9,9 @@ export type TakeInVideo = (
   video: ImportingVideo,
   bytes: AsyncIterable<Uint8Array>,
   announced: Omit<PutLimits, 'maxBytes'>,
-) => Promise<Result<ReadyVideo | RejectedVideo, StorageFull | { readonly code: 'NOT_STORED'; readonly finding: Finding }>>;
+) => Promise<
+  Result<ReadyVideo | RejectedVideo, StorageFull | { readonly code: 'NOT_STORED'; readonly finding: Finding }>
+>;
 
 type StorageFull = { readonly code: 'STORAGE_FULL' };
 

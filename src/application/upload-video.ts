@@ -35,10 +35,24 @@ export function uploadVideo(needs: {
       ...optionalText('metadata.file_name', fileName ?? '', 255),
       ...(sizeBytes === undefined || sizeBytes > 0
         ? []
-        : [invalid('metadata.size_bytes', String(sizeBytes), 'more than 0', 'Announce the true length, or leave it out.')]),
+        : [
+            invalid(
+              'metadata.size_bytes',
+              String(sizeBytes),
+              'more than 0',
+              'Announce the true length, or leave it out.',
+            ),
+          ]),
       ...(sha256 === undefined || /^[0-9a-f]{64}$/i.test(sha256)
         ? []
-        : [invalid('metadata.sha256', sha256.slice(0, 80), '64 hex digits', 'Announce the SHA-256 in hex, or leave it out.')]),
+        : [
+            invalid(
+              'metadata.sha256',
+              sha256.slice(0, 80),
+              '64 hex digits',
+              'Announce the SHA-256 in hex, or leave it out.',
+            ),
+          ]),
     ];
     if (findings.some(isError)) return err({ code: 'INVALID', findings });
 

@@ -106,7 +106,7 @@ export function explain(error: PublishError): Explanation {
     case 'APP_DAILY_USER_CAP':
       return {
         message: "The app reached TikTok's daily number of posting accounts.",
-        remedy: "The post waits and goes out by itself; ask TikTok for a higher quota for the app.",
+        remedy: 'The post waits and goes out by itself; ask TikTok for a higher quota for the app.',
         actor: 'OPERATOR',
         retryable: true,
       };
@@ -172,13 +172,13 @@ export function explain(error: PublishError): Explanation {
     case 'MEDIA_DOMAIN_UNVERIFIED':
       return {
         message: "TikTok won't fetch videos from this service's address: it is not verified for the app.",
-        remedy: "Verify the address in the TikTok developer portal, or set TIKTOK_TRANSFER=upload.",
+        remedy: 'Verify the address in the TikTok developer portal, or set TIKTOK_TRANSFER=upload.',
         actor: 'OPERATOR',
         retryable: false,
       };
     case 'MEDIA_PULL_FAILED':
       return {
-        message: "TikTok could not fetch the video from this service.",
+        message: 'TikTok could not fetch the video from this service.',
         remedy: 'Nothing to do: it is tried again by itself.',
         actor: 'PLATFORM',
         retryable: true,

@@ -20,7 +20,8 @@ export function parseKeyRing(text: string): KeyRing {
         `TOKEN_KEYS: the entry "${id.slice(0, 32)}" has ${bytes.length} key bytes; each entry is id:base64 with a key of exactly 32 bytes. Make one with: openssl rand -base64 32`,
       );
     }
-    if (new Set(bytes).size < 8) throw new Error(`TOKEN_KEYS: the key "${id}" is not random; make one with: openssl rand -base64 32`);
+    if (new Set(bytes).size < 8)
+      throw new Error(`TOKEN_KEYS: the key "${id}" is not random; make one with: openssl rand -base64 32`);
     return { id, bytes };
   });
   const [first, ...others] = keys;
@@ -55,7 +56,8 @@ export function aesGcmCipher(ring: KeyRing): Cipher {
       if (bytes[0] !== VERSION || bytes.length < tagEnd) throw new Error('a sealed secret has an unknown form');
       const keyId = bytes.toString('utf8', 2, idEnd);
       const key = ring.find(({ id }) => id === keyId);
-      if (key === undefined) throw new Error(`a sealed secret needs the key "${keyId}", which TOKEN_KEYS does not hold`);
+      if (key === undefined)
+        throw new Error(`a sealed secret needs the key "${keyId}", which TOKEN_KEYS does not hold`);
       const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(idEnd, ivEnd), {
         authTagLength: TAG_BYTES,
       });

@@ -41,9 +41,11 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   }
 
   const command = (file: string, args: readonly string[]) =>
-    run(file, [...args], { ...account, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }).catch((error) => {
-      throw new Error(explainFailure(error, folder, account !== undefined), { cause: error });
-    });
+    run(file, [...args], { ...account, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }).catch(
+      (error) => {
+        throw new Error(explainFailure(error, folder, account !== undefined), { cause: error });
+      },
+    );
 
   if (!(await exists(join(cluster, 'PG_VERSION')))) {
     await writeFile(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
@@ -118,7 +120,9 @@ async function unprivilegedAccount(): Promise<{ readonly uid: number; readonly g
     const [, , uid, gid] = accounts.find(([name]) => name === wanted) ?? [];
     if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
   }
-  throw new Error('PostgreSQL does not run as root, and there is no account "postgres" or "nobody"; set DATABASE_URL instead');
+  throw new Error(
+    'PostgreSQL does not run as root, and there is no account "postgres" or "nobody"; set DATABASE_URL instead',
+  );
 }
 
 const exists = (path: string): Promise<boolean> =>

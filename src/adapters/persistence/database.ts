@@ -15,7 +15,10 @@ export type Database = {
 const MIGRATION_LOCK = 7_411_301_122;
 
 /** Connects, and brings the schema up to date. Any number of processes may do so at once. */
-export async function openDatabase(url: string, { poolSize = 16 }: { readonly poolSize?: number } = {}): Promise<Database> {
+export async function openDatabase(
+  url: string,
+  { poolSize = 16 }: { readonly poolSize?: number } = {},
+): Promise<Database> {
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],

@@ -112,7 +112,8 @@ export function postFromRow(row: PostRow, attempts: readonly Attempt[]): Post {
 }
 
 function required<T>(row: PostRow, value: T | null | undefined): T {
-  if (value === null || value === undefined) throw new Error(`post ${row.id} is ${row.state} and lacks what that means`);
+  if (value === null || value === undefined)
+    throw new Error(`post ${row.id} is ${row.state} and lacks what that means`);
   return value;
 }
 
@@ -120,7 +121,10 @@ function settingsFromJson(json: object): PostSettings {
   const settings = json as PostSettings;
   return settings.consent === undefined
     ? settings
-    : { ...settings, consent: { ...settings.consent, consentTime: date(settings.consent.consentTime) } satisfies ConsentRecord };
+    : {
+        ...settings,
+        consent: { ...settings.consent, consentTime: date(settings.consent.consentTime) } satisfies ConsentRecord,
+      };
 }
 
 function holdFromJson(json: object): Hold {

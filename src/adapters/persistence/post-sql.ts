@@ -65,10 +65,7 @@ const updatePost = (guard: string, lease: string) => `
   select * from written`;
 
 /** By a caller: whoever worked on it loses the right to. Parameters: the columns of `post`, attempts, next action. */
-export const UPDATE_POST = updatePost(
-  '',
-  `next_action_at = ${extra(1)}, lease_owner = null, fence = fence + 1`,
-);
+export const UPDATE_POST = updatePost('', `next_action_at = ${extra(1)}, lease_owner = null, fence = fence + 1`);
 
 const HELD_LEASE = `and fence = ${extra(1)} and lease_owner = ${extra(2)}`;
 

@@ -87,10 +87,10 @@ export function postgresVideos({ orm, pool }: Database): Videos {
           [id, workspaceId ?? null],
         );
         if (found.rowCount === 0) return 'NOT_FOUND';
-        const used = await client.query(
-          'select 1 from post where video_id = $1 and state = any($2::text[]) limit 1',
-          [id, NEEDING],
-        );
+        const used = await client.query('select 1 from post where video_id = $1 and state = any($2::text[]) limit 1', [
+          id,
+          NEEDING,
+        ]);
         if (used.rowCount !== 0) return 'IN_USE';
         await client.query('delete from video where id = $1', [id]);
         return 'REMOVED';

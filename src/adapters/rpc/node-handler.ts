@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import { constants } from 'node:http2';
+import { constants, type Http2ServerRequest } from 'node:http2';
 import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Log } from '../../application/ports/log.ts';
@@ -13,6 +13,9 @@ type Response = Parameters<NodeHandler>[1];
 
 /** How long the body of a request may take to arrive. Uploads have their deadline instead. */
 const BODY_MILLISECONDS = 30_000;
+
+/** How long a client may go on sending what nobody reads any more. */
+const LINGER_MILLISECONDS = 5_000;
 
 const UPLOAD_PATH = `/${VideoService.typeName}/${VideoService.method.uploadVideo.name}`;
 
@@ -40,7 +43,8 @@ export function rpcHandler(options: {
     responses.set(request, response);
     if (request.url !== UPLOAD_PATH) limitBody(request, response);
     keepMessageReadable(response);
-    response.once('finish', () => leaveRest(request));
+    if ('stream' in request) request.stream.once('finish', () => leaveRest(request));
+    else response.once('finish', () => request.readableEnded || request.socket.destroySoon());
     try {
       handle(request, response);
     } catch (error) {
@@ -61,12 +65,15 @@ function limitBody(request: Request, response: Response): void {
   response.once('close', () => clearTimeout(slow));
 }
 
-/** An answer that came before the end of its request: nobody will read the rest, so it must not wait for a reader. */
-function leaveRest(request: Request): void {
-  if (request.readableEnded) return;
-  request.resume();
-  if ('stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
-  else request.socket.destroySoon();
+/**
+ * For an answer that came before the end of its request. A stream counts as open until its last byte is read, so what is
+ * still on the way is thrown away; a client that doesn't care that it was answered is cut off.
+ */
+function leaveRest({ stream, readableEnded }: Http2ServerRequest): void {
+  if (readableEnded) return;
+  stream.removeAllListeners('data').resume();
+  const deaf = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), LINGER_MILLISECONDS).unref();
+  stream.once('close', () => clearTimeout(deaf));
 }
 
 /**

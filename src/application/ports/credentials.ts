@@ -32,7 +32,12 @@ export interface Credentials {
    * no longer current. Lapses by itself after `leaseSeconds`; TAKEN_OVER when an earlier claim had lapsed: its owner may still
    * come in with an answer.
    */
-  claimRefresh(connectionId: ConnectionId, version: number, owner: string, leaseSeconds: number): Promise<'CLAIMED' | 'TAKEN_OVER' | 'BUSY'>;
+  claimRefresh(
+    connectionId: ConnectionId,
+    version: number,
+    owner: string,
+    leaseSeconds: number,
+  ): Promise<'CLAIMED' | 'TAKEN_OVER' | 'BUSY'>;
   /** Ends the claim of `owner`, where it still has it. */
   releaseRefresh(connectionId: ConnectionId, owner: string): Promise<void>;
 }

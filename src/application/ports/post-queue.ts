@@ -17,7 +17,11 @@ export interface PostQueue {
    * Takes up to `limit` due posts that nobody holds, earliest first. Each is held for `leaseSeconds` and then due again by
    * itself: that is how a dead worker's posts go on.
    */
-  claim(request: { readonly owner: string; readonly limit: number; readonly leaseSeconds: number }): Promise<readonly Lease[]>;
+  claim(request: {
+    readonly owner: string;
+    readonly limit: number;
+    readonly leaseSeconds: number;
+  }): Promise<readonly Lease[]>;
   /** Holds it for another `leaseSeconds`. False when it was lost: send nothing more. */
   renew(lease: Lease, leaseSeconds: number): Promise<boolean>;
   /** Stores the post and goes on holding it. False when the lease was lost: nothing was stored, send nothing more. */

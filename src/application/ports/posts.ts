@@ -21,10 +21,7 @@ export interface Posts {
   /** With its attempts. With `workspaceId`, a post of another workspace is not found. */
   find(id: PostId, workspaceId?: WorkspaceId): Promise<Step | undefined>;
   /** What `key` made before in this workspace, when the payload is the same. */
-  findRequest(
-    workspaceId: WorkspaceId,
-    key: RequestKey,
-  ): Promise<Result<Step | undefined, RequestIdReused>>;
+  findRequest(workspaceId: WorkspaceId, key: RequestKey): Promise<Result<Step | undefined, RequestIdReused>>;
   /** Newest first. Without attempts but the latest. */
   list(filter: PostFilter, page: PageRequest): Promise<Page<Step>>;
   /**

@@ -1,7 +1,7 @@
 import type { Account, ApiFamily } from '../../domain/connection/connection.ts';
 import type { Chunk, ChunkPlan } from '../../domain/post/chunk-plan.ts';
 import type { ListedVideo } from '../../domain/post/match.ts';
-import type { PrivacyLevel, PostSettings } from '../../domain/post/settings.ts';
+import type { PostSettings, PrivacyLevel } from '../../domain/post/settings.ts';
 import type { PublishStatus } from '../../domain/post/verdict.ts';
 import type { PublishError } from '../../domain/publish-error.ts';
 import type { Result } from '../../domain/result.ts';

@@ -1,11 +1,16 @@
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
-import type { ImportingVideo, Video } from '../../domain/video/video.ts';
 import type { Result } from '../../domain/result.ts';
+import type { ImportingVideo, Video } from '../../domain/video/video.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { RequestIdReused, RequestKey } from './request-key.ts';
 
 /** The right to fetch one video. */
-export type ImportLease = { readonly video: ImportingVideo; readonly owner: string; readonly fence: number; readonly failures: number };
+export type ImportLease = {
+  readonly video: ImportingVideo;
+  readonly owner: string;
+  readonly fence: number;
+  readonly failures: number;
+};
 
 export interface Videos {
   /** With `workspaceId`, a video of another workspace is not found. */
@@ -28,7 +33,11 @@ export interface Videos {
    */
   remove(id: VideoId, workspaceId?: WorkspaceId): Promise<'REMOVED' | 'NOT_FOUND' | 'IN_USE'>;
   /** Takes up to `limit` due imports that nobody holds. */
-  claimImports(request: { readonly owner: string; readonly limit: number; readonly leaseSeconds: number }): Promise<readonly ImportLease[]>;
+  claimImports(request: {
+    readonly owner: string;
+    readonly limit: number;
+    readonly leaseSeconds: number;
+  }): Promise<readonly ImportLease[]>;
   renewImport(lease: ImportLease, leaseSeconds: number): Promise<boolean>;
   /** Stores what became of an import. False when the lease was lost: nothing was stored. */
   finishImport(lease: ImportLease, video: Video): Promise<boolean>;

@@ -47,10 +47,22 @@ export type Initializing = Plan & {
   /** What the last try met. */
   readonly error?: PublishError;
 };
-export type Uploading = Plan & { readonly state: 'PUBLISHING'; readonly phase: 'UPLOADING'; readonly error?: PublishError };
+export type Uploading = Plan & {
+  readonly state: 'PUBLISHING';
+  readonly phase: 'UPLOADING';
+  readonly error?: PublishError;
+};
 /** The last byte may have been sent: from here only TikTok decides. */
-export type Finalizing = Plan & { readonly state: 'PUBLISHING'; readonly phase: 'FINALIZING'; readonly error?: PublishError };
-export type Processing = Plan & { readonly state: 'PUBLISHING'; readonly phase: 'PROCESSING'; readonly error?: PublishError };
+export type Finalizing = Plan & {
+  readonly state: 'PUBLISHING';
+  readonly phase: 'FINALIZING';
+  readonly error?: PublishError;
+};
+export type Processing = Plan & {
+  readonly state: 'PUBLISHING';
+  readonly phase: 'PROCESSING';
+  readonly error?: PublishError;
+};
 export type Publishing = Initializing | Uploading | Finalizing | Processing;
 export type Held = Plan & { readonly state: 'HELD'; readonly hold: Hold; readonly error?: PublishError };
 export type Published = Plan & {
@@ -145,7 +157,10 @@ export function begin(
     ...plan,
     state: 'PUBLISHING',
     phase: 'INITIALIZING',
-    attempts: [...plan.attempts, { ...attempt, number: plan.attempts.length + 1, startTime: now, bytesSent: 0, polls: 0 }],
+    attempts: [
+      ...plan.attempts,
+      { ...attempt, number: plan.attempts.length + 1, startTime: now, bytesSent: 0, polls: 0 },
+    ],
     dispatchLatenessSeconds:
       plan.dispatchLatenessSeconds ?? Math.max(0, (now.getTime() - plan.scheduleTime.getTime()) / 1000),
   };

@@ -1,6 +1,6 @@
 import { mayBeRetriedUnchanged } from '../publish-error.ts';
 import { err, ok, type Result } from '../result.ts';
-import { type Post, planOf, type Scheduled, type WrongState, liveAttempt } from './post.ts';
+import { liveAttempt, type Post, planOf, type Scheduled, type WrongState } from './post.ts';
 
 /** Makes the post due now: a retry is a new schedule, so the late policy counts from here. */
 export function retry(

@@ -33,7 +33,8 @@ export function checkSettings(
       severity: 'ERROR',
       field: 'settings.privacy_level',
       message: 'Nobody chose who may see the post.',
-      remedy: 'Let the person choose one of the levels that GetPublishingCapabilities returns; TikTok allows no default.',
+      remedy:
+        'Let the person choose one of the levels that GetPublishingCapabilities returns; TikTok allows no default.',
       observed: 'none',
       limit: 'one privacy level',
     });

@@ -3,9 +3,9 @@ import type { LiveAttempt } from './attempt.ts';
 import { backOff, MAX_FAILED_ATTEMPTS, pollDelaySeconds, VERDICT_DEADLINE_SECONDS } from './pacing.ts';
 import {
   deliveredToInbox,
+  type Finalizing,
   fail,
   failedAttempts,
-  type Finalizing,
   giveUpWaiting,
   hold,
   type Post,

@@ -1,0 +1,110 @@
+/**
+ * Arrows point inward: domain ← application ← adapters ← composition root. An allow-list for each folder, packages and `node:`
+ * modules included: what is not named is not allowed.
+ */
+const anywhere = { path: '^src/' };
+
+/** One rule: files of `from` may import only what matches one of `to`. */
+const only = (name, comment, from, to) => ({
+  name,
+  comment,
+  severity: 'error',
+  from,
+  to: { pathNot: to },
+});
+
+const npm = (...names) => names.map((name) => `^node_modules/${name}/`);
+
+/** A folder of adapters and what it may use beside the inner layers and itself. */
+const adapter = (folder, ...allowed) =>
+  only(
+    `adapter-${folder.replaceAll('/', '-')}`,
+    `src/adapters/${folder} knows the inner layers, itself and its own neighbour, and no other adapter.`,
+    { path: `^src/adapters/${folder}/` },
+    ['^src/domain/', '^src/application/', `^src/adapters/${folder}/`, ...allowed],
+  );
+
+module.exports = {
+  forbidden: [
+    only('domain-is-pure', 'The domain imports itself only: no clock, no I/O, no package.', { path: '^src/domain/' }, [
+      '^src/domain/',
+    ]),
+    only('application-knows-ports', 'Use cases know the domain and their ports.', { path: '^src/application/' }, [
+      '^src/domain/',
+      '^src/application/',
+      ...npm('p-limit'),
+    ]),
+    adapter('crypto', '^crypto$'),
+    adapter('embedded-postgres', '^(child_process|crypto|fs/promises|net|os|path|util)$', ...npm('pg', '@types/pg')),
+    adapter('http', '^(crypto|events|http|net)$'),
+    adapter(
+      'persistence',
+      '^crypto$',
+      ...npm('pg', '@types/pg', '@mikro-orm/core', '@mikro-orm/migrations', '@mikro-orm/postgresql'),
+    ),
+    adapter(
+      'rpc',
+      '^(crypto|events|http|http2|net|stream|timers/promises)$',
+      ...npm('@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node'),
+    ),
+    adapter(
+      'scheduler',
+      ...npm('agenda', '@agendajs/postgres-backend', '@agendajs/mongo-backend', 'mongodb', 'pg', '@types/pg'),
+    ),
+    adapter('system', '^crypto$'),
+    adapter('tiktok', '^(stream|stream/promises|events|buffer)$', ...npm('undici')),
+    adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
+    adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
+    adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises)$'),
+    {
+      name: 'every-adapter-has-a-rule',
+      comment: 'A new folder under src/adapters needs its line above.',
+      severity: 'error',
+      from: {
+        path: '^src/adapters/',
+        pathNot:
+          '^src/adapters/(crypto|embedded-postgres|http|persistence|rpc|scheduler|system|tiktok|video-fetcher|video-probe|video-store)/',
+      },
+      to: {},
+    },
+    {
+      name: 'one-composition-root',
+      comment: 'Only container.ts imports Inversify and only the root builds adapters.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/container\\.ts$' },
+      to: { path: '^node_modules/inversify/' },
+    },
+    {
+      name: 'sandbox-stands-alone',
+      comment: 'The sandbox is a product of its own.',
+      severity: 'error',
+      from: { path: '^sandbox/' },
+      to: { path: '^(src|test)/' },
+    },
+    {
+      name: 'sources-know-no-tests',
+      comment: 'Nothing that runs in production imports a test, a bench or a script.',
+      severity: 'error',
+      from: { path: '^(src|sandbox)/', pathNot: '\\.test\\.ts$|^sandbox/test-client\\.ts$' },
+      to: { path: '^(test|bench|scripts)/|^node_modules/(vitest|fast-check|testcontainers)/' },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: anywhere,
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    exclude: { path: '^src/adapters/rpc/gen/' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['node', 'import', 'types', 'default'],
+      extensions: ['.ts', '.js'],
+    },
+  },
+};
