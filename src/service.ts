@@ -20,8 +20,11 @@ export type Stop = () => Promise<void>;
  */
 export async function startService(config: Config, failPoint: FailPoint = () => undefined): Promise<Stop> {
   const stops: Stop[] = [];
+  // What does not end well must not keep what comes after it from ending.
   const stopAll: Stop = async () => {
-    for (const stop of stops.splice(0).reverse()) await stop();
+    const errors: unknown[] = [];
+    for (const stop of stops.splice(0).reverse()) await stop().catch((error) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors, 'the service did not stop cleanly');
   };
   try {
     await startInOrder(config, failPoint, stops);
@@ -47,7 +50,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     stopping: stopping.signal,
   };
   const container = connector(ground);
-  stops.push(async () => container.unbindAll());
+  stops.push(() => container.unbindAllAsync());
 
   const log = container.get(tokens.log);
   const swept = await container.get(tokens.store).sweep();
@@ -62,12 +65,12 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   await doorbell.every('forget authorizations that nobody came back for', 600, () => pending.dropExpired(clock.now()));
   await doorbell.start();
   stops.push(() => doorbell.stop());
-  engine.start();
-  const rpcAddress = (await rpc.listen()).address;
+  const rpcAddress = await listen(rpc, 'RPC', config.rpc);
   stops.push(() => rpc.close());
-  const httpAddress = (await http.listen()).address;
+  const httpAddress = await listen(http, 'HTTP', config.http);
   stops.push(() => http.close());
-  // The engine drains first and together with the servers: they answer until it has let go of its posts.
+  engine.start();
+  // The engine lets go of its posts first; the servers answer until it has.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
     await engine.stop(DRAIN_SECONDS);
@@ -78,6 +81,19 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   }
   log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl }, 'ready');
   if (config.logLevel === 'info' && process.stdout.isTTY) console.log(nextSteps(httpAddress));
+}
+
+async function listen(
+  server: { listen(): Promise<{ readonly address: string }> },
+  name: 'RPC' | 'HTTP',
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<string> {
+  try {
+    return (await server.listen()).address;
+  } catch (error) {
+    const remedy = `${host}:${port} can't be listened on: end what uses it, or choose another ${name}_HOST or ${name}_PORT`;
+    throw new Error(remedy, { cause: error });
+  }
 }
 
 async function embeddedDatabase(config: Config, stops: Stop[]): Promise<EmbeddedPostgres> {

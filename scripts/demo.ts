@@ -1,0 +1,251 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { durationMs, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { type Client, ConnectError, createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { ConnectionService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
+import {
+  type Post,
+  PostState,
+  PrivacyLevel,
+  PublishingPhase,
+} from '../src/adapters/rpc/gen/glowtify/tiktok/v1/post_pb.js';
+import { PostService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
+import { type Finding, FindingSchema, Severity } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/publish_error_pb.js';
+import { VideoService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
+import { readConfig } from '../src/config.ts';
+import { startService } from '../src/service.ts';
+
+/**
+ * The main job, end to end, in a temporary folder: the embedded PostgreSQL, the sandbox and the service are started, accounts
+ * are connected, a real video is published now and five seconds ahead, a bad one is refused, and a lost grant is mended.
+ */
+const WORKSPACE = 'ws_demo';
+const LEAD_SECONDS = 5;
+const asJson = process.argv.includes('--json');
+const began = performance.now();
+
+const tell = (text: string): void =>
+  console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${text}`);
+
+/** Ports nobody listens on right now, all different. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((resolve, reject) =>
+        server.once('error', reject).listen(0, '127.0.0.1', () => resolve(server)),
+      );
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    if (typeof address !== 'object' || address === null) throw new Error('a server without a port');
+    return address.port;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+type Clients = {
+  readonly connections: Client<typeof ConnectionService>;
+  readonly videos: Client<typeof VideoService>;
+  readonly posts: Client<typeof PostService>;
+  readonly sandbox: string;
+};
+
+/** What the person does: opens the address, agrees, and is sent back to us. */
+async function connect({ connections }: Clients, account: string, reconnectConnectionId = ''): Promise<string> {
+  const { authorizeUri, state } = await connections.startConnection({ workspaceId: WORKSPACE, reconnectConnectionId });
+  const page = await fetch(`${authorizeUri}&auto_consent=${account}`);
+  if (!page.ok) throw new Error(`the callback for ${state.slice(0, 6)}… answered ${page.status}: ${await page.text()}`);
+  const { connections: all } = await connections.listConnections({ workspaceId: WORKSPACE });
+  const connection = all.find((each) => each.account?.username === account);
+  if (connection === undefined) throw new Error(`${account} is not connected`);
+  return connection.connectionId;
+}
+
+async function upload({ videos }: Clients, file: string): Promise<string> {
+  const bytes = await readFile(new URL(`../test/fixtures/videos/${file}`, import.meta.url));
+  async function* messages() {
+    const metadata = { workspaceId: WORKSPACE, fileName: file, sizeBytes: BigInt(bytes.length) };
+    yield { payload: { case: 'metadata' as const, value: metadata } };
+    for (let at = 0; at < bytes.length; at += 65_536) {
+      yield { payload: { case: 'chunk' as const, value: bytes.subarray(at, at + 65_536) } };
+    }
+  }
+  const { video } = await videos.uploadVideo(messages());
+  if (video === undefined) throw new Error('the upload gave no video');
+  const { spec } = video;
+  tell(
+    `uploaded ${file}: ${spec?.videoCodec} ${spec?.width}×${spec?.height}, ${spec?.audioCodec} sound, ${bytes.length} bytes`,
+  );
+  return video.videoId;
+}
+
+async function refusedFindings(clients: Clients, file: string): Promise<readonly Finding[]> {
+  try {
+    await upload(clients, file);
+  } catch (error) {
+    if (error instanceof ConnectError) return error.findDetails(FindingSchema);
+    throw error;
+  }
+  throw new Error(`${file} should have been refused`);
+}
+
+const describe = (post: Post): string => {
+  const state = PostState[post.state];
+  const phase = post.phase === PublishingPhase.UNSPECIFIED ? '' : `, ${PublishingPhase[post.phase].toLowerCase()}`;
+  const lateness =
+    post.dispatchLateness === undefined ? '' : `, ${durationMs(post.dispatchLateness)} ms after its time`;
+  const link = post.shareUri === '' ? '' : `, ${post.shareUri}`;
+  return `"${post.caption}" is ${state}${phase}${post.state === PostState.PUBLISHED ? lateness + link : ''}`;
+};
+
+/** Follows all posts, tells of every change, and resolves what `wanted` posts look like when each has got there. */
+async function follow({ posts }: Clients, resumeFrom: AbortController) {
+  const seen = new Map<string, Post>();
+  const waiting = new Set<() => void>();
+  const stream = posts.watchPosts({ workspaceId: WORKSPACE }, { signal: resumeFrom.signal });
+  const reading = (async () => {
+    for await (const { event } of stream) {
+      const post = event?.post;
+      if (post === undefined) continue;
+      const told = seen.get(post.postId);
+      seen.set(post.postId, post);
+      if (told === undefined || describe(told) !== describe(post)) tell(describe(post));
+      for (const look of waiting) look();
+    }
+  })().catch((error) => {
+    if (!resumeFrom.signal.aborted) throw error;
+  });
+  return {
+    reading,
+    until: (postId: string, done: (post: Post) => boolean): Promise<Post> =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const post = seen.get(postId);
+          if (post === undefined || !done(post)) return;
+          waiting.delete(look);
+          resolve(post);
+        };
+        waiting.add(look);
+        look();
+      }),
+  };
+}
+
+async function story(clients: Clients): Promise<Record<string, unknown>> {
+  const { posts, connections, sandbox } = clients;
+  const watching = new AbortController();
+  const watch = await follow(clients, watching);
+
+  const bakery = await connect(clients, 'glow.bakery');
+  const { nickname, privacyLevels } = await connections.getPublishingCapabilities({ connectionId: bakery });
+  tell(`connected ${nickname}; it may post to ${privacyLevels.map((level) => PrivacyLevel[level]).join(', ')}`);
+  const videoId = await upload(clients, 'vertical.mp4');
+
+  const publish = async (connectionId: string, caption: string, privacyLevel: PrivacyLevel, scheduleMs?: number) => {
+    const { post } = await posts.publishPost({
+      workspaceId: WORKSPACE,
+      connectionId,
+      requestId: crypto.randomUUID(),
+      destination: 'tiktok',
+      caption,
+      video: { case: 'videoId', value: videoId },
+      settings: { privacyLevel, allowComment: true },
+      ...(scheduleMs === undefined ? {} : { scheduleTime: timestampFromMs(scheduleMs) }),
+    });
+    if (post === undefined) throw new Error('no post came back');
+    return post;
+  };
+  const hasLink = (post: Post): boolean => post.state === PostState.PUBLISHED && post.shareUri !== '';
+
+  const now = await publish(bakery, 'Fresh bread, now #bakery', PrivacyLevel.PUBLIC_TO_EVERYONE);
+  const later = await publish(
+    bakery,
+    `Fresh bread, in ${LEAD_SECONDS} seconds #bakery`,
+    PrivacyLevel.PUBLIC_TO_EVERYONE,
+    Date.now() + LEAD_SECONDS * 1000,
+  );
+  if (later.scheduleTime !== undefined) tell(`scheduled for ${timestampDate(later.scheduleTime).toISOString()}`);
+
+  const findings = await refusedFindings(clients, 'short-2.9s.mp4');
+  for (const finding of findings) {
+    tell(`refused short-2.9s.mp4: ${Severity[finding.severity]} ${finding.code}: ${finding.message} ${finding.remedy}`);
+  }
+
+  const personal = await connect(clients, 'glow.private');
+  const removed = await fetch(`${sandbox}/_sandbox/accounts/glow.private/revoke`, { method: 'POST' });
+  if (!removed.ok) throw new Error(`the sandbox answered ${removed.status}: ${await removed.text()}`);
+  tell('glow.private removed our app in its TikTok settings');
+  const waiting = await publish(personal, 'For friends only', PrivacyLevel.SELF_ONLY);
+  const held = await watch.until(waiting.postId, ({ state }) => state === PostState.HELD);
+  tell(`it waits: ${held.error?.message} ${held.error?.remedy}`);
+  await connect(clients, 'glow.private', personal);
+  tell('glow.private is reconnected');
+
+  const done = await Promise.all([
+    watch.until(now.postId, hasLink),
+    watch.until(later.postId, hasLink),
+    watch.until(waiting.postId, ({ state }) => state === PostState.PUBLISHED),
+  ]);
+  watching.abort();
+  await watch.reading;
+
+  const ledger = (await (await fetch(`${sandbox}/_sandbox/ledger`)).json()) as {
+    posts: unknown[];
+    duplicates: unknown[];
+  };
+  tell(`the sandbox counts ${ledger.posts.length} posts, ${ledger.duplicates.length} of them double`);
+  const [, scheduled] = done;
+  return {
+    ok: ledger.posts.length === done.length && ledger.duplicates.length === 0,
+    published: done.length,
+    scheduled_lateness_ms: scheduled.dispatchLateness === undefined ? null : durationMs(scheduled.dispatchLateness),
+    duplicates: ledger.duplicates.length,
+    findings: findings.map(({ code, observed, limit, message, remedy }) => ({
+      code,
+      observed,
+      limit,
+      message,
+      remedy,
+    })),
+    held: { reason: 'RECONNECT', code: held.error?.code, remedy: held.error?.remedy },
+    links: done.map(({ shareUri }) => shareUri).filter((uri) => uri !== ''),
+  };
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-demo-'));
+try {
+  const [rpcPort, httpPort, sandboxPort] = await freePorts(3);
+  tell('starting PostgreSQL, the sandbox and the service');
+  const stop = await startService(
+    readConfig({
+      DATA_DIR: folder,
+      RPC_PORT: String(rpcPort),
+      HTTP_PORT: String(httpPort),
+      SANDBOX_PORT: String(sandboxPort),
+      LOG_LEVEL: 'error',
+    }),
+  );
+  try {
+    const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${rpcPort}` });
+    const result = await story({
+      connections: createClient(ConnectionService, transport),
+      videos: createClient(VideoService, transport),
+      posts: createClient(PostService, transport),
+      sandbox: `http://127.0.0.1:${sandboxPort}`,
+    });
+    tell(result['ok'] ? 'done: everything went out once' : 'done, but not as it should');
+    if (asJson) console.log(JSON.stringify(result));
+    process.exitCode = result['ok'] ? 0 : 1;
+  } finally {
+    await stop();
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
+process.exit();
