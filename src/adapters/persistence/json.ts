@@ -12,3 +12,7 @@ export function present<T extends object>(object: T): { [K in keyof T]: Exclude<
     [K in keyof T]: Exclude<T[K], undefined>;
   };
 }
+
+/** PostgreSQL's text holds no NUL character, so nothing is stored under a name that has one. */
+export const isStorable = (...names: readonly (string | undefined)[]): boolean =>
+  names.every((name) => name === undefined || !name.includes('\0'));

@@ -46,7 +46,8 @@ export type AttemptRow = {
   chunk_count: number;
   start_time: Time;
   publish_id: string | null;
-  upload_url: Buffer | null;
+  /** Absent in an event. */
+  upload_url?: Buffer | null;
   upload_expire_time: Time | null;
   bytes_sent: string;
   polls: number;
@@ -197,7 +198,7 @@ export const attemptFromRow = (row: AttemptRow, workspaceId: string, cipher: Cip
     startTime: date(row.start_time),
     publishId: row.publish_id ?? undefined,
     uploadUrl:
-      row.upload_url === null
+      row.upload_url === null || row.upload_url === undefined
         ? undefined
         : cipher.open(row.upload_url, uploadUrlContext(workspaceId, row.post_id, row.number)),
     uploadExpireTime: optionalDate(row.upload_expire_time),

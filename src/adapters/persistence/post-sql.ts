@@ -12,27 +12,29 @@ const placeholders = POST_COLUMNS.map((_, index) => `$${index + 1}`);
 const extra = (index: number): string => `$${POST_COLUMNS.length + 1 + index}`;
 
 /**
- * Attempts and the event belong to the change of their post, so one statement writes all three, and one round trip does. The
- * living attempt is written last: ending one and beginning another must not look like two alive at once.
+ * Attempts and the event belong to the change of their post, so one statement writes all three, and one round trip does.
+ * Attempts come in their order: one is ended before the next begins, and never two are alive at once.
  */
 const writeAttempts = (from: string) => `
-  ended as (
+  tried as (
     insert into attempt (post_id, ${ATTEMPT_COLUMNS.join(', ')})
     select ${from}.id, a.* from ${from}, jsonb_to_recordset(${extra(0)}::jsonb) as a(${ATTEMPT_TYPE})
     on conflict (post_id, number) do update set
-      publish_id = excluded.publish_id, upload_url = excluded.upload_url,
-      upload_expire_time = excluded.upload_expire_time, bytes_sent = excluded.bytes_sent, polls = excluded.polls,
-      finalize_time = excluded.finalize_time, end_time = excluded.end_time, outcome = excluded.outcome,
-      error = excluded.error
+      ${ATTEMPT_COLUMNS.slice(1)
+        .map((column) => `${column} = excluded.${column}`)
+        .join(', ')}
   )`;
 
+/** The event carries the post and its latest attempt as they are at that moment, without the address for its bytes. */
 const writeEvent = (from: string, previousState: string) => `
   told as (
-    insert into post_event (workspace_id, connection_id, post_id, previous_state, post)
-    select ${from}.workspace_id, ${from}.connection_id, ${from}.id, ${previousState}, to_jsonb(${from}) from ${from}
+    insert into post_event (workspace_id, connection_id, post_id, previous_state, post, attempt)
+    select written.workspace_id, written.connection_id, written.id, ${previousState}, to_jsonb(written),
+      (${extra(0)}::jsonb -> -1) - 'upload_url'
+    from ${from}
   )`;
 
-/** Parameters: the columns of `post`, attempts, next action. */
+/** Parameters: the columns of `post`, attempts, next action, time of creation. */
 export const INSERT_POST = `
   with written as (
     insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version)
@@ -46,22 +48,22 @@ const SET_COLUMNS = POST_COLUMNS.slice(4)
   .join(', ');
 
 /**
- * The row is locked before anything is written, and by that before this transaction gets its number: so the numbers of the
- * transactions that change one post are in the order of its changes, which readers of the outbox rely on.
+ * Who changes a post waits at this gate, and not at its row: PostgreSQL numbers a transaction before it waits for a row. So the
+ * numbers of the transactions that change one post are in the order of its changes, and readers of the outbox rely on that.
  */
+export const GATE = 'pg_advisory_xact_lock(hashtextextended($1, 0))';
+
 const updatePost = (guard: string, lease: string) => `
-  with locked as (
-    select id, state from post where id = $1 ${guard} for update
+  with gate as materialized (
+    select ${GATE}
+  ), locked as (
+    select id, state from post, gate where id = $1 ${guard} for update of post
   ), written as (
     update post set ${SET_COLUMNS}, ${lease}, update_time = now(), version = version + 1
     from locked where post.id = locked.id and $2::text = post.workspace_id and $3::text = post.connection_id
       and $4::text = post.video_id
     returning post.*
-  ), ${writeAttempts('written')}, told as (
-    insert into post_event (workspace_id, connection_id, post_id, previous_state, post)
-    select written.workspace_id, written.connection_id, written.id, locked.state, to_jsonb(written)
-    from written, locked
-  )
+  ), ${writeAttempts('written')}, ${writeEvent('written, locked', 'locked.state')}
   select * from written`;
 
 /** By a caller: whoever worked on it loses the right to. Parameters: the columns of `post`, attempts, next action. */
@@ -78,9 +80,11 @@ export const FINISH_POST = updatePost(HELD_LEASE, `lease_owner = null, next_acti
 /** Parameters: limit, owner, lease in seconds. */
 export const CLAIM_POSTS = `
   with due as (
-    select id from post where next_action_at <= now()
+    select id, next_action_at as due_at from post where next_action_at <= now()
     order by next_action_at for update skip locked limit $1
+  ), claimed as (
+    update post set lease_owner = $2, fence = fence + 1, next_action_at = now() + make_interval(secs => $3)
+    from due where post.id = due.id
+    returning post.*, due.due_at
   )
-  update post set lease_owner = $2, fence = fence + 1, next_action_at = now() + make_interval(secs => $3)
-  from due where post.id = due.id
-  returning post.*`;
+  select * from claimed order by due_at`;

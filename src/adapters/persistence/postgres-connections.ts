@@ -4,7 +4,7 @@ import type { Account, Connection } from '../../domain/connection/connection.ts'
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
 import { err, ok } from '../../domain/result.ts';
 import type { Database } from './database.ts';
-import { date, present } from './json.ts';
+import { date, isStorable, present } from './json.ts';
 import { publishErrorFromJson } from './publish-error-json.ts';
 import { type ConnectionRow, ConnectionRows } from './rows.ts';
 
@@ -12,6 +12,7 @@ export function postgresConnections({ orm }: Database): Connections {
   const fork = () => orm.em.fork();
   return {
     async find(id, workspaceId) {
+      if (!isStorable(id, workspaceId)) return undefined;
       const row = await fork().findOne(ConnectionRows, present({ id, workspace_id: workspaceId }));
       return row === null ? undefined : fromRow(row);
     },

@@ -48,7 +48,10 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
 
   return {
     async find(connectionId) {
-      const { rows } = await pool.query<Row>('select * from credential where connection_id = $1', [connectionId]);
+      const { rows } = await pool.query<Row>(
+        'select * from credential where connection_id = $1 and access_token is not null',
+        [connectionId],
+      );
       return rows[0] === undefined ? undefined : fromRow(rows[0]);
     },
     async put(credential) {
@@ -69,19 +72,25 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
         `update credential set
            access_token = $3, refresh_token = $4, access_expire_time = $5, refresh_expire_time = $6,
            version = version + 1, refreshing_by = null, refreshing_until = null
-         where connection_id = $1 and workspace_id = $2 and version = $7`,
+         where connection_id = $1 and workspace_id = $2 and version = $7 and access_token is not null`,
         [...sealed(credential), parentVersion],
       );
       return rowCount === 1 ? { ...credential, version: parentVersion + 1 } : undefined;
     },
     async destroy(connectionId) {
-      await pool.query('delete from credential where connection_id = $1', [connectionId]);
+      // The number stays: a pair that comes in late must not be taken for a child of the consent that comes next.
+      await pool.query(
+        `update credential set access_token = null, refresh_token = null, access_expire_time = null,
+           refresh_expire_time = null, refreshing_by = null, refreshing_until = null, version = version + 1
+         where connection_id = $1 and access_token is not null`,
+        [connectionId],
+      );
     },
     async claimRefresh(connectionId, version, owner, leaseSeconds) {
       const { rows } = await pool.query<{ lapsed: boolean }>(
         `with claimable as (
            select connection_id, refreshing_by is not null as lapsed from credential
-           where connection_id = $1 and version = $2
+           where connection_id = $1 and version = $2 and access_token is not null
              and (refreshing_by is null or refreshing_until <= now())
            for update
          )

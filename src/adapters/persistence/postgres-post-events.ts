@@ -3,17 +3,24 @@ import type { PostEvents } from '../../application/ports/post-events.ts';
 import type { PostState } from '../../domain/post/post.ts';
 import type { Database } from './database.ts';
 import { date, type Time } from './json.ts';
-import { readAttempts } from './post-attempts.ts';
-import { type PostRow, stepFromRow } from './post-rows.ts';
+import { type AttemptRow, attemptFromRow, type PostRow, stepFromRow } from './post-rows.ts';
 
-type Row = { txid: string; seq: string; previous_state: string | null; post: PostRow; event_time: Time };
+type Row = {
+  txid: string;
+  seq: string;
+  previous_state: string | null;
+  post: PostRow;
+  attempt: AttemptRow | null;
+  event_time: Time;
+};
 
 /** Other processes' changes are seen this soon. Asked only while someone listens. */
 const LOOK_MILLISECONDS = 250;
 
 /**
  * The outbox in the order of (transaction, sequence), read up to the oldest transaction still under way: a sequence number is
- * drawn before its transaction commits, so reading by sequence alone would skip whoever commits late.
+ * drawn before its transaction commits, so reading by sequence alone would skip whoever commits late. Events of one post are in
+ * the order of its changes because whoever changes a post is numbered only when it is their turn (`GATE`).
  *
  * `announce` is to be called after every change this process stores.
  */
@@ -34,7 +41,7 @@ export function postgresPostEvents({ pool }: Database, cipher: Cipher): PostEven
       const from = parseCursor(cursor);
       if (from === undefined) return undefined;
       const { rows } = await pool.query<Row>(
-        `select txid, seq, previous_state, post, event_time from post_event
+        `select txid, seq, previous_state, post, attempt, event_time from post_event
          where workspace_id = $1 and (txid, seq) > ($2::xid8, $3::bigint)
            and txid < pg_snapshot_xmin(pg_current_snapshot())
            and (cardinality($4::text[]) = 0 or connection_id = any($4))
@@ -42,14 +49,11 @@ export function postgresPostEvents({ pool }: Database, cipher: Cipher): PostEven
          order by txid, seq limit $6`,
         [filter.workspaceId, from.txid, from.seq, filter.connectionIds, filter.postIds, limit],
       );
-      const attempts = await readAttempts(
-        pool,
-        rows.map(({ post }) => post),
-        cipher,
-        { onlyLatest: true },
-      );
       const events = rows.map((row) => ({
-        step: stepFromRow(row.post, attempts.get(row.post.id) ?? []),
+        step: stepFromRow(
+          row.post,
+          row.attempt === null ? [] : [attemptFromRow(row.attempt, row.post.workspace_id, cipher)],
+        ),
         eventTime: date(row.event_time),
         cursor: cursorOf(row),
         ...(row.previous_state === null ? {} : { previousState: row.previous_state as PostState }),

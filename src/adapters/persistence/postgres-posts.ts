@@ -6,15 +6,17 @@ import type { Post } from '../../domain/post/post.ts';
 import type { Step } from '../../domain/post/step.ts';
 import { err, ok } from '../../domain/result.ts';
 import type { Database } from './database.ts';
+import { isStorable } from './json.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues, stepFromRow } from './post-rows.ts';
-import { INSERT_POST, UPDATE_POST } from './post-sql.ts';
+import { GATE, INSERT_POST, UPDATE_POST } from './post-sql.ts';
 import { bindRequestKey, findRequestKey } from './request-keys.ts';
 import { inTransaction } from './transaction.ts';
 
 /** `changed` is called after every stored change. */
 export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () => void): Posts {
   async function find(client: Pick<PoolClient, 'query'>, id: string, workspaceId?: string): Promise<Step | undefined> {
+    if (!isStorable(id, workspaceId)) return undefined;
     const { rows } = await client.query<PostRow>(
       'select * from post where id = $1 and ($2::text is null or workspace_id = $2)',
       [id, workspaceId ?? null],
@@ -103,7 +105,9 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     },
 
     async update(id, change, { workspaceId, key } = {}) {
+      if (!isStorable(id, workspaceId)) return err({ code: 'NOT_FOUND' as const });
       const outcome = await inTransaction(pool, async (client) => {
+        await client.query(`select ${GATE}`, [id]);
         const { rows } = await client.query<PostRow>(
           'select * from post where id = $1 and ($2::text is null or workspace_id = $2) for update',
           [id, workspaceId ?? null],

@@ -6,7 +6,7 @@ import { ok } from '../../domain/result.ts';
 import type { ImportingVideo, Video } from '../../domain/video/video.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
 import type { Database } from './database.ts';
-import { date, optionalDate, present, type Time } from './json.ts';
+import { date, isStorable, optionalDate, present, type Time } from './json.ts';
 import { bindRequestKey } from './request-keys.ts';
 import { VideoRows } from './rows.ts';
 import { inTransaction } from './transaction.ts';
@@ -34,6 +34,7 @@ const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', '
 export function postgresVideos({ orm, pool }: Database): Videos {
   return {
     async find(id, workspaceId) {
+      if (!isStorable(id, workspaceId)) return undefined;
       const row = await orm.em.fork().findOne(VideoRows, present({ id, workspace_id: workspaceId }));
       return row === null ? undefined : fromRow(row);
     },

@@ -24,10 +24,10 @@ export class FirstSchema extends Migration {
     this.addSql(`create table credential (
       connection_id text primary key,
       workspace_id text not null,
-      access_token bytea not null,
-      refresh_token bytea not null,
-      access_expire_time timestamptz(3) not null,
-      refresh_expire_time timestamptz(3) not null,
+      access_token bytea,
+      refresh_token bytea,
+      access_expire_time timestamptz(3),
+      refresh_expire_time timestamptz(3),
       version integer not null,
       refreshing_by text,
       refreshing_until timestamptz(3)
@@ -136,6 +136,7 @@ export class FirstSchema extends Migration {
       post_id text not null,
       previous_state text,
       post jsonb not null,
+      attempt jsonb,
       event_time timestamptz(3) not null default now(),
       primary key (txid, seq)
     )`);
