@@ -1,4 +1,3 @@
-import type { RequestListener } from 'node:http';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
 import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
@@ -13,7 +12,7 @@ import { postgresPostEvents } from './adapters/persistence/postgres-post-events.
 import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
-import { type NodeHandler, rpcHandler } from './adapters/rpc/node-handler.ts';
+import { rpcHandler } from './adapters/rpc/node-handler.ts';
 import { connectorRoutes } from './adapters/rpc/routes.ts';
 import type { UseCases } from './adapters/rpc/rpc-needs.ts';
 import { type RpcServer, rpcServer } from './adapters/rpc/server.ts';
@@ -395,7 +394,7 @@ function bindServers(container: Container, { config, tiktok, stopping }: Ground)
         explainRefusal: answerTo,
         isSandbox,
         isUnavailable: isDatabaseDown,
-        rpc: (fallback) => rpcHandler({ routes, log, fallback: fallback as NodeHandler }) as RequestListener,
+        rpc: rpcHandler({ routes, log }),
         ready: async () => isFresh(running.lastLook(), clock.now()),
         log,
       }),

@@ -1,4 +1,4 @@
-/** Text that is HTML already. Only `html` makes it, so whatever else goes into a page is escaped. */
+/** Text that is HTML already, written by us. Whatever else goes into a page is escaped by `html`. */
 export class Html {
   readonly #text: string;
 

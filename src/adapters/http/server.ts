@@ -11,6 +11,9 @@ export type HttpServer = {
   close(): Promise<void>;
 };
 
+/** Where the services of the contract are. */
+const RPC_PREFIX = '/glowtify.tiktok.v1.';
+
 const HEADER_BYTES = 16 * 2 ** 10;
 const HEADERS_MILLISECONDS = 15_000;
 const IDLE_MILLISECONDS = 65_000;
@@ -25,8 +28,8 @@ export function httpServer(
     readonly port: number;
     /** Whether work can be taken in: storage and engine are there. */
     readonly ready: () => Promise<boolean>;
-    /** The RPCs over HTTP/1.1. Hands what is none of them to `fallback`. */
-    readonly rpc: (fallback: RequestListener) => RequestListener;
+    /** The RPCs, as Connect and gRPC-Web. */
+    readonly rpc: RequestListener;
     readonly log: Log;
     readonly drainMilliseconds?: number;
   },
@@ -72,13 +75,14 @@ export function httpServer(
       // Uploads may take longer than any limit for all requests; the RPCs limit each body themselves.
       requestTimeout: 0,
     },
-    rpc((request, response) => {
+    (request, response) => {
+      if (request.url?.startsWith(RPC_PREFIX)) return rpc(request, response);
       answer(request, response).catch((error: unknown) => {
         log.error({ error }, 'an HTTP request failed');
         if (response.headersSent) response.destroy();
         else json(response, 500, { error: 'INTERNAL', message: 'Something went wrong in this service.' });
       });
-    }),
+    },
   );
 
   return {

@@ -23,15 +23,12 @@ const UPLOAD_PATH = `/${VideoService.typeName}/${VideoService.method.uploadVideo
 export function rpcHandler(options: {
   readonly routes: (router: ConnectRouter) => void;
   readonly log: Log;
-  /** Gets what is no RPC of ours. */
-  readonly fallback?: NodeHandler;
 }): NodeHandler {
-  const { routes, log, fallback } = options;
+  const { routes, log } = options;
   const responses = new WeakMap<Request, Response>();
   const handle = connectNodeAdapter({
     routes,
     acceptCompression: [compressionGzip],
-    ...(fallback === undefined ? {} : { fallback }),
     contextValues: (request) =>
       createContextValues().set(sendHeaders, (headers) => {
         const response = responses.get(request);
@@ -44,7 +41,7 @@ export function rpcHandler(options: {
     if (request.url !== UPLOAD_PATH) limitBody(request, response);
     keepMessageReadable(response);
     if ('stream' in request) request.stream.once('finish', () => leaveRest(request));
-    else response.once('finish', () => request.readableEnded || request.socket.destroySoon());
+    else response.once('finish', () => request.complete || request.socket.destroySoon());
     try {
       handle(request, response);
     } catch (error) {

@@ -1,5 +1,5 @@
-import type { Log } from '../../../src/application/ports/log.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
+import type { Log } from '../../../src/application/ports/log.ts';
 
 export const NOW = new Date('2026-03-01T12:00:00.000Z');
 
@@ -30,7 +30,10 @@ const NAMES = [
 
 /** Whatever a test doesn't name fails when it is called. */
 export const fakeUseCases = (answers: Partial<UseCases>): UseCases => ({
-  ...(Object.fromEntries(NAMES.map((name) => [name, unexpected(name)])) as UseCases),
+  ...(Object.fromEntries(NAMES.map((name) => [name, unexpected(name)])) as Record<
+    keyof UseCases,
+    () => Promise<never>
+  >),
   ...answers,
 });
 

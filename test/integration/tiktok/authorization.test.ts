@@ -234,6 +234,11 @@ describe('The account', () => {
     });
   });
 
+  it('can be seen under its name', async () => {
+    const { tiktok } = await tiktokReplying(json(200, {}));
+    expect(tiktok.authorization.profileUri('synth.creator')).toBe('https://www.tiktok.com/@synth.creator');
+  });
+
   it('is asked only for what the scopes allow, and what is absent stays absent', async () => {
     const { tiktok, seen } = await tiktokReplying(
       approved({ user: { open_id: 'o', display_name: '', follower_count: null } }),

@@ -142,6 +142,15 @@ describe('An answer to a chunk', () => {
     expect(outcome).toEqual({ kind: 'COMPLETE' });
   });
 
+  it('counts, and its body is waited for no longer than for anything else', async () => {
+    const outcome = await outcomeOf(
+      (request, response) => request.resume().on('end', () => response.writeHead(201).write('{')),
+      { chunk: LAST },
+      { limits: { idleMilliseconds: 100 } },
+    );
+    expect(outcome).toEqual({ kind: 'COMPLETE' });
+  });
+
   it('counts, and is not read to an end that never comes', async () => {
     const closed = Promise.withResolvers<void>();
     const outcome = await outcomeOf((request, response) =>
@@ -223,7 +232,7 @@ describe('An interrupted caller', () => {
     const outcome = await outcomeOf(
       answer(201),
       { uploadUrl: new Secret(`${origin}/video/`), signal: caller.signal },
-      { uploadOrigins: [origin] },
+      { uploadOrigins: [origin], limits: { connectMilliseconds: 600_000 } },
     );
     expect(outcome).toEqual({ kind: 'NOT_ANSWERED', error: UNAVAILABLE });
     expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false]);

@@ -1,0 +1,201 @@
+import { describe, expect, it } from 'vitest';
+import type { Fault } from './faults.ts';
+import type { Hold } from './holds.ts';
+import type { Ledger } from './ledger.ts';
+import type { Sandbox } from './sandbox.ts';
+import { startSandbox } from './sandbox.ts';
+import { aFile, aSandbox, bakery, bakeryId, clientOf, put, started } from './test-client.ts';
+
+async function ask<T = unknown>(sandbox: Sandbox, method: string, path: string, body?: unknown) {
+  const response = await fetch(`${sandbox.origin}/_sandbox/${path}`, {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+  });
+  return { status: response.status, body: (await response.json()) as T };
+}
+
+describe('the control API over HTTP', () => {
+  it('shows and changes the app, the settings and the accounts', async () => {
+    const sandbox = await aSandbox();
+    expect((await ask(sandbox, 'PATCH', 'app', { audited: false })).body).toMatchObject({ audited: false });
+    expect((await ask(sandbox, 'GET', 'app')).body).toEqual(sandbox.control.app());
+    expect((await ask(sandbox, 'PATCH', 'settings', { processingMs: 5 })).body).toEqual(sandbox.control.settings());
+    const added = await ask(sandbox, 'POST', 'accounts', { username: 'new.one', private: true });
+    expect(added.body).toMatchObject({ openId: expect.stringMatching(/^-000/), username: 'new.one', private: true });
+    await ask(sandbox, 'PATCH', 'accounts/new.one', { banned: true });
+    const accounts = (await ask(sandbox, 'GET', 'accounts')).body as { username: string; banned: boolean }[];
+    expect(accounts.find(({ username }) => username === 'new.one')).toMatchObject({ banned: true });
+    expect(accounts.map(({ username }) => username)).toEqual([
+      'glow.bakery',
+      'glow.private',
+      'glow.banned',
+      'glow.short',
+      'new.one',
+    ]);
+  });
+
+  it('adds, lists and removes faults', async () => {
+    const sandbox = await aSandbox();
+    const { body: fault } = await ask<Fault>(sandbox, 'POST', 'faults', {
+      endpoint: 'video_init',
+      kind: 'status',
+      status: 502,
+      account: bakery,
+    });
+    expect(fault).toMatchObject({ id: expect.any(String), account: bakeryId, left: 1, hits: 0 });
+    expect((await ask(sandbox, 'GET', 'faults')).body).toEqual([fault]);
+    expect((await ask(sandbox, 'DELETE', `faults/${fault.id}`)).status).toBe(200);
+    expect((await ask(sandbox, 'DELETE', `faults/${fault.id}`)).status).toBe(404);
+    await ask(sandbox, 'POST', 'faults', { kind: 'stuck' });
+    await ask(sandbox, 'DELETE', 'faults');
+    expect((await ask(sandbox, 'GET', 'faults')).body).toEqual([]);
+  });
+
+  it('waits for held calls and releases them', async () => {
+    const sandbox = await aSandbox();
+    await ask(sandbox, 'POST', 'faults', { endpoint: 'creator_info', kind: 'hold' });
+    const waiting = ask<[Hold]>(sandbox, 'GET', 'holds?wait_ms=60000&endpoint=creator_info');
+    const answer = clientOf(sandbox).creatorInfo();
+    const [hold] = (await waiting).body;
+    expect(hold).toMatchObject({ endpoint: 'creator_info', account: bakeryId });
+    expect((await ask(sandbox, 'POST', 'holds/release', { hold: hold.id })).body).toEqual({ released: 1 });
+    expect((await answer).status).toBe(200);
+    expect((await ask(sandbox, 'GET', 'holds?wait_ms=1')).body).toEqual([]);
+  });
+
+  it('moves the clock, expires urls, ends processing, finishes drafts, changes videos', async () => {
+    const sandbox = await aSandbox({ postIdDelayMs: 0 });
+    const client = clientOf(sandbox);
+    const before = (await ask<{ now: number }>(sandbox, 'GET', 'clock')).body.now;
+    expect(
+      (await ask<{ now: number }>(sandbox, 'POST', 'clock', { advanceMs: 86_400_000 })).body.now,
+    ).toBeGreaterThanOrEqual(before + 86_400_000);
+    expect((await client.creatorInfo()).status).toBe(401);
+
+    const late = clientOf(sandbox);
+    const { publishId, uploadUrl } = started(await late.initDraft());
+    const lapsed = started(await late.init());
+    await ask(sandbox, 'POST', `publishes/${lapsed.publishId}/expire-upload-url`);
+    expect((await put(lapsed.uploadUrl, aFile(100))).status).toBe(403);
+
+    await put(uploadUrl, aFile(100));
+    expect((await ask(sandbox, 'POST', `drafts/${publishId}/finish`)).status).toBe(409);
+    await ask(sandbox, 'POST', `publishes/${publishId}/finish-processing`);
+    expect((await ask(sandbox, 'POST', `drafts/${publishId}/finish`, { title: 'mine' })).status).toBe(200);
+    const [post] = (await ask<Ledger>(sandbox, 'GET', 'ledger')).body.posts;
+    expect(post).toMatchObject({ publishId, title: 'mine' });
+    await ask(sandbox, 'PATCH', `videos/${post?.postIds[0]}`, { viewCount: 12, public: true });
+    const list = await late.post('/v2/video/list/?fields=view_count', {});
+    expect(list.body.data?.['videos']).toEqual([{ view_count: 12 }]);
+  });
+
+  it('issues tokens and withdraws consent', async () => {
+    const sandbox = await aSandbox();
+    const { body } = await ask(sandbox, 'POST', `accounts/${bakery}/tokens`, { scopes: ['video.list'] });
+    expect(body).toMatchObject({ open_id: bakeryId, scope: 'video.list', token_type: 'Bearer' });
+    expect((await ask(sandbox, 'POST', `accounts/${bakeryId}/revoke`, { reason: 4 })).status).toBe(200);
+    const [webhook] = sandbox.control.ledger().webhooks;
+    expect(JSON.parse(webhook?.body ?? '')).toMatchObject({ event: 'authorization.removed', content: '{"reason":4}' });
+    expect(sandbox.control.ledger().tokens.every(({ state }) => state === 'REVOKED')).toBe(true);
+  });
+
+  it('starts over, and issues no token a second time', async () => {
+    const sandbox = await aSandbox();
+    const client = clientOf(sandbox);
+    sandbox.control.changeAccount(bakery, { banned: true });
+    sandbox.control.addFault({ kind: 'stuck' });
+    await ask(sandbox, 'POST', 'reset');
+    expect(sandbox.control.accounts()[0]).toMatchObject({ username: bakery, banned: false });
+    expect(sandbox.control.faults()).toEqual([]);
+    expect(sandbox.control.ledger()).toMatchObject({ inits: [], tokens: [], calls: [], callCount: 0 });
+    expect((await client.creatorInfo()).status).toBe(401);
+    expect(clientOf(sandbox).tokens.access_token).not.toBe(client.tokens.access_token);
+  });
+
+  it.each<[number, string, string, string, unknown]>([
+    [400, 'app.audited', 'PATCH', 'app', { audited: 'yes' }],
+    [400, 'app.color', 'PATCH', 'app', { color: 'red' }],
+    [400, 'app.__proto__', 'PATCH', 'app', JSON.parse('{"__proto__":{}}')],
+    [400, 'app.redirectUris[0]', 'PATCH', 'app', { redirectUris: ['http://example.test/cb'] }],
+    [400, 'app.redirectUris[0]', 'PATCH', 'app', { redirectUris: ['https://example.test/cb?x=1'] }],
+    [400, 'app.redirectUris[0]', 'PATCH', 'app', { redirectUris: ['/cb'] }],
+    [400, 'app.redirectUris', 'PATCH', 'app', { redirectUris: Array(11).fill('https://example.test/cb') }],
+    [400, 'app.webhookUrl', 'PATCH', 'app', { webhookUrl: 'http://example.test/' }],
+    [400, 'app.verifiedUrlProperties[0]', 'PATCH', 'app', { verifiedUrlProperties: ['https://example.test/a'] }],
+    [400, 'settings.tokenRegime', 'PATCH', 'settings', { tokenRegime: 'new' }],
+    [400, 'settings.processingMs', 'PATCH', 'settings', { processingMs: -1 }],
+    [400, 'account.username', 'POST', 'accounts', { displayName: 'x' }],
+    [409, 'account', 'POST', 'accounts', { username: bakery }],
+    [400, 'account.openId', 'PATCH', `accounts/${bakery}`, { openId: '-000other' }],
+    [404, 'account', 'PATCH', 'accounts/nobody', {}],
+    [400, 'revoke.reason', 'POST', `accounts/${bakery}/revoke`, { reason: 9 }],
+    [400, 'clock.advanceMs', 'POST', 'clock', {}],
+    [400, 'milliseconds', 'POST', 'clock', { advanceMs: 1e15 }],
+    [404, 'hold', 'POST', 'holds/release', { hold: 'hold-9' }],
+    [404, 'publishId', 'POST', 'drafts/none/finish', {}],
+    [404, 'publishId', 'POST', 'publishes/none/expire-upload-url', {}],
+    [404, 'postId', 'PATCH', 'videos/1', {}],
+    [404, 'webhook', 'POST', 'webhooks/none/deliver', {}],
+    [404, 'path', 'GET', 'nothing', undefined],
+    [404, 'path', 'DELETE', 'app', undefined],
+  ])('answers %i and names %s: %s %s %o', async (status, field, method, path, body) => {
+    const sandbox = await aSandbox();
+    const answer = await ask(sandbox, method, path, body);
+    expect(answer).toEqual({
+      status,
+      body: {
+        error: {
+          message: expect.stringContaining(field),
+          field,
+          seen: expect.toSatisfy((seen) => seen !== undefined),
+          limit: expect.any(String),
+          remedy: expect.stringMatching(/.+/),
+        },
+      },
+    });
+  });
+
+  it('takes JSON only, so that no foreign web page can send to it', async () => {
+    const sandbox = await aSandbox();
+    const response = await fetch(`${sandbox.origin}/_sandbox/app`, { method: 'PATCH', body: '{"audited":false}' });
+    expect(response.status).toBe(400);
+    expect(sandbox.control.app().audited).toBe(true);
+  });
+});
+
+describe('starting', () => {
+  it.each([
+    ['options.tokenRegime', { tokenRegime: 'new' }],
+    ['options.port', { port: 70_000 }],
+    ['options.processingMS', { processingMS: 1 }],
+  ])('refuses a wrong %s', async (field, options) => {
+    await expect(startSandbox(options as never)).rejects.toMatchObject({ name: 'Refused', field });
+  });
+
+  it('answers unknown paths with 404', async () => {
+    const sandbox = await aSandbox();
+    for (const path of ['/', '/v2/', '/v2/user/info', '/_sandbox', '/v2/post/publish/content/init/']) {
+      expect((await fetch(sandbox.origin + path)).status).toBe(404);
+    }
+  });
+
+  it('waitUntil can be given up', async () => {
+    const sandbox = await aSandbox();
+    const giveUp = new AbortController();
+    const waiting = sandbox.control.waitUntil(() => false, { signal: giveUp.signal });
+    giveUp.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+  });
+
+  it('closes with calls held, uploads open and timers set', async () => {
+    const sandbox = await startSandbox({ processingMs: 3_600_000 });
+    const client = clientOf(sandbox);
+    await client.publish();
+    sandbox.control.addFault({ endpoint: 'creator_info', kind: 'hold' });
+    const held = client.creatorInfo();
+    const lost = expect(held).rejects.toThrow();
+    await sandbox.control.waitForHold();
+    await sandbox.close();
+    await lost;
+  });
+});

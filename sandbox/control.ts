@@ -1,0 +1,232 @@
+import type { Fault, FaultSpec } from './faults.ts';
+import type { Hold, HoldMatch, Holds } from './holds.ts';
+import { type Checks, listOf, notFound, oneOf, Refused, readPatch, refuse, text, whole } from './input.ts';
+import { type Ledger, readLedger } from './ledger.ts';
+import type { OpenFamily } from './open/family.ts';
+import type { DraftEnding } from './open/lifecycle.ts';
+import type { TokenAnswer } from './open/tokens.ts';
+import { isScope, privacyLevels, type RemovalReason, removalReasons, type Scope, scopes } from './open/vocabulary.ts';
+import { accountChecks, appChecks, settingChecks } from './settings.ts';
+import { type Account, type App, ordinaryAccount, type Settings } from './state.ts';
+import type { World } from './world.ts';
+
+export type VideoCounts = { viewCount: number; likeCount: number; commentCount: number; shareCount: number };
+export type NewAccount = Partial<Account> & { username: string };
+
+/** What a test may do to the sandbox. The same is served as JSON under `/_sandbox/`. Accounts are named by open_id or username. */
+export type Control = {
+  app(): App;
+  changeApp(patch: Partial<App>): App;
+  settings(): Settings;
+  changeSettings(patch: Partial<Settings>): Settings;
+
+  accounts(): Account[];
+  addAccount(account: NewAccount): Account;
+  changeAccount(account: string, patch: Partial<Omit<Account, 'openId'>>): Account;
+  /** The user (or TikTok) withdraws the consent; tells the app by webhook. Reason 1 unless said. */
+  disconnectAccount(account: string, reason?: RemovalReason): void;
+  /** A token pair without the walk through the pages. All scopes of the app unless said. */
+  issueTokens(account: string, scopes?: readonly Scope[]): TokenAnswer;
+  /** What a person does on the consent page; all requested scopes unless said. */
+  consent(consent: { authorizeUri: string; account: string; scopes?: readonly Scope[] }): Promise<ConsentResult>;
+  /** The same person clicks Cancel. Gives where the browser is sent. */
+  denyConsent(authorizeUri: string): Promise<string>;
+
+  faults(): Fault[];
+  addFault(fault: FaultSpec): Fault;
+  removeFault(faultId: string): void;
+  clearFaults(): void;
+  holds(): Hold[];
+  /** Resolves when such a call is held: at once if one is already. */
+  waitForHold(match?: HoldMatch): Promise<Hold>;
+  /** Lets one call go on, or all; `drop` breaks its connection instead. Gives how many. */
+  release(holdId?: string, how?: 'answer' | 'drop'): number;
+
+  now(): number;
+  /** Moves the sandbox's clock forward; what comes due by that happens before this returns. */
+  advanceClock(milliseconds: number): number;
+
+  ledger(): Ledger;
+  /** Looks now and after every change, until `look` gives something other than undefined, null or false. */
+  waitUntil<T>(look: (ledger: Ledger) => T | undefined | null | false, options?: { signal?: AbortSignal }): Promise<T>;
+
+  expireUploadUrl(publishId: string): void;
+  /** Ends processing now, also of a stuck one. */
+  finishProcessing(publishId: string): void;
+  /** The user posts the draft (again, if done before). One public post without a title unless said. */
+  finishDraft(publishId: string, ending?: DraftEnding): void;
+  /** The user makes the video public, or takes it out of public view. */
+  setVideoPublic(postId: string, isPublic: boolean): void;
+  changeVideoCounts(postId: string, counts: Partial<VideoCounts>): void;
+  /** Sends a webhook of the ledger now, once more if need be. Gives the status that came back, null for none. */
+  deliverWebhook(webhookId: string): Promise<number | null>;
+
+  /** Back to the accounts, app and settings of the start. Held calls are dropped, faults and the ledger are gone. */
+  reset(): Promise<void>;
+};
+
+/** `state` and `code` as they arrived at `redirectUri`, which has no query here. */
+export type ConsentResult = { redirectUri: string; code: string; state: string; scopes: string[] };
+
+type Parts = {
+  world: World;
+  family: OpenFamily;
+  holds: Holds;
+  findAccount: (name: string) => Account | undefined;
+  /** Called with a look that gives true when it needs no more looks. */
+  watch: (look: () => boolean) => () => void;
+  reset: () => Promise<void>;
+};
+
+const endingChecks: Checks<DraftEnding> = {
+  posts: whole(1, 20),
+  title: text(0, 2200),
+  privacyLevel: oneOf(...privacyLevels),
+};
+const count = whole(0, Number.MAX_SAFE_INTEGER);
+const countChecks: Checks<VideoCounts> = {
+  viewCount: count,
+  likeCount: count,
+  commentCount: count,
+  shareCount: count,
+};
+
+export function controlOf({ world, family, holds, findAccount, watch, reset }: Parts): Control {
+  const { state, clock, timeline, ids, faults } = world;
+  const ledger = () => readLedger(state, clock.now());
+
+  const needAccount = (name: string): Account =>
+    findAccount(name) ?? notFound('account', name, 'GET /_sandbox/accounts lists them.');
+
+  function change<T extends object>(target: T, checks: Checks<T>, patch: unknown, field: string): T {
+    Object.assign(target, readPatch(checks, patch, field));
+    world.changed();
+    return { ...target };
+  }
+
+  function claimName(name: string, owner?: Account): void {
+    const found = findAccount(name);
+    if (!found || found === owner) return;
+    throw new Refused(409, {
+      field: 'account',
+      seen: name,
+      limit: 'must not be taken by another account',
+      remedy: 'Choose another name, or PATCH that account.',
+    });
+  }
+
+  async function submit(authorizeUri: string, form: [string, string][]): Promise<URL> {
+    const page = await fetch(authorizeUri, { redirect: 'manual' });
+    const text = await page.text();
+    if (page.status !== 200) {
+      return refuse('authorizeUri', authorizeUri, 'must lead to the consent page', `It showed ${page.status}: ${text}`);
+    }
+    const answer = await fetch(authorizeUri, { method: 'POST', body: new URLSearchParams(form), redirect: 'manual' });
+    const location = answer.headers.get('location');
+    const explanation = await answer.text();
+    if (answer.status === 302 && location) return new URL(location);
+    return refuse('consent', form, 'must be accepted by the page', `It showed ${answer.status}: ${explanation}`);
+  }
+
+  return {
+    app: () => structuredClone(state.app),
+    changeApp: (patch) => change(state.app, appChecks, patch, 'app'),
+    settings: () => ({ ...state.settings }),
+    changeSettings: (patch) => change(state.settings, settingChecks, patch, 'settings'),
+
+    accounts: () => [...state.accounts.values()].map((account) => ({ ...account })),
+    addAccount(input) {
+      const patch = readPatch(accountChecks, input, 'account');
+      const username = patch.username ?? refuse('account.username', undefined, 'is needed', 'Choose a name.');
+      const openId = patch.openId ?? `-000${ids.secret('open_id', 32)}`;
+      claimName(openId);
+      claimName(username);
+      const account = { ...ordinaryAccount(openId, username), ...patch };
+      state.accounts.set(openId, account);
+      world.changed();
+      return { ...account };
+    },
+    changeAccount(name, patch) {
+      const account = needAccount(name);
+      const { openId: _, ...checks } = accountChecks;
+      const checked = readPatch(checks, patch, 'account');
+      if (checked.username !== undefined) claimName(checked.username, account);
+      return change(account, accountChecks, checked, 'account');
+    },
+    disconnectAccount(name, reason = 1) {
+      family.tokens.endAccount(needAccount(name).openId, oneOf(...removalReasons)(reason, 'reason'));
+    },
+    issueTokens(name, wanted = state.app.scopes) {
+      return family.tokens.grant(needAccount(name).openId, listOf(oneOf(...scopes), scopes.length)(wanted, 'scopes'));
+    },
+    async consent({ authorizeUri, account, scopes: ticked }) {
+      const requested = (URL.parse(authorizeUri)?.searchParams.get('scope') ?? '').split(',').filter(isScope);
+      const target = await submit(authorizeUri, [
+        ['account', needAccount(account).openId],
+        ['decision', 'grant'],
+        ...(ticked ?? requested).map((scope): [string, string] => ['scope', scope]),
+      ]);
+      const read = (name: string) => target.searchParams.get(name) ?? '';
+      const result = { code: read('code'), state: read('state'), scopes: read('scopes').split(',') };
+      target.search = '';
+      return { redirectUri: target.href, ...result };
+    },
+    denyConsent: async (authorizeUri) => (await submit(authorizeUri, [['decision', 'deny']])).href,
+
+    faults: () => faults.list(),
+    addFault: (fault) => faults.add(fault),
+    removeFault: (faultId) => faults.remove(faultId),
+    clearFaults: () => faults.clear(),
+    holds: () => holds.list(),
+    waitForHold: (match = {}) => holds.arrival(match),
+    release: (holdId, how = 'answer') => holds.release(holdId, oneOf('answer', 'drop')(how, 'how')),
+
+    now: () => clock.now(),
+    advanceClock(milliseconds) {
+      state.clockOffsetMs += whole(0, 10 * 365 * 86_400_000)(milliseconds, 'milliseconds');
+      timeline.runDue();
+      world.changed();
+      return clock.now();
+    },
+
+    ledger,
+    waitUntil(look, { signal } = {}) {
+      return new Promise((resolve, reject) => {
+        const stop = watch(() => {
+          try {
+            const seen = look(ledger());
+            if (seen === undefined || seen === null || seen === false) return false;
+            resolve(seen);
+          } catch (error) {
+            reject(error);
+          }
+          return true;
+        });
+        const abort = () => {
+          stop();
+          reject(signal?.reason);
+        };
+        if (signal?.aborted) abort();
+        else signal?.addEventListener('abort', abort, { once: true });
+      });
+    },
+
+    expireUploadUrl(publishId) {
+      const source = state.publishes.get(publishId)?.source;
+      if (source?.kind !== 'FILE_UPLOAD') return notFound('publishId', publishId, 'The ledger lists the inits.');
+      source.plan.expiresTime = clock.now();
+      world.changed();
+    },
+    finishProcessing: (publishId) => family.lifecycle.finishProcessing(publishId),
+    finishDraft: (publishId, ending = {}) =>
+      family.lifecycle.finishDraft(publishId, readPatch(endingChecks, ending, 'draft')),
+    setVideoPublic: (postId, isPublic) => family.lifecycle.setPublic(postId, isPublic),
+    changeVideoCounts(postId, counts) {
+      const video = state.videos.get(postId) ?? notFound('postId', postId, 'The ledger lists the posts.');
+      Object.assign(video, readPatch(countChecks, counts, 'video'));
+      world.changed();
+    },
+    deliverWebhook: (webhookId) => world.webhooks.deliver(webhookId),
+    reset,
+  };
+}

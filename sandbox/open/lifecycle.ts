@@ -1,0 +1,205 @@
+import { notFound, Refused } from '../input.ts';
+import type { Account, Grant, Publish, Stage, Time, Video } from '../state.ts';
+import type { World } from '../world.ts';
+import type { FailReason, PrivacyLevel } from './vocabulary.ts';
+
+export const dayMs = 86_400_000;
+
+/** What the user does with a draft in the app. */
+export type DraftEnding = { posts?: number; title?: string; privacyLevel?: PrivacyLevel };
+
+/** A publish from its last byte to its end, and what becomes of the videos. */
+export type Lifecycle = {
+  receivedAll(publish: Publish, file: { sha256: string; looksLikeVideo: boolean }): void;
+  fail(publish: Publish, reason: FailReason): void;
+  /** Ends the processing now, also when stuck. */
+  finishProcessing(publishId: string): void;
+  finishDraft(publishId: string, ending: DraftEnding): void;
+  setPublic(postId: string, isPublic: boolean): void;
+  /** Ends what was still on its way under these grants. */
+  authorizationEnded(grants: Grant[]): void;
+  /** After a restart: the deadlines that were running. */
+  resume(): void;
+};
+
+/** Direct posts of the last 24 hours that have all their bytes, whatever app sent them. */
+export function recentPosts(world: World, openId: string): number {
+  const since = world.clock.now() - dayMs;
+  let count = 0;
+  for (const publish of world.byAccount.publishes(openId)) {
+    const { name } = publish.stage;
+    if (publish.post === null || publish.initTime <= since) continue;
+    if (name === 'PROCESSING' || name === 'COMPLETE') count += 1;
+  }
+  return count;
+}
+
+export function publishLifecycle(world: World): Lifecycle {
+  const { state, byAccount, clock, timeline, ids, webhooks } = world;
+
+  const publishType = (publish: Publish) => (publish.post ? 'DIRECT_PUBLISH' : 'INBOX_SHARE');
+  const announce = (publish: Publish, event: string, content: object = {}) =>
+    webhooks.announce(event, publish.openId, {
+      publish_id: publish.publishId,
+      publish_type: publishType(publish),
+      ...content,
+    });
+
+  function accountOf(publish: Publish): Account {
+    const account = state.accounts.get(publish.openId);
+    if (!account) throw new Error(`Publish ${publish.publishId} belongs to no account.`);
+    return account;
+  }
+
+  function move(publish: Publish, stage: Stage): void {
+    publish.stage = stage;
+    world.changed();
+  }
+
+  function fail(publish: Publish, reason: FailReason): void {
+    move(publish, { name: 'FAILED', reason, failedTime: clock.now() });
+    announce(publish, 'post.publish.failed', { reason });
+  }
+
+  /** Unique per account, so that a page of the video list can end at any video. */
+  function nextCreateTime(openId: string, now: Time): Time {
+    let latest = 0;
+    for (const video of byAccount.videos(openId)) latest = Math.max(latest, video.createTime);
+    return Math.max(now, latest + 1);
+  }
+
+  function awaitModeration(video: Video): void {
+    if (video.publicDueTime === null) return;
+    timeline.at(video.publicDueTime, () => {
+      if (video.publicDueTime !== null && state.videos.has(video.postId)) setPublic(video.postId, true);
+    });
+  }
+
+  function complete(publish: Publish, ending: { posts: number; title: string; privacyLevel: PrivacyLevel }): void {
+    const now = clock.now();
+    const aimsPublic = ending.privacyLevel === 'PUBLIC_TO_EVERYONE' && !accountOf(publish).private;
+    const videos = Array.from({ length: ending.posts }, () => {
+      const video: Video = {
+        postId: ids.longNumber('post'),
+        publishId: publish.publishId,
+        openId: publish.openId,
+        title: ending.title,
+        privacyLevel: ending.privacyLevel,
+        aigc: publish.post?.aigc ?? false,
+        createTime: nextCreateTime(publish.openId, now),
+        sha256: publish.sha256 ?? '',
+        public: false,
+        publicDueTime: aimsPublic ? now + state.settings.postIdDelayMs : null,
+        viewCount: 0,
+        likeCount: 0,
+        commentCount: 0,
+        shareCount: 0,
+      };
+      byAccount.addVideo(video);
+      return video;
+    });
+    const earlier = publish.stage.name === 'COMPLETE' ? publish.stage.postIds : [];
+    const postIds = [...earlier, ...videos.map((video) => video.postId)];
+    move(publish, { name: 'COMPLETE', completeTime: now, postIds });
+    announce(publish, 'post.publish.complete');
+    for (const video of videos) awaitModeration(video);
+  }
+
+  /** Why the post will not be, or undefined. The account is looked at again: much can happen since the init. */
+  function objection(publish: Publish): FailReason | undefined {
+    if (publish.fate.failReason !== null) return publish.fate.failReason;
+    if (!publish.looksLikeVideo) return 'file_format_check_failed';
+    const account = accountOf(publish);
+    if (account.banned) return 'spam_risk_user_banned_from_posting';
+    // This publish is itself among those counted.
+    if (publish.post && recentPosts(world, publish.openId) > account.dailyPostCap) return 'spam_risk_too_many_posts';
+    return undefined;
+  }
+
+  function judge(publish: Publish): void {
+    const reason = objection(publish);
+    if (reason !== undefined) {
+      fail(publish, reason);
+    } else if (publish.post) {
+      const { title, privacyLevel } = publish.post;
+      complete(publish, { posts: publish.fate.postCount, title, privacyLevel });
+    } else {
+      move(publish, { name: 'IN_INBOX' });
+      announce(publish, 'post.publish.inbox_delivered');
+    }
+  }
+
+  function awaitVerdict(publish: Publish, dueTime: number): void {
+    timeline.at(dueTime, () => {
+      const current = state.publishes.get(publish.publishId) === publish && publish.stage.name === 'PROCESSING';
+      if (current) judge(publish);
+    });
+  }
+
+  function setPublic(postId: string, isPublic: boolean): void {
+    const video = state.videos.get(postId) ?? notFound('postId', postId, 'GET /_sandbox/ledger lists the posts.');
+    const publish = find(video.publishId);
+    video.publicDueTime = null;
+    if (video.public === isPublic) return;
+    video.public = isPublic;
+    const event = isPublic ? 'post.publish.publicly_available' : 'post.publish.no_longer_publicaly_available';
+    announce(publish, event, { post_id: postId });
+    world.changed();
+  }
+
+  function find(publishId: string): Publish {
+    return state.publishes.get(publishId) ?? notFound('publishId', publishId, 'GET /_sandbox/ledger lists the inits.');
+  }
+
+  return {
+    receivedAll(publish, file) {
+      publish.sha256 = file.sha256;
+      publish.looksLikeVideo = file.looksLikeVideo;
+      const dueTime = publish.fate.stuck ? null : clock.now() + state.settings.processingMs;
+      move(publish, { name: 'PROCESSING', dueTime });
+      if (dueTime !== null) awaitVerdict(publish, dueTime);
+    },
+    fail,
+    finishProcessing(publishId) {
+      const publish = find(publishId);
+      if (publish.stage.name !== 'PROCESSING') {
+        throw new Refused(409, {
+          field: 'publishId',
+          seen: publish.stage.name,
+          limit: 'must be in PROCESSING',
+          remedy: 'Send all bytes first.',
+        });
+      }
+      judge(publish);
+    },
+    finishDraft(publishId, { posts = 1, title = '', privacyLevel = 'PUBLIC_TO_EVERYONE' }) {
+      const publish = find(publishId);
+      const { name } = publish.stage;
+      if (publish.post || (name !== 'IN_INBOX' && name !== 'COMPLETE')) {
+        throw new Refused(409, {
+          field: 'publishId',
+          seen: name,
+          limit: 'must be a draft in the inbox',
+          remedy: 'Wait for SEND_TO_USER_INBOX.',
+        });
+      }
+      complete(publish, { posts, title, privacyLevel });
+    },
+    setPublic,
+    authorizationEnded(grants) {
+      const ended = new Set(grants.map((grant) => grant.id));
+      for (const publish of state.publishes.values()) {
+        const underWay = publish.stage.name === 'UPLOADING' || publish.stage.name === 'DOWNLOADING';
+        if (underWay && ended.has(publish.grantId)) fail(publish, 'auth_removed');
+      }
+    },
+    resume() {
+      for (const publish of state.publishes.values()) {
+        if (publish.stage.name === 'PROCESSING' && publish.stage.dueTime !== null) {
+          awaitVerdict(publish, publish.stage.dueTime);
+        }
+      }
+      for (const video of state.videos.values()) awaitModeration(video);
+    },
+  };
+}
