@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { type Code, ConnectError } from '@connectrpc/connect';
 import type { Finding } from '../../domain/finding.ts';
+import { FindingSchema } from './gen/glowtify/tiktok/v1/publish_error_pb.js';
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -9,6 +10,7 @@ import {
   PreconditionFailureSchema,
   RetryInfoSchema,
 } from './gen/google/rpc/error_details_pb.js';
+import { findingMessage } from './publish-error-messages.ts';
 
 /** A refusal in words: what every kind of caller is told, machine or person. */
 export type Answer = {
@@ -32,6 +34,8 @@ export const ERROR_DOMAIN = 'tiktok.glowtify';
 
 /** Details travel in a header, and some clients take no more than 8 KiB of those. */
 const MOST_VIOLATIONS = 12;
+/** As typed details; more of them are only told as violations. */
+const MOST_FINDINGS = 6;
 const LONGEST_TEXT = 200;
 
 /** Callers' own text comes back in errors: never at a length, nor in a form, that breaks the header it travels in. */
@@ -51,6 +55,10 @@ export function connectError(answer: Answer, now: Date): ConnectError {
       }),
     },
     ...(violations.length === 0 ? [] : [{ desc: BadRequestSchema, value: badRequest(violations) }]),
+    ...(violations.length > MOST_FINDINGS ? [] : violations).map((finding) => ({
+      desc: FindingSchema,
+      value: findingMessage({ ...finding, observed: clipped(finding.observed), limit: clipped(finding.limit) }),
+    })),
     ...(precondition === undefined
       ? []
       : [

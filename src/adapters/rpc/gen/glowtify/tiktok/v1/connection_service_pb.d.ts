@@ -498,7 +498,8 @@ export declare const ConnectionService: GenService<{
    * INVALID_ARGUMENT with reason STATE_INVALID when `state` is unknown, used before, or older than ten minutes.
    * FAILED_PRECONDITION with ACCOUNT_SESSION_INVALID when TikTok refuses the code, ACCOUNT_SCOPE_MISSING when the person did
    * not grant what publishing needs, ACCOUNT_NOT_ELIGIBLE when the account can't be used, RECONNECT_OTHER_ACCOUNT when a
-   * reconnect was begun for one account and ended with another. After any of these begin again with StartConnection.
+   * reconnect was begun for one account and ended with another, AUTHORIZATION_DENIED (HTTP callback only) when the person said
+   * no. After any of these begin again with StartConnection.
    *
    * @generated from rpc glowtify.tiktok.v1.ConnectionService.CompleteConnection
    */

@@ -748,7 +748,7 @@ export declare const AttemptOutcomeSchema: GenEnum<AttemptOutcome>;
  */
 export enum LateAction {
   /**
-   * Not set: the service's default.
+   * Not set. Refused: for the service's default leave `late_policy` out.
    *
    * @generated from enum value: LATE_ACTION_UNSPECIFIED = 0;
    */

@@ -655,9 +655,9 @@ export declare const PostService: GenService<{
    * Accepts a post and answers at once; never waits for TikTok. The same `request_id` with the same payload answers with the
    * same post, however often and however many at once.
    *
-   * INVALID_ARGUMENT with every violation at once (BadRequest and findings), REQUEST_ID_REUSED when the id came with another
-   * payload. NOT_FOUND for a connection or video unknown in the workspace. FAILED_PRECONDITION with VIDEO_NOT_READY or
-   * VIDEO_REJECTED, or CONNECTION_DISCONNECTED. A connection that needs a reconnect is accepted: the post waits as HELD.
+   * INVALID_ARGUMENT with every violation at once, REQUEST_ID_REUSED when the id came with another payload. NOT_FOUND for a
+   * connection or video unknown in the workspace. FAILED_PRECONDITION with CONNECTION_DISCONNECTED. A video that is still
+   * IMPORTING is accepted, and so is a connection that needs a reconnect: the post waits as PREPARING, or as HELD once due.
    *
    * @generated from rpc glowtify.tiktok.v1.PostService.PublishPost
    */

@@ -83,7 +83,8 @@ export declare type PublishError = Message<"glowtify.tiktok.v1.PublishError"> & 
 export declare const PublishErrorSchema: GenMessage<PublishError>;
 
 /**
- * One thing a check found. All findings of a check are reported at once.
+ * One thing a check found. All findings of a check are reported at once. Where a call is refused for them, up to six travel as
+ * error details of this type beside google.rpc.BadRequest.
  *
  * @generated from message glowtify.tiktok.v1.Finding
  */
