@@ -221,22 +221,20 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
 
 function bindApplication(container: Container, ground: Ground): void {
   const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  container
-    .bind(t.accountAccess)
-    .toResolvedValue(
-      (connections: Connections, credentials: Credentials, tiktoks: TikToks, clock: Clock, log: Log) =>
-        accountAccess({
-          connections,
-          credentials,
-          tiktoks,
-          clock,
-          log,
-          wait,
-          owner: ground.owner,
-          failPoint: ground.failPoint,
-        }),
-      [t.connections, t.credentials, t.tiktoks, t.clock, t.log],
-    );
+  container.bind(t.accountAccess).toResolvedValue(
+    (connections: Connections, credentials: Credentials, tiktoks: TikToks, clock: Clock, log: Log) =>
+      accountAccess({
+        connections,
+        credentials,
+        tiktoks,
+        clock,
+        log,
+        wait,
+        owner: ground.owner,
+        failPoint: ground.failPoint,
+      }),
+    [t.connections, t.credentials, t.tiktoks, t.clock, t.log],
+  );
   container.bind(t.advancePost).toResolvedValue(
     (
       queue: PostQueue,

@@ -1,6 +1,6 @@
-import { refreshed, requireReconnect } from '../domain/connection/connection.ts';
+import { type Connection, refreshed, requireReconnect } from '../domain/connection/connection.ts';
 import type { ConnectionId } from '../domain/ids.ts';
-import type { PublishError } from '../domain/publish-error.ts';
+import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Clock } from './ports/clock.ts';
@@ -96,7 +96,7 @@ export function accountAccess(needs: {
     }
     const grant = lost ? await authorization.refresh(stale.refreshToken) : first;
     await failPoint('refresh-answered');
-    return grant.ok ? keep(stale, grant.value) : judge(stale, grant.error, { lost, claim });
+    return grant.ok ? keep(stale, grant.value) : judge(stale, grant.error, { lost, claim, connection });
   }
 
   /** The old pair is spent: the new one is stored before anyone uses it, however long the database takes. */
@@ -147,7 +147,11 @@ export function accountAccess(needs: {
   async function judge(
     stale: Credential,
     refusal: GrantRefusal,
-    { lost, claim }: { readonly lost: boolean; readonly claim: 'CLAIMED' | 'TAKEN_OVER' },
+    {
+      lost,
+      claim,
+      connection,
+    }: { readonly lost: boolean; readonly claim: 'CLAIMED' | 'TAKEN_OVER'; readonly connection: Connection },
   ): Promise<Result<Credential, PublishError>> {
     if (refusal.code === 'NOT_ANSWERED') return err(refusal.error);
     // Someone whose claim lapsed may have spent the token and still be about to store the new pair.
@@ -159,21 +163,28 @@ export function accountAccess(needs: {
       await wait(1);
     }
     if (lost) log.error({ connectionId: stale.connectionId }, 'a grant was lost with an answer of TikTok');
-    await markDead(stale.connectionId, refusal.error);
+    await markDead(connection, refusal.error);
     return err(refusal.error);
   }
 
-  async function markDead(connectionId: ConnectionId, reason: PublishError): Promise<void> {
-    await connections.update(connectionId, (connection) =>
-      connection.state === 'DISCONNECTED' ? err(undefined) : ok(requireReconnect(connection, reason, clock.now())),
+  /** Judged by what was known of the connection before TikTok was asked: a reconnect since then has the last word. */
+  async function markDead({ id, version }: Connection, reason: PublishError): Promise<void> {
+    const marked = await connections.update(id, (connection) =>
+      connection.state === 'DISCONNECTED' || connection.version !== version
+        ? err(undefined)
+        : ok(requireReconnect(connection, reason, clock.now())),
     );
-    log.warn({ connectionId, code: reason.code }, 'TikTok no longer accepts the grant: the person has to reconnect');
+    if (marked.ok) {
+      log.warn(
+        { connectionId: id, code: reason.code },
+        'TikTok no longer accepts the grant: the person has to reconnect',
+      );
+    }
   }
 
-  async function current(connectionId: ConnectionId): Promise<Result<Credential, PublishError>> {
-    const connection = await connections.find(connectionId);
-    if (connection?.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
-    const credential = await credentials.find(connectionId);
+  async function current(connection: Connection): Promise<Result<Credential, PublishError>> {
+    if (connection.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
+    const credential = await credentials.find(connection.id);
     if (credential === undefined) return err(DEAD);
     if (usable(credential)) return ok(credential);
     const newer = await newerThan(credential);
@@ -182,36 +193,32 @@ export function accountAccess(needs: {
     return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok(credential);
   }
 
+  /** A grant that lacks a scope or was withdrawn is as dead as an expired one: only the person can mend it. */
+  async function markedIfDead<T>(
+    connection: Connection,
+    answer: Result<T, PublishError>,
+  ): Promise<Result<T, PublishError>> {
+    if (!answer.ok && consequenceOf(answer.error).kind === 'HOLD_RECONNECT') await markDead(connection, answer.error);
+    return answer;
+  }
+
   return {
     async call(connectionId, request) {
-      const credential = await current(connectionId);
+      const connection = await connections.find(connectionId);
+      if (connection === undefined) return err(DEAD);
+      const credential = await current(connection);
       if (!credential.ok) return credential;
       const answer = await request(credential.value.accessToken);
-      if (answer.ok || !refusesToken(answer.error)) return reportScopes(connectionId, answer);
+      if (answer.ok || !refusesToken(answer.error)) return markedIfDead(connection, answer);
 
       const newer = await newerThan(credential.value);
       if (!newer.ok) return newer;
-      const again = await request(newer.value.accessToken);
-      if (!again.ok && refusesToken(again.error)) await markDead(connectionId, again.error);
-      return reportScopes(connectionId, again);
+      const afterRefresh = (await connections.find(connectionId)) ?? connection;
+      return markedIfDead(afterRefresh, await request(newer.value.accessToken));
     },
     async refresh(connectionId) {
       const credential = await credentials.find(connectionId);
       return credential === undefined ? err(DEAD) : newerThan(credential);
     },
   };
-
-  /** A grant without a scope that publishing needs is as dead as an expired one: only the person can mend it. */
-  async function reportScopes<T>(
-    connectionId: ConnectionId,
-    answer: Result<T, PublishError>,
-  ): Promise<Result<T, PublishError>> {
-    if (
-      !answer.ok &&
-      (answer.error.code === 'ACCOUNT_SCOPE_MISSING' || answer.error.code === 'ACCOUNT_ACCESS_REVOKED')
-    ) {
-      await markDead(connectionId, answer.error);
-    }
-    return answer;
-  }
 }

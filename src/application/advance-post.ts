@@ -337,7 +337,10 @@ export function advancePost(needs: {
         case 'REFUSED':
           return { step: await afterRefusedChunk(post, outcome) };
         case 'NOT_ANSWERED':
-          return { step: retryLater(post, outcome.error) };
+          // Cut off because this process stops: no fault of TikTok's, and the next worker goes on at once.
+          return {
+            step: shift.signal.aborted ? { post, nextActionTime: clock.now() } : retryLater(post, outcome.error),
+          };
       }
     }
 
@@ -397,7 +400,9 @@ export function advancePost(needs: {
     /** TikTok can't be asked right now; the post itself is out of our hands. A reconnect wakes it earlier. */
     function waitOn(post: Finalizing | Processing, error: PublishError): Step {
       const now = clock.now();
-      const delay = Math.max(backOff(post.setbacks + 1), consequenceOf(error).kind === 'BACK_OFF' ? 0 : 60);
+      const consequence = consequenceOf(error);
+      const atLeast = consequence.kind === 'BACK_OFF' ? consequence.atLeastSeconds : 60;
+      const delay = Math.max(backOff(post.setbacks + 1), atLeast);
       const waiting = keepWaiting(setBack(post, error), theAttempt(post), now);
       return waiting.post.state === 'UNCONFIRMED' ? waiting : { ...waiting, nextActionTime: inSeconds(now, delay) };
     }

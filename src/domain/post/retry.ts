@@ -8,7 +8,8 @@ export function retry(
   { acceptDuplicateRisk }: { readonly acceptDuplicateRisk: boolean },
   now: Date,
 ): Result<Post, WrongState> {
-  const again: Scheduled = { ...planOf(post), state: 'SCHEDULED', scheduleTime: now, setbacks: 0 };
+  const { dispatchLatenessSeconds: _, ...plan } = planOf(post);
+  const again: Scheduled = { ...plan, state: 'SCHEDULED', scheduleTime: now, setbacks: 0 };
   switch (post.state) {
     case 'FAILED':
       return post.edited || mayBeRetriedUnchanged(post.error)
