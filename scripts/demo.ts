@@ -221,7 +221,7 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
 const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-demo-'));
 try {
   const [rpcPort, httpPort, sandboxPort] = await freePorts(3);
-  tell('starting PostgreSQL, the sandbox and the service');
+  tell('starting PostgreSQL, the sandbox and the service; nothing of this reaches TikTok, and its links lead nowhere');
   const stop = await startService(
     readConfig({
       DATA_DIR: folder,

@@ -44,7 +44,7 @@ export class ConfigError extends Error {
   }
 }
 
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
 
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
@@ -141,6 +141,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       'DATABASE_URL is set without a TikTok app: set TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET, or TIKTOK_SANDBOX=1 to post to the bundled sandbox only.',
     );
   }
+  if (clientKey === undefined) {
+    for (const name of ['TIKTOK_OPEN_API_URL', 'TIKTOK_AUTHORIZE_URL', 'TIKTOK_UPLOAD_ORIGINS']) {
+      if (text(name) !== undefined)
+        problems.push(`${name} is set without a TikTok app: the bundled sandbox has its own.`);
+    }
+  }
   const tokenKeys = parsed('TOKEN_KEYS', parseKeyRing);
   if (databaseUrl !== undefined && text('TOKEN_KEYS') === undefined) {
     problems.push(
@@ -150,7 +156,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const openApiUrl = url('TIKTOK_OPEN_API_URL');
   const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
   const uploadOrigins = origins('TIKTOK_UPLOAD_ORIGINS');
-  const publicUrl = (url('PUBLIC_URL') ?? `http://127.0.0.1:${http.port}`).replace(/\/+$/, '');
+  const publicHost = http.host.includes(':') ? `[${http.host}]` : http.host;
+  const publicUrl = (url('PUBLIC_URL') ?? `http://${publicHost}:${http.port}`).replace(/\/+$/, '');
   const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const config: Config = {

@@ -18,6 +18,13 @@ try {
   process.once('SIGTERM', () => end('SIGTERM'));
   process.once('SIGINT', () => end('SIGINT'));
 } catch (error) {
-  console.error(error instanceof ConfigError ? error.message : error);
+  console.error(error instanceof ConfigError ? error.message : inWords(error));
   process.exit(1);
+}
+
+/** What went wrong and what lies behind it, a line each. */
+function inWords(error: unknown): string {
+  if (error instanceof AggregateError) return [error.message, ...error.errors.map(inWords)].join('\n');
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}\n  because: ${inWords(error.cause)}`;
 }

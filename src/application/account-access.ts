@@ -20,6 +20,8 @@ export interface AccountAccess {
   ): Promise<Result<T, PublishError>>;
   /** Forces a refresh, unless one that began after this call did it. */
   refresh(connectionId: ConnectionId): Promise<Result<Credential, PublishError>>;
+  /** Resolves when no token is being spent: a process that ended before would take a new pair with it. */
+  settled(): Promise<void>;
 }
 
 /** A token is used only when it outlives the call by this much. */
@@ -219,6 +221,9 @@ export function accountAccess(needs: {
     async refresh(connectionId) {
       const credential = await credentials.find(connectionId);
       return credential === undefined ? err(DEAD) : newerThan(credential);
+    },
+    async settled() {
+      await Promise.allSettled(flights.values());
     },
   };
 }

@@ -352,7 +352,7 @@ export function advancePost(needs: {
       post: Uploading | Finalizing,
       { kind, error }: Extract<ChunkOutcome, { kind: 'ADDRESS_DEAD' | 'REFUSED' }>,
     ): Promise<Step> {
-      if (post.phase === 'FINALIZING') return settleLastByte({ ...post, error }, kind);
+      if (post.phase === 'FINALIZING') return settleLastByte({ ...post, error }, true);
       const status = await ask(post);
       if (!status.ok) return retryLater(post, status.error);
       const verdict = takeVerdict(post, status.value, clock.now());
@@ -362,10 +362,10 @@ export function advancePost(needs: {
     }
 
     /**
-     * The last byte may have been sent. Only TikTok knows. `refused` is what the last chunk met right now: sending it again at
-     * once would meet the same.
+     * The last byte may have been sent. Only TikTok knows. `refused`: the last chunk was turned away right now, and sending it again
+     * at once would meet the same.
      */
-    async function settleLastByte(post: Finalizing, refused?: 'ADDRESS_DEAD' | 'REFUSED'): Promise<Step> {
+    async function settleLastByte(post: Finalizing, refused = false): Promise<Step> {
       const attempt = theAttempt(post);
       const status = await ask(post);
       if (!status.ok) return waitOn(post, status.error);
@@ -377,13 +377,12 @@ export function advancePost(needs: {
       if (seen >= attempt.plan.sizeBytes) return keepWaiting(await save(process(post, attempt)), attempt, now);
       // Bytes are missing. Twice the same answer, and they were not just on their way.
       if (attempt.polls === 0) return { post: polled(post, attempt), nextActionTime: inSeconds(now, 5) };
-      if (refused === 'REFUSED' && post.error !== undefined) return { post: fail(post, post.error, now) };
       const { uploadExpireTime } = attempt;
       if (uploadExpireTime !== undefined && inSeconds(uploadExpireTime, ADDRESS_GRACE_SECONDS) < now) {
         const error: PublishError = post.error ?? { code: 'PLATFORM_UNAVAILABLE' };
         return meet(startOver(post, 'FAILED', error, now), error);
       }
-      if (refused !== undefined) return keepWaiting(post, attempt, now);
+      if (refused) return keepWaiting(post, attempt, now);
       const needed = await findWhatIsNeeded(post);
       if (!needed.ok) return waitOn(post, needed.error);
       return send(confirmBytes(post, attempt, seen), needed.value.video, needed.value.publishing);

@@ -220,7 +220,7 @@ export function explain(error: PublishError): Explanation {
       };
     case 'VIDEO_MISSING':
       return {
-        message: 'The video of this post is no longer stored, or its bytes have changed.',
+        message: 'The video of this post is no longer stored as it was accepted.',
         remedy: 'Upload the video again and publish a new post.',
         actor: 'OPERATOR',
         retryable: false,
@@ -253,7 +253,7 @@ export type Consequence =
   /** The end, until someone changes something. */
   | { readonly kind: 'FAIL' };
 
-/** What each refusal met before or while sending means for the post. A verdict of TikTok's is judged by `judgeFailure`. */
+/** What each refusal means for the post, met before sending, while sending or as TikTok's verdict. */
 export function consequenceOf(error: PublishError): Consequence {
   switch (error.code) {
     case 'ACCOUNT_SESSION_INVALID':

@@ -55,7 +55,7 @@ export function connectError(answer: Answer, now: Date): ConnectError {
       }),
     },
     ...(violations.length === 0 ? [] : [{ desc: BadRequestSchema, value: badRequest(violations) }]),
-    ...(violations.length > MOST_FINDINGS ? [] : violations).map((finding) => ({
+    ...violations.slice(0, MOST_FINDINGS).map((finding) => ({
       desc: FindingSchema,
       value: findingMessage({ ...finding, observed: clipped(finding.observed), limit: clipped(finding.limit) }),
     })),
