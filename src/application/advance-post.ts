@@ -130,7 +130,7 @@ export function advancePost(needs: {
         case 'SCHEDULED':
           return start(post);
         case 'HELD':
-          return liveAttempt(post) === undefined ? start(post) : goOn(await save(resume(post)));
+          return liveAttempt(post) === undefined ? start(post) : (tooLate(post) ?? goOn(await save(resume(post))));
         case 'PUBLISHING':
           switch (post.phase) {
             case 'INITIALIZING':

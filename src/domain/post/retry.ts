@@ -17,7 +17,9 @@ export function retry(
         : err({ code: 'POST_NOT_RETRYABLE', state: post.state, error: post.error });
     case 'HELD':
       return ok(
-        liveAttempt(post) === undefined ? again : { ...post, hold: { reason: post.hold.reason, releaseTime: now } },
+        liveAttempt(post) === undefined
+          ? again
+          : { ...post, scheduleTime: now, hold: { ...post.hold, releaseTime: now } },
       );
     case 'UNCONFIRMED':
       return acceptDuplicateRisk ? ok(again) : err({ code: 'DUPLICATE_RISK_NOT_ACCEPTED', state: post.state });
