@@ -1,4 +1,4 @@
-import { type Connection, refreshed, requireReconnect } from '../domain/connection/connection.ts';
+import { type Connection, REQUIRED_SCOPES, refreshed, requireReconnect } from '../domain/connection/connection.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
@@ -32,6 +32,12 @@ const CLAIM_SECONDS = 30;
 const SECOND_TRY_SECONDS = 2;
 /** How long a frozen worker's answer may still come in after its claim lapsed. */
 const LATE_WRITER_SECONDS = 60;
+
+/** Without what publishing does not need, such as drafts or the list of videos, the account can still be published to. */
+const endsGrant = (error: PublishError, { apiFamily }: Connection): boolean =>
+  error.code === 'ACCOUNT_SCOPE_MISSING'
+    ? error.scopes.some((scope) => REQUIRED_SCOPES[apiFamily].includes(scope))
+    : consequenceOf(error).kind === 'HOLD_RECONNECT';
 
 /** Stands for "TikTok refused this very token". */
 const refusesToken = (error: PublishError): boolean => error.code === 'ACCOUNT_SESSION_INVALID';
@@ -195,12 +201,12 @@ export function accountAccess(needs: {
     return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok(credential);
   }
 
-  /** A grant that lacks a scope or was withdrawn is as dead as an expired one: only the person can mend it. */
+  /** A grant that was withdrawn, or lacks what publishing needs, is as dead as an expired one: only the person can mend it. */
   async function markedIfDead<T>(
     connection: Connection,
     answer: Result<T, PublishError>,
   ): Promise<Result<T, PublishError>> {
-    if (!answer.ok && consequenceOf(answer.error).kind === 'HOLD_RECONNECT') await markDead(connection, answer.error);
+    if (!answer.ok && endsGrant(answer.error, connection)) await markDead(connection, answer.error);
     return answer;
   }
 

@@ -26,6 +26,7 @@ import {
   type Published,
   polled,
   process,
+  rescheduled,
   resume,
   type Scheduled,
   schedule,
@@ -35,8 +36,8 @@ import {
   type Uploading,
   upload,
 } from '../domain/post/post.ts';
-import { inSeconds, type Step } from '../domain/post/step.ts';
-import { afterPublished, keepWaiting, takeVerdict } from '../domain/post/verdict.ts';
+import { inSeconds, restingStep, type Step } from '../domain/post/step.ts';
+import { afterPublished, keepTrying, keepWaiting, takeVerdict } from '../domain/post/verdict.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
@@ -108,11 +109,12 @@ export function advancePost(needs: {
 
   /**
    * A post waits for a reconnect while its connection says that all is well: either the reconnect came while the post was on
-   * its way here, or TikTok told the end of the grant through the post. A refresh tells which, and marks a dead grant.
+   * its way here, or TikTok told the end of the grant through the post. A refresh tells which, and marks a dead grant. (A scope
+   * that is missing is missing after a refresh too.)
    */
   async function confirmGrant(post: Held): Promise<void> {
     const connection = await connections.find(post.connectionId);
-    if (connection?.state !== 'ACTIVE') return;
+    if (connection?.state !== 'ACTIVE' || post.error?.code === 'ACCOUNT_SCOPE_MISSING') return;
     const refreshed = await access.refresh(post.connectionId);
     if (refreshed.ok) await posts.wake({ connectionId: post.connectionId });
   }
@@ -182,6 +184,8 @@ export function advancePost(needs: {
     }
 
     async function start(post: Scheduled | Initializing | Held): Promise<Step> {
+      // Moved to a later time while it was held.
+      if (post.state === 'HELD' && post.scheduleTime > clock.now()) return restingStep(rescheduled(post));
       const late = tooLate(post);
       if (late !== undefined) return late;
       const lastError = post.attempts.at(-1)?.error;
@@ -374,7 +378,10 @@ export function advancePost(needs: {
       if (verdict !== undefined) return verdict;
       const seen = status.value.state === 'WORKING' ? status.value.uploadedBytes : undefined;
       if (seen === undefined) return keepWaiting(post, attempt, now);
-      if (seen >= attempt.plan.sizeBytes) return keepWaiting(await save(process(post, attempt)), attempt, now);
+      if (seen >= attempt.plan.sizeBytes) {
+        const processing = await save(process(post, attempt));
+        return keepWaiting(processing, theAttempt(processing), now);
+      }
       // Bytes are missing. Twice the same answer, and they were not just on their way.
       if (attempt.polls === 0) return { post: polled(post, attempt), nextActionTime: inSeconds(now, 5) };
       const { uploadExpireTime } = attempt;
@@ -397,14 +404,8 @@ export function advancePost(needs: {
     }
 
     /** TikTok can't be asked right now; the post itself is out of our hands. A reconnect wakes it earlier. */
-    function waitOn(post: Finalizing | Processing, error: PublishError): Step {
-      const now = clock.now();
-      const consequence = consequenceOf(error);
-      const atLeast = consequence.kind === 'BACK_OFF' ? consequence.atLeastSeconds : 60;
-      const delay = Math.max(backOff(post.setbacks + 1), atLeast);
-      const waiting = keepWaiting(setBack(post, error), theAttempt(post), now);
-      return waiting.post.state === 'UNCONFIRMED' ? waiting : { ...waiting, nextActionTime: inSeconds(now, delay) };
-    }
+    const waitOn = (post: Finalizing | Processing, error: PublishError): Step =>
+      keepTrying(post, theAttempt(post), error, clock.now());
 
     async function findOut(post: Unconfirmed): Promise<Step> {
       const now = clock.now();
@@ -445,8 +446,8 @@ export function advancePost(needs: {
 
   function retryLater(post: Initializing | Uploading | Finalizing, error: PublishError, atLeastSeconds = 0): Step {
     const now = clock.now();
+    if (post.phase === 'FINALIZING') return keepTrying(post, theAttempt(post), error, now);
     const later = setBack(post, error);
-    if (later.phase === 'FINALIZING') return { post: later, nextActionTime: inSeconds(now, pollDelaySeconds(1)) };
     const releaseTime = inSeconds(now, Math.max(backOff(later.setbacks), atLeastSeconds));
     const outage = later.setbacks >= OUTAGE_AFTER_SETBACKS && error.code === 'PLATFORM_UNAVAILABLE';
     return outage

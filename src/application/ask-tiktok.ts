@@ -41,7 +41,8 @@ export function askTikTok(needs: {
 
     const status = await access.call(post.connectionId, (token) => publishing.readStatus(token, attempt.publishId));
     const known = status.ok && status.value.state !== 'WORKING';
-    if (known || post.state !== 'UNCONFIRMED' || attempt.finalizeTime === undefined) return status;
+    const listable = connection.grantedScopes.includes('video.list') && attempt.finalizeTime !== undefined;
+    if (known || post.state !== 'UNCONFIRMED' || !listable) return status;
 
     const video = await videos.find(post.videoId);
     if (video?.state !== 'READY') return status;

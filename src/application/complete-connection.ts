@@ -71,9 +71,11 @@ export function completeConnection(needs: {
 
     const accepted = await examine(begun, tiktok, grant.value);
     if (!accepted.ok) {
-      // Nobody will use this grant: TikTok should not list us as connected.
-      const revoked = await tiktok.authorization.revoke(grant.value.accessToken);
-      if (!revoked.ok) log.warn(revoked.error, 'a refused grant could not be revoked at TikTok');
+      // Nobody will use this grant: TikTok should not list us as connected, unless we are, to this or another workspace.
+      if (!(await connections.isConnected(begun.apiFamily, grant.value.openId))) {
+        const revoked = await tiktok.authorization.revoke(grant.value.accessToken);
+        if (!revoked.ok) log.warn(revoked.error, 'a refused grant could not be revoked at TikTok');
+      }
       return accepted;
     }
     const connection = await store(begun, accepted.value, grant.value);

@@ -42,8 +42,9 @@ export function disconnectConnection(needs: {
       });
       if (cancelled.ok) cancelledPostCount += 1;
     }
-    if (credential !== undefined) {
-      await revoke(tiktokOf(tiktoks, found.apiFamily).authorization, credential);
+    const { apiFamily, account } = found;
+    if (credential !== undefined && !(await connections.isConnected(apiFamily, account.openId))) {
+      await revoke(tiktokOf(tiktoks, apiFamily).authorization, credential);
     }
     return ok({ connection: outcome.value, cancelledPostCount });
   };

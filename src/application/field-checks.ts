@@ -18,18 +18,16 @@ export function requireText(field: string, value: string, limit: number): readon
 }
 
 export function optionalText(field: string, value: string, limit: number): readonly Finding[] {
-  if (value.length <= limit && !value.includes('\0')) return [];
+  if (value.length <= limit) return storableText(field, value);
   return [
-    {
-      code: 'FIELD_INVALID',
-      severity: 'ERROR',
-      field,
-      message: `The field ${field} is too long or holds a NUL character.`,
-      remedy: `Send at most ${limit} characters without NUL.`,
-      observed: `${value.length} characters`,
-      limit: `at most ${limit} characters`,
-    },
+    invalid(field, `${value.length} characters`, `at most ${limit} characters`, `Send at most ${limit} characters.`),
   ];
+}
+
+/** Text of any length. A database holds no NUL. */
+export function storableText(field: string, value: string): readonly Finding[] {
+  if (!value.includes('\0')) return [];
+  return [invalid(field, 'a NUL character', 'text without NUL', 'Take the NUL character out.')];
 }
 
 export const invalid = (field: string, observed: string, limit: string, remedy: string): Finding => ({

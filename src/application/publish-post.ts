@@ -3,13 +3,13 @@ import { type Finding, isError } from '../domain/finding.ts';
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../domain/ids.ts';
 import { checkCaption } from '../domain/post/caption.ts';
 import type { Post } from '../domain/post/post.ts';
-import { checkSchedule, dueTime, type LatePolicy } from '../domain/post/schedule.ts';
+import { checkLatePolicy, checkSchedule, dueTime, type LatePolicy } from '../domain/post/schedule.ts';
 import { checkCover, checkSettings, type PostSettings } from '../domain/post/settings.ts';
 import { restingStep, type Step } from '../domain/post/step.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { ImportingVideo, Video } from '../domain/video/video.ts';
 import { check, type VideoPolicy } from '../domain/video/video-policy.ts';
-import { invalid, optionalText, requireText } from './field-checks.ts';
+import { invalid, optionalText, requireText, storableText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Digest } from './ports/digest.ts';
@@ -148,18 +148,17 @@ function checkShape(input: PublishPostInput, fetcher: VideoFetcher): readonly Fi
       : 'videoUri' in input.video
         ? fetcher.check(input.video.videoUri)
         : requireText('video_id', input.video.videoId, 200)),
-    ...(input.latePolicy !== undefined && !(input.latePolicy.maxLatenessSeconds > 0)
-      ? [
-          invalid(
-            'late_policy.max_lateness',
-            `${input.latePolicy.maxLatenessSeconds} s`,
-            'more than 0 s',
-            'Set a positive length of time, or leave late_policy out.',
-          ),
-        ]
-      : []),
+    ...checkLatePolicy(input.latePolicy),
+    ...checkTexts(input.caption, input.settings),
   ];
 }
+
+/** Whatever else is right about them, they must be storable. */
+export const checkTexts = (caption: string, { consent }: PostSettings): readonly Finding[] => [
+  ...storableText('caption', caption),
+  ...optionalText('settings.consent.user_id', consent?.userId ?? '', 200),
+  ...optionalText('settings.consent.declaration', consent?.declaration ?? '', 2_000),
+];
 
 export function checkLabels(labels: Readonly<Record<string, string>>): readonly Finding[] {
   const entries = Object.entries(labels);

@@ -35,18 +35,16 @@ export function refreshConnection(needs: {
     );
     if (!account.ok) return err({ code: 'TIKTOK_REFUSED', error: account.error });
     const creator = await access.call(connectionId, (token) => publishing.readCreator(token));
-    const known = connection.account.maxVideoSeconds;
-    const maxVideoSeconds = creator.ok ? creator.value.maxVideoSeconds : known;
+    // What only the creator info tells stays known while it is not told.
+    const { maxVideoSeconds, username } = creator.ok ? creator.value : connection.account;
+    const told = {
+      ...(maxVideoSeconds === undefined ? {} : { maxVideoSeconds }),
+      ...(username === undefined ? {} : { username }),
+    };
 
     const outcome = await connections.update(connectionId, (current) =>
       current.state === 'ACTIVE'
-        ? ok(
-            described(
-              current,
-              maxVideoSeconds === undefined ? account.value : { ...account.value, maxVideoSeconds },
-              clock.now(),
-            ),
-          )
+        ? ok(described(current, { ...told, ...account.value }, clock.now()))
         : err({ code: 'CONNECTION_DISCONNECTED' as const, state: current.state, id: connectionId }),
     );
     if (!outcome.ok) {

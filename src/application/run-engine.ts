@@ -38,6 +38,8 @@ const LEASE_SECONDS = 60;
 const RENEW_SECONDS = 15;
 /** A lost ring is made good by the sweep, whatever became of the doorbell. */
 const SWEEP_SECONDS = 5;
+/** Work that was cut off gets this long to store where it stands; then its lease ends by itself. */
+const LAST_WORD_SECONDS = 5;
 /** Larger files go in more than one chunk, and take their time. */
 const LARGE_FILE_BYTES = 64_000_000;
 
@@ -97,8 +99,11 @@ export function engine(needs: {
       for (const lease of leases) workOnImport(lease);
     }
     lastLook = clock.now();
-    const next = [await queue.earliest(), await videos.earliestImport()].filter((time) => time !== undefined);
-    for (const time of next) wakeAt(time);
+    // With every place taken nothing can be begun before one is free, however long it has been due.
+    const nextPost = busyPosts < capacity.posts ? await queue.earliest() : undefined;
+    const nextImport = busyImports < capacity.imports ? await videos.earliestImport() : undefined;
+    if (nextPost !== undefined) wakeAt(nextPost);
+    if (nextImport !== undefined) wakeAt(nextImport);
   }
 
   async function run(): Promise<void> {
@@ -197,8 +202,11 @@ export function engine(needs: {
       const cut = setTimeout(() => {
         for (const lost of underWay.values()) lost.abort(new Error('the process stops'));
       }, graceSeconds * 1000);
-      await Promise.all(underWay.keys());
+      const left = Promise.withResolvers<void>();
+      const leave = setTimeout(left.resolve, (graceSeconds + LAST_WORD_SECONDS) * 1000);
+      await Promise.race([Promise.all(underWay.keys()), left.promise]);
       clearTimeout(cut);
+      clearTimeout(leave);
     },
     lastLook: () => lastLook,
   };

@@ -1,8 +1,8 @@
 import { type Finding, isError } from '../domain/finding.ts';
 import type { PostId, WorkspaceId } from '../domain/ids.ts';
 import { checkCaption } from '../domain/post/caption.ts';
-import { edit, type PostChange, type WrongState } from '../domain/post/post.ts';
-import { checkSchedule, dueTime } from '../domain/post/schedule.ts';
+import { edit, type Post, type PostChange, type WrongState } from '../domain/post/post.ts';
+import { checkLatePolicy, checkSchedule, dueTime } from '../domain/post/schedule.ts';
 import { checkSettings } from '../domain/post/settings.ts';
 import { restingStep, type Step } from '../domain/post/step.ts';
 import { err, ok, type Result } from '../domain/result.ts';
@@ -12,7 +12,7 @@ import type { Connections } from './ports/connections.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Videos } from './ports/videos.ts';
-import { checkLabels, checkVideo, type PostPolicy } from './publish-post.ts';
+import { checkLabels, checkTexts, checkVideo, type PostPolicy } from './publish-post.ts';
 import type { Refusal } from './refusal.ts';
 import { refusalOf } from './refusal-of-post.ts';
 
@@ -49,6 +49,8 @@ export function updatePost(needs: {
       ...checkCaption(preview.caption, preview.settings),
       ...checkSettings(preview.settings, policy),
       ...checkSchedule(wanted, now),
+      ...checkLatePolicy(applied.latePolicy),
+      ...checkTexts(preview.caption, preview.settings),
       ...checkLabels(preview.labels),
       ...checkVideo(await videos.find(current.post.videoId), preview.settings, connection, policy),
     ];
@@ -58,15 +60,17 @@ export function updatePost(needs: {
       const stale = checkEtag(etag, current.post.version);
       if (stale !== undefined) return err(stale);
       const edited = edit(current.post, applied);
-      return edited.ok ? ok({ step: restingStep(edited.value), findings }) : err({ ...edited.error, id: postId });
+      return edited.ok
+        ? ok({ step: editedStep(edited.value, current.nextActionTime), findings })
+        : err({ ...edited.error, id: postId });
     }
     const outcome = await posts.update(
       postId,
-      (post): Result<Step, WrongState | EtagMismatch> => {
+      (post, nextActionTime): Result<Step, WrongState | EtagMismatch> => {
         const stale = checkEtag(etag, post.version);
         if (stale !== undefined) return err(stale);
         const edited = edit(post, applied);
-        return edited.ok ? ok(restingStep(edited.value)) : edited;
+        return edited.ok ? ok(editedStep(edited.value, nextActionTime)) : edited;
       },
       { workspaceId },
     );
@@ -76,6 +80,10 @@ export function updatePost(needs: {
     return ok({ step, findings });
   };
 }
+
+/** A scheduled post is due at its time. Another one is looked at when it was to be: its video or its account may just be there. */
+const editedStep = (post: Post, nextActionTime: Date | undefined): Step =>
+  post.state === 'SCHEDULED' || nextActionTime === undefined ? restingStep(post) : { post, nextActionTime };
 
 type EtagMismatch = Extract<Refusal, { readonly code: 'ETAG_MISMATCH' }>;
 

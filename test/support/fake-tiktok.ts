@@ -68,6 +68,8 @@ export class FakeTikTok implements TikTok {
     maxVideoSeconds: 600,
   };
   listed: readonly ListedVideo[] = [];
+  /** Whether a pair stays good after the next one was issued. */
+  keepsOlderPairs = false;
   /** What becomes of everything announced from now on. */
   verdict: PublishStatus = { state: 'PUBLISHED', tiktokPostIds: ['7300000000000000001'] };
 
@@ -100,8 +102,7 @@ export class FakeTikTok implements TikTok {
   /** A consent: the only pair that is good from now on. */
   issue({ scopes = this.scopes }: { readonly scopes?: readonly string[] } = {}): TokenGrant {
     this.#issued += 1;
-    this.#accessTokens.clear();
-    this.#refreshTokens.clear();
+    if (!this.keepsOlderPairs) this.kill('grant');
     this.#accessTokens.add(`act.${this.#issued}`);
     this.#refreshTokens.add(`rft.${this.#issued}`);
     return {
@@ -139,6 +140,7 @@ export class FakeTikTok implements TikTok {
         this.#accessTokens.delete(token.reveal());
         return ok(undefined);
       }),
+    profileUri: (username) => `https://www.tiktok.com/@${username}`,
     readAccount: (token) =>
       this.#answer('readAccount', token.reveal(), async () => this.#with(token, async () => ok(this.account))),
   };

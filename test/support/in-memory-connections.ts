@@ -20,6 +20,12 @@ export function inMemoryConnections(): Connections {
       return copyOf(all().find(same));
     },
 
+    async isConnected(apiFamily, openId) {
+      return all().some(
+        (row) => row.apiFamily === apiFamily && row.account.openId === openId && row.state !== 'DISCONNECTED',
+      );
+    },
+
     async list({ workspaceId, states }, page) {
       const wanted = all().filter(
         (row) => row.workspaceId === workspaceId && (states.length === 0 || states.includes(row.state)),

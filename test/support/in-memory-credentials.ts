@@ -13,6 +13,7 @@ export function inMemoryCredentials({ clock }: { readonly clock: Clock }): Crede
     const version = (versions.get(credential.connectionId) ?? 0) + 1;
     const stored = { ...copyOf(credential), version };
     versions.set(credential.connectionId, version);
+    claims.delete(credential.connectionId);
     pairs.set(credential.connectionId, stored);
     return copyOf(stored);
   }

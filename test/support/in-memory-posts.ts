@@ -114,7 +114,7 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       const before = key === undefined ? ok(undefined) : requested(row.post.workspaceId, key);
       if (!before.ok) return before;
       if (before.value !== undefined) return ok({ step: stepOf(row), replayed: true });
-      const outcome = change(copyOf(row.post));
+      const outcome = change(copyOf(row.post), row.nextActionTime);
       if (!outcome.ok) return outcome;
       if (key !== undefined) remember(row.post, key);
       const { post, ...rest } = outcome.value;

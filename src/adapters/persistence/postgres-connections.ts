@@ -24,6 +24,14 @@ export function postgresConnections({ orm }: Database): Connections {
       });
       return row === null ? undefined : fromRow(row);
     },
+    async isConnected(apiFamily, openId) {
+      const count = await fork().count(ConnectionRows, {
+        api_family: apiFamily,
+        open_id: openId,
+        state: { $ne: 'DISCONNECTED' },
+      });
+      return count > 0;
+    },
     async list({ workspaceId, states }, { size, after }) {
       const rows = await fork().find(
         ConnectionRows,

@@ -6,7 +6,7 @@ import type { Post } from '../../domain/post/post.ts';
 import type { Step } from '../../domain/post/step.ts';
 import { err, ok } from '../../domain/result.ts';
 import type { Database } from './database.ts';
-import { isStorable } from './json.ts';
+import { isStorable, optionalDate } from './json.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues, stepFromRow } from './post-rows.ts';
 import { GATE, INSERT_POST, UPDATE_POST } from './post-sql.ts';
@@ -123,7 +123,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
           }
         }
         const attempts = await readAttempts(client, [row], cipher);
-        const changed = change(postFromRow(row, attempts.get(id) ?? []));
+        const changed = change(postFromRow(row, attempts.get(id) ?? []), optionalDate(row.next_action_at));
         if (!changed.ok) return changed;
         if (key !== undefined) {
           const bound = await bindRequestKey(client, row.workspace_id, key, id);

@@ -13,6 +13,11 @@ export interface Connections {
     apiFamily: Connection['apiFamily'],
     openId: string,
   ): Promise<Connection | undefined>;
+  /**
+   * Whether any workspace has the account connected. TikTok knows one grant of an account to an app: to revoke it for one workspace
+   * would end it for all.
+   */
+  isConnected(apiFamily: Connection['apiFamily'], openId: string): Promise<boolean>;
   /** Oldest first. */
   list(
     filter: { readonly workspaceId: WorkspaceId; readonly states: readonly ConnectionState[] },

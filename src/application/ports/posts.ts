@@ -36,12 +36,13 @@ export interface Posts {
   >;
   /**
    * Loads, applies `change`, stores with the next version, in one transaction that no worker's write can overlap; a worker at
-   * it loses its lease. A refused change stores nothing. `change` does no I/O and gets the post with its attempts. With `key`,
+   * it loses its lease. A refused change stores nothing. `change` does no I/O; it gets the post with its attempts,
+   * and when it would have been looked at, so that a wake is not lost with an edit. With `key`,
    * a replay changes nothing and gives the post as it is.
    */
   update<E>(
     id: PostId,
-    change: (post: Post) => Result<Step, E>,
+    change: (post: Post, nextActionTime: Date | undefined) => Result<Step, E>,
     options?: { readonly workspaceId?: WorkspaceId | undefined; readonly key?: RequestKey },
   ): Promise<
     Result<{ readonly step: Step; readonly replayed: boolean }, E | { readonly code: 'NOT_FOUND' } | RequestIdReused>

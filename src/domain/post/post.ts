@@ -174,12 +174,15 @@ export const upload = (post: Initializing, attempt: LiveAttempt): Uploading => (
   setbacks: 0,
 });
 
+/** What it waited for is over before its time has come. */
+export const rescheduled = (post: Held): Scheduled => ({ ...planOf(post), state: 'SCHEDULED' });
+
 /** Goes on with a stored attempt after a hold. */
 export const resume = (post: Held): Uploading => ({ ...planOf(post), state: 'PUBLISHING', phase: 'UPLOADING' });
 
 /** `bytesSent` of the living attempt were confirmed by TikTok. */
 export const confirmBytes = <P extends Uploading | Finalizing>(post: P, attempt: LiveAttempt, bytesSent: number): P =>
-  withAttempt({ ...post, setbacks: 0 }, { ...attempt, bytesSent });
+  withAttempt({ ...post, setbacks: bytesSent > attempt.bytesSent ? 0 : post.setbacks }, { ...attempt, bytesSent });
 
 /** Stored before the last byte is sent. */
 export const finalize = (post: Uploading | Finalizing, attempt: LiveAttempt, now: Date): Finalizing => ({
@@ -200,8 +203,8 @@ export const process = (post: Uploading | Finalizing, attempt: LiveAttempt): Pro
 });
 
 /** TikTok was asked once more and had nothing new. */
-export const polled = <P extends Uploading | Finalizing | Processing>(post: P, attempt: LiveAttempt): P =>
-  withAttempt(post, { ...attempt, polls: attempt.polls + 1 });
+export const polled = <P extends Finalizing | Processing>(post: P, attempt: LiveAttempt): P =>
+  withAttempt({ ...post, setbacks: 0 }, { ...attempt, polls: attempt.polls + 1 });
 
 /** TikTok did not answer as it should; the same is tried again later. */
 export const setBack = <P extends Publishing>(post: P, error: PublishError): P => ({

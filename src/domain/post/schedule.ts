@@ -7,6 +7,21 @@ export type LatePolicy = {
   readonly action: 'PUBLISH' | 'HOLD' | 'FAIL';
 };
 
+export function checkLatePolicy(policy: LatePolicy | undefined): readonly Finding[] {
+  if (policy === undefined || policy.maxLatenessSeconds > 0) return [];
+  return [
+    {
+      code: 'FIELD_INVALID',
+      severity: 'ERROR',
+      field: 'late_policy.max_lateness',
+      message: 'A post can not be required to go out before its time.',
+      remedy: 'Set a positive length of time, or leave late_policy out.',
+      observed: `${policy.maxLatenessSeconds} s`,
+      limit: 'more than 0 s',
+    },
+  ];
+}
+
 /** A year: long enough for every campaign, short enough to catch a wrong unit. */
 export const SCHEDULE_LIMIT_DAYS = 366;
 

@@ -12,6 +12,7 @@ import {
   type Processing,
   polled,
   published,
+  setBack,
   startOver,
   type Unconfirmed,
   type Uploading,
@@ -82,10 +83,23 @@ function afterFailure(post: Uploading | Finalizing | Processing, error: PublishE
 }
 
 /** Asked, and nothing final: ask again later, or say honestly that nobody knows. */
-export function keepWaiting(post: Processing | Finalizing, attempt: LiveAttempt, now: Date): Step {
+export const keepWaiting = (post: Processing | Finalizing, attempt: LiveAttempt, now: Date): Step =>
+  atDeadline(post, attempt, now) ?? {
+    post: polled(post, attempt),
+    nextActionTime: inSeconds(now, pollDelaySeconds(attempt.polls)),
+  };
+
+/** Could not even be asked: the same, but the setbacks grow and with them the time until the next look. */
+export function keepTrying(post: Processing | Finalizing, attempt: LiveAttempt, error: PublishError, now: Date): Step {
+  const later = setBack(post, error);
+  const consequence = consequenceOf(error);
+  const atLeast = consequence.kind === 'BACK_OFF' ? consequence.atLeastSeconds : 60;
+  const delay = Math.max(Math.min(backOff(later.setbacks), 60), atLeast);
+  return atDeadline(post, attempt, now) ?? { post: later, nextActionTime: inSeconds(now, delay) };
+}
+
+function atDeadline(post: Processing | Finalizing, attempt: LiveAttempt, now: Date): Step | undefined {
   const since = attempt.finalizeTime ?? attempt.startTime;
-  if (now.getTime() - since.getTime() >= VERDICT_DEADLINE_SECONDS * 1000) {
-    return { post: giveUpWaiting(post, { code: 'OUTCOME_UNCONFIRMED' }, now), nextActionTime: inSeconds(now, 600) };
-  }
-  return { post: polled(post, attempt), nextActionTime: inSeconds(now, pollDelaySeconds(attempt.polls)) };
+  if (now.getTime() - since.getTime() < VERDICT_DEADLINE_SECONDS * 1000) return undefined;
+  return { post: giveUpWaiting(post, { code: 'OUTCOME_UNCONFIRMED' }, now), nextActionTime: inSeconds(now, 600) };
 }

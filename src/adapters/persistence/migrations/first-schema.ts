@@ -20,6 +20,7 @@ export class FirstSchema extends Migration {
       unique (workspace_id, api_family, open_id)
     )`);
     this.addSql('create index connection_list on connection (workspace_id, id)');
+    this.addSql('create index connection_by_account on connection (open_id, api_family)');
 
     this.addSql(`create table credential (
       connection_id text primary key,

@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest';
+import type { Credential, Credentials, NewCredential } from '../../../src/application/ports/credentials.ts';
+import { Secret } from '../../../src/domain/secret.ts';
+import { aNewCredential, ids, later } from '../../support/builders.ts';
+import { revealed } from '../../support/copy.ts';
+
+/** What every store of tokens does. `make` gives an empty one. */
+export function credentialsContract(name: string, make: () => Promise<Credentials>): void {
+  const child = ({ version: _, ...parent }: Credential, text = 'child'): NewCredential => ({
+    ...parent,
+    accessToken: new Secret(`act.${text}`),
+    refreshToken: new Secret(`rft.${text}`),
+    accessExpireTime: later(7200, parent.accessExpireTime),
+  });
+
+  describe(`Credentials, as ${name}`, () => {
+    it('stores a pair and gives it back, secrets and times as they were', async () => {
+      const credentials = await make();
+      const pair = aNewCredential({
+        accessToken: new Secret('act.é\'"\\😀'),
+        refreshToken: new Secret('r'.repeat(4000)),
+        accessExpireTime: new Date('2026-11-22T12:00:00.123Z'),
+      });
+      const stored = await credentials.put(pair);
+      expect(revealed(stored)).toEqual(revealed({ ...pair, version: 1 }));
+      expect(revealed(await credentials.find(pair.connectionId))).toEqual(revealed(stored));
+    });
+
+    it('has none for a connection that has none', async () => {
+      const credentials = await make();
+      await credentials.put(aNewCredential());
+      expect(await credentials.find(ids.connectionId())).toBeUndefined();
+    });
+
+    it('replaces whatever is there by a fresh consent, with a higher version', async () => {
+      const credentials = await make();
+      const first = await credentials.put(aNewCredential());
+      const second = await credentials.put(child(first));
+      expect(second.version).toBe(first.version + 1);
+      expect(revealed(await credentials.find(first.connectionId))).toEqual(revealed(second));
+    });
+
+    it('replaces the parent by its child', async () => {
+      const credentials = await make();
+      const parent = await credentials.put(aNewCredential());
+      const stored = await credentials.replace(child(parent), parent.version);
+      expect(revealed(stored)).toEqual(revealed({ ...child(parent), version: parent.version + 1 }));
+      expect(revealed(await credentials.find(parent.connectionId))).toEqual(revealed(stored));
+    });
+
+    it('keeps a newer pair: an answer that comes late is dropped (T5, T6)', async () => {
+      const credentials = await make();
+      const parent = await credentials.put(aNewCredential());
+      const newest = await credentials.put(child(parent, 'newest'));
+      expect(await credentials.replace(child(parent, 'late'), parent.version)).toBeUndefined();
+      expect(revealed(await credentials.find(parent.connectionId))).toEqual(revealed(newest));
+    });
+
+    it('has one winner when twenty replace the same parent at once', async () => {
+      const credentials = await make();
+      const parent = await credentials.put(aNewCredential());
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => credentials.replace(child(parent, String(index)), parent.version)),
+      );
+      const winners = outcomes.filter((outcome) => outcome !== undefined);
+      expect(winners).toHaveLength(1);
+      expect(revealed(await credentials.find(parent.connectionId))).toEqual(revealed(winners[0]));
+    });
+
+    it('destroys a pair for good, and destroying again is harmless (T7)', async () => {
+      const credentials = await make();
+      const parent = await credentials.put(aNewCredential());
+      const other = await credentials.put(aNewCredential());
+      await credentials.destroy(parent.connectionId);
+      await credentials.destroy(parent.connectionId);
+      expect(await credentials.find(parent.connectionId)).toBeUndefined();
+      expect(await credentials.replace(child(parent), parent.version)).toBeUndefined();
+      expect(await credentials.find(parent.connectionId)).toBeUndefined();
+      expect(revealed(await credentials.find(other.connectionId))).toEqual(revealed(other));
+    });
+
+    it('does not take an answer from before a disconnect for a child of the consent after it (T6 and T7)', async () => {
+      const credentials = await make();
+      const before = await credentials.put(aNewCredential());
+      await credentials.destroy(before.connectionId);
+      const after = await credentials.put(child(before, 'fresh'));
+      expect(await credentials.replace(child(before, 'late'), before.version)).toBeUndefined();
+      expect(revealed(await credentials.find(before.connectionId))).toEqual(revealed(after));
+    });
+
+    describe('the claim to refresh', () => {
+      it('is had by one at a time', async () => {
+        const credentials = await make();
+        const { connectionId, version } = await credentials.put(aNewCredential());
+        const claims = await Promise.all(
+          Array.from({ length: 20 }, (_, index) =>
+            credentials.claimRefresh(connectionId, version, `worker-${index}`, 60),
+          ),
+        );
+        expect(claims.toSorted()).toEqual([...Array(19).fill('BUSY'), 'CLAIMED']);
+      });
+
+      it('is free again after it was released', async () => {
+        const credentials = await make();
+        const { connectionId, version } = await credentials.put(aNewCredential());
+        await credentials.claimRefresh(connectionId, version, 'a', 60);
+        await credentials.releaseRefresh(connectionId, 'a');
+        expect(await credentials.claimRefresh(connectionId, version, 'b', 60)).toBe('CLAIMED');
+      });
+
+      it('is not released by anyone else', async () => {
+        const credentials = await make();
+        const { connectionId, version } = await credentials.put(aNewCredential());
+        await credentials.claimRefresh(connectionId, version, 'a', 60);
+        await credentials.releaseRefresh(connectionId, 'b');
+        expect(await credentials.claimRefresh(connectionId, version, 'b', 60)).toBe('BUSY');
+      });
+
+      it('is taken over when it has lapsed, and that is told (T3)', async () => {
+        const credentials = await make();
+        const { connectionId, version } = await credentials.put(aNewCredential());
+        await credentials.claimRefresh(connectionId, version, 'a', 0);
+        expect(await credentials.claimRefresh(connectionId, version, 'b', 60)).toBe('TAKEN_OVER');
+        await credentials.releaseRefresh(connectionId, 'a');
+        expect(await credentials.claimRefresh(connectionId, version, 'c', 60)).toBe('BUSY');
+      });
+
+      it('is not given for a pair that is not the current one, or none', async () => {
+        const credentials = await make();
+        const parent = await credentials.put(aNewCredential());
+        const { connectionId } = parent;
+        await credentials.replace(child(parent), parent.version);
+        expect(await credentials.claimRefresh(connectionId, parent.version, 'a', 60)).toBe('BUSY');
+        expect(await credentials.claimRefresh(connectionId, parent.version + 1, 'a', 60)).toBe('CLAIMED');
+        expect(await credentials.claimRefresh(ids.connectionId(), 1, 'a', 60)).toBe('BUSY');
+      });
+
+      it('does not outlive its pair: a fresh consent can be refreshed at once', async () => {
+        const credentials = await make();
+        const parent = await credentials.put(aNewCredential());
+        await credentials.claimRefresh(parent.connectionId, parent.version, 'a', 60);
+        const fresh = await credentials.put(child(parent));
+        expect(await credentials.claimRefresh(parent.connectionId, fresh.version, 'b', 60)).toBe('CLAIMED');
+      });
+
+      it('does not keep its owner from storing late: only the parent counts (T5)', async () => {
+        const credentials = await make();
+        const parent = await credentials.put(aNewCredential());
+        await credentials.claimRefresh(parent.connectionId, parent.version, 'a', 0);
+        await credentials.claimRefresh(parent.connectionId, parent.version, 'b', 60);
+        expect(await credentials.replace(child(parent), parent.version)).toMatchObject({ version: parent.version + 1 });
+      });
+
+      it('leaves the pair as it is', async () => {
+        const credentials = await make();
+        const pair = await credentials.put(aNewCredential());
+        await credentials.claimRefresh(pair.connectionId, pair.version, 'a', 60);
+        await credentials.releaseRefresh(pair.connectionId, 'a');
+        expect(revealed(await credentials.find(pair.connectionId))).toEqual(revealed(pair));
+      });
+    });
+  });
+}

@@ -1,0 +1,242 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
+import { afterAll, afterEach } from 'vitest';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
+import { freshDatabase } from './fresh-database.ts';
+import { type GrpcClients, grpcClients } from './grpc-client.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What outlives a process: TikTok (the judge), the database and the data folder. */
+export type Surroundings = {
+  readonly sandbox: Sandbox;
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+  readonly videoFolder: string;
+  /** For what no caller may do, such as ending a dead worker's lease before its minute is over. */
+  sql(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  /** A process of the service. Resolves when it says `ready`. */
+  start(options?: ProcessOptions): Promise<ServiceProcess>;
+};
+
+export type ProcessOptions = {
+  /** A fail point, such as `chunk-sent:2`, where the process halts for ever. */
+  readonly haltAt?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+};
+
+export type ServiceProcess = {
+  readonly pid: number;
+  readonly clients: GrpcClients;
+  /** Where it listens for HTTP. */
+  readonly httpUrl: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Resolves when it halted at the fail point. Rejects when it ended before. */
+  halted(name: string): Promise<void>;
+  /** The first line of its log with this message and these fields, from now on or before. Rejects when it ended without. */
+  logged(message: string, fields?: Readonly<Record<string, unknown>>): Promise<LogLine>;
+  log(): readonly LogLine[];
+  /** Everything it wrote. */
+  output(): string;
+  /** SIGKILL: nothing of it runs on. */
+  kill(): Promise<void>;
+  /** SIGTERM. Resolves with the exit code. */
+  stop(): Promise<number | null>;
+};
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string };
+
+const TOKEN_KEYS = `test:${randomBytes(32).toString('base64')}`;
+const OUTPUT_SHOWN = 12_000;
+
+/** To be called once in a file: makes surroundings, shows what processes said when a test fails, and ends all of them. */
+export function realService(): (options?: SandboxOptions) => Promise<Surroundings> {
+  const processes: ServiceProcess[] = [];
+  const endings: (() => Promise<unknown>)[] = [];
+
+  afterEach(({ task }) => {
+    if (task.result?.state !== 'fail') return;
+    for (const each of processes) {
+      console.error(`--- process ${each.pid}, the last it said:\n${each.output().slice(-OUTPUT_SHOWN)}`);
+    }
+  });
+  afterAll(async () => {
+    await Promise.all(processes.map((each) => each.kill()));
+    for (const end of endings.reverse()) await end();
+  });
+
+  return async (options = {}) => {
+    const sandbox = await startSandbox({
+      processingMs: 0,
+      postIdDelayMs: 0,
+      initPerMinute: 1_000,
+      creatorInfoPerMinute: 1_000,
+      statusPerMinute: 1_000,
+      appPerMinute: 10_000,
+      ...options,
+    });
+    endings.push(() => sandbox.close());
+    const database = await freshDatabase();
+    endings.push(() => database.drop());
+    const dataDir = await mkdtemp(join(tmpdir(), 'connector-service-'));
+    endings.push(() => rm(dataDir, { recursive: true, force: true }));
+    const connection = new Client({ connectionString: database.url });
+    await connection.connect();
+    endings.push(() => connection.end());
+    // What the seed decides is seen again with the same one.
+    console.info(`sandbox seed: ${sandbox.seed}`);
+
+    const common = {
+      DATABASE_URL: database.url,
+      DATA_DIR: dataDir,
+      TOKEN_KEYS,
+      TIKTOK_CLIENT_KEY: sandbox.clientKey,
+      TIKTOK_CLIENT_SECRET: sandbox.clientSecret,
+      TIKTOK_OPEN_API_URL: sandbox.openApiUrl,
+      TIKTOK_AUTHORIZE_URL: sandbox.authorizeUrl,
+      TIKTOK_UPLOAD_ORIGINS: sandbox.origin,
+    };
+    return {
+      sandbox,
+      databaseUrl: database.url,
+      dataDir,
+      videoFolder: join(dataDir, 'videos'),
+      sql: async (text, values = []) => (await connection.query(text, [...values])).rows,
+      async start({ haltAt, environment = {} } = {}) {
+        const halting = haltAt === undefined ? {} : { HALT_AT: haltAt };
+        const started = await startProcess(haltAt !== undefined, { ...common, ...halting, ...environment });
+        processes.push(started);
+        return started;
+      },
+    };
+  };
+}
+
+/** Somebody else may take a free port before the process does: then others are tried. */
+async function startProcess(halting: boolean, given: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+  for (let triesLeft = 3; ; triesLeft -= 1) {
+    const [rpcPort, httpPort] = await freePorts();
+    const httpUrl = `http://127.0.0.1:${httpPort}`;
+    const environment = { RPC_PORT: String(rpcPort), HTTP_PORT: String(httpPort), PUBLIC_URL: httpUrl, ...given };
+    const child = spawnService(halting ? 'test/support/halting-service.ts' : 'src/main.ts', environment);
+    try {
+      await child.logged('ready');
+    } catch (error) {
+      if (triesLeft > 1 && child.output().includes('EADDRINUSE')) continue;
+      throw error;
+    }
+    const clients = grpcClients(`127.0.0.1:${rpcPort}`);
+    const { pid } = child.process;
+    if (pid === undefined) throw new Error('a process without a number');
+    return {
+      pid,
+      clients,
+      httpUrl,
+      environment,
+      halted: async (name) => void (await child.seen((line) => line['halted'] === name, `the halt at ${name}`)),
+      logged: child.logged,
+      log: child.log,
+      output: child.output,
+      async kill() {
+        clients.close();
+        await child.end('SIGKILL');
+      },
+      async stop() {
+        const code = await child.end('SIGTERM');
+        clients.close();
+        return code;
+      },
+    };
+  }
+}
+
+function spawnService(entry: string, environment: Readonly<Record<string, string>>) {
+  const child: ChildProcess = spawn(process.execPath, [entry], {
+    cwd: root,
+    env: { PATH: process.env['PATH'], ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const lines: LogLine[] = [];
+  const watchers = new Set<() => void>();
+  let output = '';
+  let ended = false;
+  const tell = (): void => {
+    for (const look of watchers) look();
+  };
+  const exited = once(child, 'close').then(([code]: (number | null)[]) => {
+    ended = true;
+    tell();
+    return code ?? null;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  if (child.stdout === null) throw new Error('no standard output');
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    output += `${line}\n`;
+    lines.push(parsed(line));
+    tell();
+  });
+
+  const seen = (fits: (line: LogLine) => boolean, what: string): Promise<LogLine> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = lines.find(fits);
+        if (found === undefined && !ended) return;
+        watchers.delete(look);
+        if (found === undefined) reject(new Error(`the process ended before ${what}:\n${output.slice(-OUTPUT_SHOWN)}`));
+        else resolve(found);
+      };
+      watchers.add(look);
+      look();
+    });
+
+  return {
+    process: child,
+    seen,
+    logged: (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+      seen(
+        (line) => line.msg === message && Object.entries(fields).every(([name, value]) => line[name] === value),
+        `it logged "${message}"`,
+      ),
+    log: (): readonly LogLine[] => lines,
+    output: () => output,
+    async end(signal: 'SIGKILL' | 'SIGTERM') {
+      if (!ended) child.kill(signal);
+      return exited;
+    },
+  };
+}
+
+function parsed(line: string): LogLine {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as LogLine) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Two at once, so that they differ. */
+async function freePorts(): Promise<readonly [number, number]> {
+  const servers = [createServer(), createServer()] as const;
+  const ports = await Promise.all(
+    servers.map(async (server) => {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return (server.address() as AddressInfo).port;
+    }),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const [first, second] = ports;
+  if (first === undefined || second === undefined) throw new Error('no free ports');
+  return [first, second];
+}

@@ -1,0 +1,210 @@
+import { type AccountAccess, accountAccess } from '../../../src/application/account-access.ts';
+import { type AdvancePost, advancePost, type Shift } from '../../../src/application/advance-post.ts';
+import { type AskTikTok, askTikTok } from '../../../src/application/ask-tiktok.ts';
+import type { Connections } from '../../../src/application/ports/connections.ts';
+import type { Credentials } from '../../../src/application/ports/credentials.ts';
+import type { FailPointName } from '../../../src/application/ports/fail-point.ts';
+import type { Ids } from '../../../src/application/ports/ids.ts';
+import type { PendingAuthorizations } from '../../../src/application/ports/pending-authorizations.ts';
+import type { PostEvents } from '../../../src/application/ports/post-events.ts';
+import type { PostQueue } from '../../../src/application/ports/post-queue.ts';
+import type { Posts } from '../../../src/application/ports/posts.ts';
+import type { VideoFetcher } from '../../../src/application/ports/video-fetcher.ts';
+import type { VideoStore } from '../../../src/application/ports/video-store.ts';
+import type { PostPolicy } from '../../../src/application/publish-post.ts';
+import type { TikToks } from '../../../src/application/tiktoks.ts';
+import type { Active, Connection } from '../../../src/domain/connection/connection.ts';
+import type { PostId, VideoId } from '../../../src/domain/ids.ts';
+import type { Post } from '../../../src/domain/post/post.ts';
+import { restingStep, type Step } from '../../../src/domain/post/step.ts';
+import type { ReadyVideo, Video } from '../../../src/domain/video/video.ts';
+import { aFinding, anActiveConnection, aPolicy, aReadyVideo, aRequest, ids, later } from '../../support/builders.ts';
+import { canonicalDigest } from '../../support/canonical-digest.ts';
+import { FakeTikTok } from '../../support/fake-tiktok.ts';
+import { type FixedClock, fixedClock } from '../../support/fixed-clock.ts';
+import { inMemoryConnections } from '../../support/in-memory-connections.ts';
+import { inMemoryCredentials } from '../../support/in-memory-credentials.ts';
+import { type InMemoryDoorbell, inMemoryDoorbell } from '../../support/in-memory-doorbell.ts';
+import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
+import { inMemoryPosts } from '../../support/in-memory-posts.ts';
+import { type InMemoryVideos, inMemoryVideos } from '../../support/in-memory-videos.ts';
+import { type LogLine, recordingLog } from '../../support/recording-log.ts';
+
+/** Stands for the end of the process: nothing behind it happens. */
+export class Crash extends Error {
+  override readonly name = 'Crash';
+}
+
+/** Everything the use cases need, in memory. A test changes what it is about. */
+export class World {
+  readonly clock: FixedClock = fixedClock();
+  readonly tiktok = new FakeTikTok();
+  readonly tiktoks: TikToks = { default: 'OPEN', families: new Map([['OPEN', this.tiktok]]) };
+  readonly ids: Ids = ids;
+  readonly digest = canonicalDigest;
+  readonly log: ReturnType<typeof recordingLog> = recordingLog();
+  readonly doorbell: InMemoryDoorbell = inMemoryDoorbell({ clock: this.clock });
+  readonly pending: PendingAuthorizations = inMemoryPendingAuthorizations();
+  readonly store: VideoStore = hollowVideoStore(async (id) => {
+    const video = await this.videos.find(id);
+    return video?.state === 'READY' ? video.sizeBytes : undefined;
+  });
+  connections: Connections = inMemoryConnections();
+  credentials: Credentials = inMemoryCredentials({ clock: this.clock });
+  videos: InMemoryVideos = inMemoryVideos({ clock: this.clock });
+  policy: PostPolicy = aPolicy();
+  posts: Posts;
+  queue: PostQueue;
+  events: PostEvents;
+  /** Seconds that were waited, as the code asked for them. The clock moves along. */
+  readonly waits: number[] = [];
+  /** Where the process ends, once. */
+  crashAt: FailPointName | undefined;
+
+  constructor() {
+    const { posts, queue, events } = inMemoryPosts({ clock: this.clock, videos: this.videos });
+    this.posts = posts;
+    this.queue = queue;
+    this.events = events;
+  }
+
+  readonly failPoint = async (name: FailPointName): Promise<void> => {
+    if (this.crashAt !== name) return;
+    this.crashAt = undefined;
+    throw new Crash(name);
+  };
+
+  readonly wait = async (seconds: number): Promise<void> => {
+    this.waits.push(seconds);
+    this.clock.advance(seconds);
+  };
+
+  readonly fetcher: VideoFetcher = {
+    check: (uri) =>
+      uri.startsWith('https://') ? [] : [aFinding({ code: 'URI_NOT_ALLOWED', field: 'video_uri', observed: uri })],
+    fetch: async () => {
+      throw new Error('nothing is fetched here');
+    },
+  };
+
+  access(owner = 'this process'): AccountAccess {
+    return accountAccess({ ...this, wait: this.wait, failPoint: this.failPoint, owner });
+  }
+
+  ask(access = this.access()): AskTikTok {
+    return askTikTok({ ...this, access });
+  }
+
+  advance(): AdvancePost {
+    const access = this.access();
+    return advancePost({ ...this, access, ask: this.ask(access), failPoint: this.failPoint });
+  }
+
+  /** A connected account whose tokens are good. */
+  async givenConnection(parts: Partial<Active> = {}): Promise<Active> {
+    const grant = this.tiktok.issue();
+    const connection = anActiveConnection(parts);
+    await this.connections.add(connection);
+    await this.credentials.put({
+      connectionId: connection.id,
+      workspaceId: connection.workspaceId,
+      accessToken: grant.accessToken,
+      refreshToken: grant.refreshToken,
+      accessExpireTime: connection.accessExpireTime,
+      refreshExpireTime: connection.refreshExpireTime,
+    });
+    return connection;
+  }
+
+  async givenVideo(parts: Partial<ReadyVideo> = {}): Promise<ReadyVideo> {
+    const video = aReadyVideo(parts);
+    await this.videos.add(video);
+    return video;
+  }
+
+  /** A post with a connection and a video of its own, looked at when its state says. */
+  async givenPost<P extends Post>(
+    build: (parts: Pick<Post, 'connectionId' | 'videoId'>) => P,
+    { video, nextActionTime }: { readonly video?: Video; readonly nextActionTime?: Date } = {},
+  ): Promise<P> {
+    const connection = await this.givenConnection();
+    const { id: videoId } = video ?? (await this.givenVideo());
+    const post = build({ connectionId: connection.id, videoId });
+    const step = nextActionTime === undefined ? restingStep(post) : { post, nextActionTime };
+    const added = await this.posts.add(step, aRequest());
+    if (!added.ok) throw new Error(`not added: ${added.error.code}`);
+    return post;
+  }
+
+  async post(id: PostId): Promise<Post> {
+    return (await this.step(id)).post;
+  }
+
+  async step(id: PostId): Promise<Step> {
+    const step = await this.posts.find(id);
+    if (step === undefined) throw new Error(`${id} is not there`);
+    return step;
+  }
+
+  async connection(id: Connection['id']): Promise<Connection> {
+    const connection = await this.connections.find(id);
+    if (connection === undefined) throw new Error(`${id} is not there`);
+    return connection;
+  }
+
+  /** One look of one worker: the earliest due post, advanced as far as it goes. False when nothing is due. */
+  async work({
+    owner = 'worker',
+    shift = {},
+  }: {
+    readonly owner?: string;
+    readonly shift?: Partial<Shift>;
+  } = {}): Promise<boolean> {
+    const [lease] = await this.queue.claim({ owner, limit: 1, leaseSeconds: 60 });
+    if (lease === undefined) return false;
+    await this.advance()(lease, { ...aShift, ...shift });
+    return true;
+  }
+
+  /** Lets time and workers go on until nothing is left to do. A crash is a worker's end; the next one has another name. */
+  async workUntilQuiet({ withinDays = 9 }: { readonly withinDays?: number } = {}): Promise<void> {
+    const end = later(withinDays * 86_400, this.clock.now());
+    for (let worker = 1; ; ) {
+      const earliest = await this.queue.earliest();
+      if (earliest === undefined || earliest > end) return;
+      if (earliest > this.clock.now()) this.clock.set(earliest);
+      try {
+        await this.work({ owner: `worker ${worker}` });
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error;
+        worker += 1;
+      }
+    }
+  }
+
+  logged(level: LogLine['level']): readonly string[] {
+    return this.log.lines.filter((line) => line.level === level).map(({ message }) => message);
+  }
+}
+
+export const aShift: Shift = {
+  signal: new AbortController().signal,
+  ending: () => false,
+  whenThereIsRoom: (_, send) => send(),
+};
+
+/** Holds no bytes, only their number: TikTok's fake counts them by the ranges it is sent. */
+function hollowVideoStore(sizeOf: (id: VideoId) => Promise<number | undefined>): VideoStore {
+  const unused = async (): Promise<never> => {
+    throw new Error('not used here');
+  };
+  return {
+    put: unused,
+    open: unused,
+    size: sizeOf,
+    async *read() {
+      yield new Uint8Array(1);
+    },
+    async delete() {},
+  };
+}
