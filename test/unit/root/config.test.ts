@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, readConfig } from '../../../src/config.ts';
+
+const KEY = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
+const OUTSIDE = { DATABASE_URL: 'postgres://u:p@db/x', TOKEN_KEYS: `k1:${KEY}` };
+const APP = { TIKTOK_CLIENT_KEY: 'aw1', TIKTOK_CLIENT_SECRET: 'hush-hush' };
+
+function problemsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  it('are all optional: embedded database, bundled sandbox, loopback', () => {
+    const config = readConfig({});
+    expect(config).toMatchObject({
+      rpc: { host: '127.0.0.1', port: 50_051 },
+      http: { host: '127.0.0.1', port: 8080 },
+      publicUrl: 'http://127.0.0.1:8080',
+      latePolicy: { maxLatenessSeconds: 86_400, action: 'HOLD' },
+      requireConsent: false,
+    });
+    expect(config.databaseUrl).toBeUndefined();
+    expect(config.tiktok).toBeUndefined();
+  });
+
+  it('name a database, keys and an app for production', () => {
+    const config = readConfig({
+      ...OUTSIDE,
+      ...APP,
+      PUBLIC_URL: 'https://tiktok.glowtify.example/',
+      TIKTOK_UPLOAD_ORIGINS: 'https://a.example,https://b.example',
+      VIDEO_STORE: 'file:///var/videos',
+    });
+    expect(config).toMatchObject({
+      databaseUrl: OUTSIDE.DATABASE_URL,
+      publicUrl: 'https://tiktok.glowtify.example',
+      videoFolder: '/var/videos',
+      tiktok: { clientKey: 'aw1', uploadOrigins: ['https://a.example', 'https://b.example'] },
+    });
+    expect(config.tiktok?.clientSecret.reveal()).toBe('hush-hush');
+    expect(JSON.stringify(config)).not.toContain('hush-hush');
+  });
+
+  it('count as absent when they are empty', () => {
+    expect(readConfig({ DATABASE_URL: '', TIKTOK_CLIENT_KEY: ' ' }).databaseUrl).toBeUndefined();
+  });
+
+  it('reach the public address through the host that is listened on', () => {
+    expect(readConfig({ HTTP_HOST: '::1', HTTP_PORT: '8181' }).publicUrl).toBe('http://[::1]:8181');
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['a port that is none', { RPC_PORT: 'ninety' }, /RPC_PORT=ninety.*1 to 65535/],
+    ['a port out of range', { HTTP_PORT: '70000' }, /HTTP_PORT=70000/],
+    ['a host that is not loopback', { RPC_HOST: '0.0.0.0' }, /RPC_HOST=0\.0\.0\.0.*loopback only/],
+    ['callers, which this version does not check', { CALLERS_FILE: 'callers.json' }, /CALLERS_FILE.*does not have it/],
+    ['the Business family', { TIKTOK_API_FAMILY: 'business' }, /TIKTOK_API_FAMILY=business.*open/],
+    ['the pull transfer', { TIKTOK_TRANSFER: 'pull' }, /TIKTOK_TRANSFER=pull.*upload/],
+    ['a video store that is no folder', { VIDEO_STORE: 's3://bucket' }, /VIDEO_STORE=s3:\/\/bucket.*file:/],
+    ['a public address without TLS', { PUBLIC_URL: 'http://example.com' }, /PUBLIC_URL=.*https/],
+    ['half an app', { TIKTOK_CLIENT_KEY: 'aw1' }, /belong together/],
+    ['a sandbox and an app', { ...APP, TIKTOK_SANDBOX: '1' }, /choose the sandbox or the app/],
+    ['a host of TikTok without an app', { TIKTOK_OPEN_API_URL: 'https://x.example' }, /without a TikTok app/],
+    ['a database without an app', OUTSIDE, /TIKTOK_SANDBOX=1/],
+    ['a database without keys', { ...APP, DATABASE_URL: OUTSIDE.DATABASE_URL }, /without TOKEN_KEYS/],
+    ['a database that is no PostgreSQL', { ...OUTSIDE, ...APP, DATABASE_URL: 'mysql://x' }, /postgres:\/\//],
+    ['an origin with a path', { IMPORT_ALLOWED_ORIGINS: 'https://a.example/videos' }, /not an origin/],
+    ['a lateness of nothing', { LATE_MAX_SECONDS: '0' }, /LATE_MAX_SECONDS=0/],
+    ['a late action there is not', { LATE_ACTION: 'DROP' }, /LATE_ACTION=DROP.*PUBLISH, HOLD, FAIL/],
+    ['a key that is too short', { TOKEN_KEYS: 'k1:c2hvcnQ=' }, /"k1" has 5 key bytes/],
+    ['a key that is not random', { TOKEN_KEYS: `k1:${Buffer.alloc(32).toString('base64')}` }, /not random/],
+    ['a key id twice', { TOKEN_KEYS: `k1:${KEY},k1:${KEY}` }, /key id twice/],
+  ])('refuse %s, and say what to do', (_, environment, problem) => {
+    expect(problemsOf(environment)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('are refused all at once, and never with a secret', () => {
+    const problems = problemsOf({
+      RPC_PORT: '0',
+      HTTP_HOST: '10.0.0.1',
+      DATABASE_URL: 'mysql://user:p4ssw0rd@host/x',
+      TOKEN_KEYS: `k1:${KEY}:extra`,
+      TIKTOK_CLIENT_SECRET: 'hush-hush',
+    });
+    expect(problems.length).toBeGreaterThanOrEqual(5);
+    for (const secret of ['p4ssw0rd', KEY, 'hush-hush']) expect(problems.join('\n')).not.toContain(secret);
+  });
+});
