@@ -10,10 +10,12 @@ const WAKE = 'wake the engine';
 const REOPEN_MILLISECONDS = 30_000;
 /** Of a job that its process died with. Short work only: the handlers ring, or tidy up. */
 const LOCK_MILLISECONDS = 60_000;
+/** Nobody waits longer for a bell to be set: a store that hangs must not keep a caller. */
+const PATIENCE_MILLISECONDS = 500;
 
 /**
  * Agenda rings at the earliest moment that matters: one job moved to and fro, never one job per post. Its store may be wiped at
- * any time; nothing but punctuality of other processes is lost with it.
+ * any time; nothing but punctuality of other processes is lost with it, and recurring work until the next start.
  */
 export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log): Doorbell {
   const listeners = new Set<() => void>();
@@ -26,45 +28,66 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
     for (const listener of listeners) listener();
   };
 
-  async function open(): Promise<void> {
+  async function open(): Promise<{ readonly agenda: Agenda; readonly store: AgendaStore }> {
     const store = await openStore();
-    const agenda = new Agenda({
-      backend: store.backend,
-      processEvery: '5 seconds',
-      defaultLockLifetime: LOCK_MILLISECONDS,
-    });
-    agenda.on('error', (error) => log.warn({ error }, 'the doorbell has trouble with its store'));
-    await agenda.ready;
-    agenda.define(WAKE, async () => ring());
-    for (const [name, { work }] of recurring) agenda.define(name, work);
-    await agenda.start();
-    for (const [name, { seconds }] of recurring) await agenda.every(`${seconds} seconds`, name);
-    running = { agenda, store };
+    const { backend } = store;
+    let agenda: Agenda | undefined;
+    try {
+      // Agenda connects without catching: a refusal would end the process. So it finds that done.
+      await backend.connect();
+      backend.connect = async () => undefined;
+      agenda = new Agenda({ backend, processEvery: '5 seconds', defaultLockLifetime: LOCK_MILLISECONDS });
+      agenda.on('error', (error) => log.warn({ error }, 'the doorbell has trouble with its store'));
+      await agenda.ready;
+      agenda.define(WAKE, async () => ring());
+      for (const [name, { work }] of recurring) agenda.define(name, work);
+      await agenda.start();
+      for (const [name, { seconds }] of recurring) await agenda.every(`${seconds} seconds`, name);
+      return { agenda, store };
+    } catch (error) {
+      await close({ agenda, store });
+      throw error;
+    }
+  }
+
+  /** Draining waits for handlers under way; stopping would drop their finish records. */
+  async function close({ agenda, store }: { readonly agenda: Agenda | undefined; readonly store: AgendaStore }) {
+    await agenda?.drain({ timeout: 5_000 });
+    await store.close();
   }
 
   async function openOrTryLater(): Promise<void> {
     try {
-      await open();
+      const opened = await open();
+      if (stopped) await close(opened);
+      else running = opened;
     } catch (error) {
       log.error({ error }, "the doorbell's store does not answer; posts go out by the sweep until it does");
       if (!stopped) reopening = setTimeout(openOrTryLater, REOPEN_MILLISECONDS);
     }
   }
 
+  async function setBell(agenda: Agenda, time: Date): Promise<void> {
+    try {
+      const { jobs } = await agenda.queryJobs({ name: WAKE, limit: 1 });
+      const planned = jobs[0]?.nextRunAt;
+      if (planned !== null && planned !== undefined && planned > new Date() && planned <= time) return;
+      const job = agenda.create(WAKE);
+      job.attrs.type = 'single';
+      await job.schedule(time).save();
+    } catch (error) {
+      log.warn({ error }, 'the doorbell could not be set; the sweep makes it good');
+    }
+  }
+
   return {
     async ringAt(time) {
+      if (time <= new Date()) return ring();
       if (running === undefined) return;
-      const { agenda } = running;
-      try {
-        const { jobs } = await agenda.queryJobs({ name: WAKE, limit: 1 });
-        const planned = jobs[0]?.nextRunAt;
-        if (planned !== null && planned !== undefined && planned > new Date() && planned <= time) return;
-        const job = agenda.create(WAKE);
-        job.attrs.type = 'single';
-        await job.schedule(time).save();
-      } catch (error) {
-        log.warn({ error }, 'the doorbell could not be set; the sweep makes it good');
-      }
+      const patience = Promise.withResolvers<void>();
+      const timer = setTimeout(patience.resolve, PATIENCE_MILLISECONDS);
+      await Promise.race([setBell(running.agenda, time), patience.promise]);
+      clearTimeout(timer);
     },
     async ringNow() {
       ring();
@@ -88,9 +111,7 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
       clearTimeout(reopening);
       const ended = running;
       running = undefined;
-      // Draining waits for handlers under way; stopping would drop their finish records.
-      await ended?.agenda.drain({ timeout: 5_000 });
-      await ended?.store.close();
+      if (ended !== undefined) await close(ended);
     },
   };
 }
