@@ -269,7 +269,7 @@ function bindApplication(container: Container, ground: Ground): void {
     ) => {
       const takeIn = takeInVideo({ store, probe, policy: policy.video });
       const maxBytes = policy.video.maxSizeBytes;
-      const fetchOne = fetchVideo({ videos, fetcher, takeIn, posts, doorbell, maxBytes, log });
+      const fetchOne = fetchVideo({ videos, fetcher, takeIn, store, posts, doorbell, maxBytes, log });
       const { owner } = ground;
       return engine({
         queue,

@@ -18,7 +18,7 @@ export interface AccountAccess {
     connectionId: ConnectionId,
     request: (accessToken: Secret) => Promise<Result<T, PublishError>>,
   ): Promise<Result<T, PublishError>>;
-  /** Forces a refresh, unless one that began after this call did it. */
+  /** Forces a refresh, or joins the one that is under way. */
   refresh(connectionId: ConnectionId): Promise<Result<Credential, PublishError>>;
   /** Resolves when no token is being spent: a process that ended before would take a new pair with it. */
   settled(): Promise<void>;
@@ -38,6 +38,10 @@ const endsGrant = (error: PublishError, { apiFamily }: Connection): boolean =>
   error.code === 'ACCOUNT_SCOPE_MISSING'
     ? error.scopes.some((scope) => REQUIRED_SCOPES[apiFamily].includes(scope))
     : consequenceOf(error).kind === 'HOLD_RECONNECT';
+
+/** TikTok said a plain no before it looked at the token. */
+const maySpendToken = ({ code }: PublishError): boolean =>
+  code !== 'APP_CREDENTIALS_REJECTED' && code !== 'UPSTREAM_RATE_LIMITED';
 
 /** Stands for "TikTok refused this very token". */
 const refusesToken = (error: PublishError): boolean => error.code === 'ACCOUNT_SESSION_INVALID';
@@ -94,7 +98,7 @@ export function accountAccess(needs: {
     const { authorization } = tiktokOf(tiktoks, connection.apiFamily);
 
     const first = await authorization.refresh(stale.refreshToken);
-    const lost = !first.ok && first.error.code === 'NOT_ANSWERED';
+    const lost = !first.ok && first.error.code === 'NOT_ANSWERED' && maySpendToken(first.error.error);
     if (lost) {
       log.warn(
         { connectionId: stale.connectionId, version: stale.version, ...first.error.error },
@@ -190,15 +194,27 @@ export function accountAccess(needs: {
     }
   }
 
-  async function current(connection: Connection): Promise<Result<Credential, PublishError>> {
+  /** A good pair, and the connection as it is with that pair. */
+  async function current(
+    connection: Connection,
+  ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
     if (connection.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
     const credential = await credentials.find(connection.id);
     if (credential === undefined) return err(DEAD);
-    if (usable(credential)) return ok(credential);
-    const newer = await newerThan(credential);
+    if (usable(credential)) return ok({ credential, connection });
+    const newer = await renewed(credential, connection);
     // A refresh that TikTok did not answer leaves a token that may be good for minutes yet.
     const stillGood = credential.accessExpireTime > clock.now();
-    return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok(credential);
+    return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok({ credential, connection });
+  }
+
+  async function renewed(
+    stale: Credential,
+    before: Connection,
+  ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
+    const newer = await newerThan(stale);
+    if (!newer.ok) return newer;
+    return ok({ credential: newer.value, connection: (await connections.find(before.id)) ?? before });
   }
 
   /** A grant that was withdrawn, or lacks what publishing needs, is as dead as an expired one: only the person can mend it. */
@@ -214,15 +230,14 @@ export function accountAccess(needs: {
     async call(connectionId, request) {
       const connection = await connections.find(connectionId);
       if (connection === undefined) return err(DEAD);
-      const credential = await current(connection);
-      if (!credential.ok) return credential;
-      const answer = await request(credential.value.accessToken);
-      if (answer.ok || !refusesToken(answer.error)) return markedIfDead(connection, answer);
+      const good = await current(connection);
+      if (!good.ok) return good;
+      const answer = await request(good.value.credential.accessToken);
+      if (answer.ok || !refusesToken(answer.error)) return markedIfDead(good.value.connection, answer);
 
-      const newer = await newerThan(credential.value);
+      const newer = await renewed(good.value.credential, good.value.connection);
       if (!newer.ok) return newer;
-      const afterRefresh = (await connections.find(connectionId)) ?? connection;
-      return markedIfDead(afterRefresh, await request(newer.value.accessToken));
+      return markedIfDead(newer.value.connection, await request(newer.value.credential.accessToken));
     },
     async refresh(connectionId) {
       const credential = await credentials.find(connectionId);

@@ -95,11 +95,12 @@ export function advancePost(needs: {
   const { queue, posts, connections, videos, store, access, ask, tiktoks, clock, policy, failPoint } = needs;
 
   return async (lease, shift) => {
+    const since = clock.now();
     await failPoint('claimed');
     try {
       const step = await workOn(lease, shift).advance(lease.post);
       if (!(await queue.finish(lease, step))) return undefined;
-      if (step.post.state === 'HELD' && step.post.hold.reason === 'RECONNECT') await confirmGrant(step.post);
+      if (step.post.state === 'HELD' && step.post.hold.reason === 'RECONNECT') await confirmGrant(step.post, since);
       return step;
     } catch (error) {
       if (error instanceof LeaseLost) return undefined;
@@ -109,14 +110,17 @@ export function advancePost(needs: {
 
   /**
    * A post waits for a reconnect while its connection says that all is well: either the reconnect came while the post was on
-   * its way here, or TikTok told the end of the grant through the post. A refresh tells which, and marks a dead grant. (A scope
-   * that is missing is missing after a refresh too.)
+   * its way here, or TikTok told the end of the grant through the post. A refresh tells which, and marks a dead grant. A scope that
+   * is missing is missing after a refresh too, unless there was a new consent.
    */
-  async function confirmGrant(post: Held): Promise<void> {
+  async function confirmGrant(post: Held, since: Date): Promise<void> {
     const connection = await connections.find(post.connectionId);
-    if (connection?.state !== 'ACTIVE' || post.error?.code === 'ACCOUNT_SCOPE_MISSING') return;
-    const refreshed = await access.refresh(post.connectionId);
-    if (refreshed.ok) await posts.wake({ connectionId: post.connectionId });
+    if (connection?.state !== 'ACTIVE') return;
+    const good =
+      post.error?.code === 'ACCOUNT_SCOPE_MISSING'
+        ? connection.updateTime > since
+        : (await access.refresh(post.connectionId)).ok;
+    if (good) await posts.wake({ connectionId: post.connectionId });
   }
 
   function workOn(lease: Lease, shift: Shift) {
@@ -306,7 +310,7 @@ export function advancePost(needs: {
           signal: shift.signal,
         });
         await failPoint(chunk.last ? 'last-byte-sent' : 'chunk-sent');
-        const next = await afterChunk(post, chunk.endExclusive, outcome);
+        const next = await afterChunk(post, outcome);
         if ('step' in next) return next.step;
         post = next.post;
         if (outcome.kind === 'MISALIGNED' && ++realignments > MAX_REALIGNMENTS) {
@@ -317,13 +321,15 @@ export function advancePost(needs: {
 
     async function afterChunk(
       post: Uploading | Finalizing,
-      endExclusive: number,
       outcome: ChunkOutcome,
     ): Promise<{ readonly post: Uploading | Finalizing } | { readonly step: Step }> {
       const attempt = theAttempt(post);
       switch (outcome.kind) {
         case 'ACCEPTED': {
-          const confirmed = await save(confirmBytes(post, attempt, endExclusive));
+          if (outcome.confirmedBytes <= attempt.bytesSent) {
+            return { step: retryLater(post, { code: 'PLATFORM_UNAVAILABLE' }) };
+          }
+          const confirmed = await save(confirmBytes(post, attempt, outcome.confirmedBytes));
           await failPoint('chunk-stored');
           return { post: confirmed };
         }

@@ -17,6 +17,9 @@ import type { Posts } from './ports/posts.ts';
 import type { Videos } from './ports/videos.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 
+/** Moderation may hold a post back this long; its time in the list is when it was created all the same. */
+const LIST_WINDOW_MILLISECONDS = 2 * 86_400_000;
+
 /** A post that TikTok gave a publish id. */
 export type AtTikTok = Uploading | Finalizing | Processing | Published | Unconfirmed;
 
@@ -41,12 +44,14 @@ export function askTikTok(needs: {
 
     const status = await access.call(post.connectionId, (token) => publishing.readStatus(token, attempt.publishId));
     const known = status.ok && status.value.state !== 'WORKING';
-    const listable = connection.grantedScopes.includes('video.list') && attempt.finalizeTime !== undefined;
-    if (known || post.state !== 'UNCONFIRMED' || !listable) return status;
+    if (known || post.state !== 'UNCONFIRMED' || attempt.finalizeTime === undefined) return status;
+    if (!connection.grantedScopes.includes('video.list')) return status;
 
     const video = await videos.find(post.videoId);
     if (video?.state !== 'READY') return status;
-    const listed = await access.call(post.connectionId, (token) => publishing.listVideos(token, clock.now()));
+    // TikTok's list is newest first and short: the post is looked for where it would be.
+    const before = new Date(Math.min(clock.now().getTime(), attempt.finalizeTime.getTime() + LIST_WINDOW_MILLISECONDS));
+    const listed = await access.call(post.connectionId, (token) => publishing.listVideos(token, before));
     if (!listed.ok) return status.ok ? listed : status;
     const finalizeTime = attempt.finalizeTime;
     const matches = findListed(post, { videoSeconds: video.spec.durationSeconds, finalizeTime }, listed.value);

@@ -4,6 +4,7 @@ import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
 import type { Posts } from './ports/posts.ts';
 import { FetchInterrupted, type FetchRefusal, type VideoFetcher } from './ports/video-fetcher.ts';
+import type { VideoStore } from './ports/video-store.ts';
 import type { ImportLease, Videos } from './ports/videos.ts';
 import { findingOf, type TakeInVideo } from './take-in-video.ts';
 
@@ -17,12 +18,13 @@ export function fetchVideo(needs: {
   readonly videos: Videos;
   readonly fetcher: VideoFetcher;
   readonly takeIn: TakeInVideo;
+  readonly store: VideoStore;
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly maxBytes: number;
   readonly log: Log;
 }): FetchVideo {
-  const { videos, fetcher, takeIn, posts, doorbell, maxBytes, log } = needs;
+  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, log } = needs;
 
   return async (lease, signal) => {
     const outcome = await attempt(lease, signal);
@@ -32,7 +34,11 @@ export function fetchVideo(needs: {
       return;
     }
     const video: Video = 'retry' in outcome ? reject(lease.video, outcome.retry) : outcome.video;
-    if (!(await videos.finishImport(lease, video))) return;
+    if (!(await videos.finishImport(lease, video))) {
+      // Removed while it was fetched: nobody else will remove its bytes.
+      if ((await videos.find(video.id)) === undefined) await store.delete(video.id);
+      return;
+    }
     await posts.wake({ videoId: video.id });
     await doorbell.ringNow();
   };

@@ -2,7 +2,7 @@ import { isError } from '../domain/finding.ts';
 import type { WorkspaceId } from '../domain/ids.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Video } from '../domain/video/video.ts';
-import { requireText } from './field-checks.ts';
+import { optionalText, requireText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Digest } from './ports/digest.ts';
 import type { Doorbell } from './ports/doorbell.ts';
@@ -30,6 +30,7 @@ export function importVideo(needs: {
     const findings = [
       ...requireText('workspace_id', workspaceId, 200),
       ...requireText('request_id', requestId, 200),
+      ...optionalText('uri', uri, 2_000),
       ...fetcher.check(uri).map((finding) => ({ ...finding, field: 'uri' })),
     ];
     if (findings.some(isError)) return err({ code: 'INVALID', findings });

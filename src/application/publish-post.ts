@@ -146,7 +146,7 @@ function checkShape(input: PublishPostInput, fetcher: VideoFetcher): readonly Fi
           },
         ]
       : 'videoUri' in input.video
-        ? fetcher.check(input.video.videoUri)
+        ? [...optionalText('video_uri', input.video.videoUri, 2_000), ...fetcher.check(input.video.videoUri)]
         : requireText('video_id', input.video.videoId, 200)),
     ...checkLatePolicy(input.latePolicy),
     ...checkTexts(input.caption, input.settings),

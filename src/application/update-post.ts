@@ -76,7 +76,8 @@ export function updatePost(needs: {
     );
     if (!outcome.ok) return err(refusalOf(outcome.error, postId));
     const { step } = outcome.value;
-    if (step.nextActionTime !== undefined) await doorbell.ringAt(step.nextActionTime);
+    if (step.nextActionTime !== undefined && step.nextActionTime > now) await doorbell.ringAt(step.nextActionTime);
+    else await doorbell.ringNow();
     return ok({ step, findings });
   };
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/application/ports/clock.ts';
 import type {
   Announced,
   ChunkOutcome,
@@ -9,10 +10,12 @@ import type {
 } from '../../src/application/ports/tiktok.ts';
 import { type Account, type ApiFamily, REQUESTED_SCOPES } from '../../src/domain/connection/connection.ts';
 import type { ChunkPlan } from '../../src/domain/post/chunk-plan.ts';
+import type { PostSettings } from '../../src/domain/post/settings.ts';
 import type { PublishStatus } from '../../src/domain/post/verdict.ts';
 import type { PublishError } from '../../src/domain/publish-error.ts';
 import { err, ok, type Result } from '../../src/domain/result.ts';
 import { Secret } from '../../src/domain/secret.ts';
+import { fixedClock } from './fixed-clock.ts';
 
 /** What each method answers. */
 type Answers = {
@@ -36,7 +39,10 @@ export type Job = {
   readonly publishId: string;
   readonly caption: string;
   readonly plan: ChunkPlan;
+  readonly announceTime: Date;
   bytes: number;
+  /** When every byte was there. */
+  completeTime?: Date;
   /** What its status says when every byte is there. */
   verdict: PublishStatus;
 };
@@ -44,6 +50,17 @@ export type Job = {
 export const UNAVAILABLE: PublishError = { code: 'PLATFORM_UNAVAILABLE' };
 const DEAD: PublishError = { code: 'ACCOUNT_SESSION_INVALID', tiktokCode: 'access_token_invalid' };
 const INVALID_GRANT = err({ code: 'INVALID_GRANT', error: DEAD } as const);
+const ACCESS_SECONDS = 86_400;
+const REFRESH_SECONDS = 31_536_000;
+const UPLOAD_SECONDS = 3600;
+const SCOPE_OF: Readonly<Partial<Record<keyof Account, string>>> = {
+  username: 'user.info.profile',
+  verified: 'user.info.profile',
+  followerCount: 'user.info.stats',
+  followingCount: 'user.info.stats',
+  likesCount: 'user.info.stats',
+  videoCount: 'user.info.stats',
+};
 
 /**
  * A TikTok in memory that keeps a ledger: tokens issued and spent, posts that became real. `next` decides how the next call of
@@ -67,18 +84,28 @@ export class FakeTikTok implements TikTok {
     stitchAvailable: true,
     maxVideoSeconds: 600,
   };
-  listed: readonly ListedVideo[] = [];
+  /** What the account's list holds. Unless said: what became public here. */
+  listed: readonly ListedVideo[] | undefined;
   /** Whether a pair stays good after the next one was issued. */
   keepsOlderPairs = false;
-  /** What becomes of everything announced from now on. */
-  verdict: PublishStatus = { state: 'PUBLISHED', tiktokPostIds: ['7300000000000000001'] };
+  /** What becomes of everything announced from now on. Unless said: what the post's settings ask for. */
+  verdict: PublishStatus | undefined;
 
   readonly #twists = new Map<Method, unknown[]>();
   readonly #watchers = new Map<Method, () => unknown>();
-  readonly #accessTokens = new Set<string>();
-  readonly #refreshTokens = new Set<string>();
+  readonly #clock: Clock;
+  /** Without scopes once they are exchanged. */
+  readonly #codes = new Map<string, readonly string[] | undefined>();
+  /** Live tokens, each with the pair it came in and its end. */
+  readonly #accessTokens = new Map<string, { readonly pair: TokenGrant; readonly endTime: Date }>();
+  readonly #refreshTokens = new Map<string, { readonly pair: TokenGrant; readonly endTime: Date }>();
   readonly #deadAddresses = new Set<string>();
   #issued = 0;
+
+  /** Lifetimes count on `clock`, which stands still unless one is given. */
+  constructor({ clock = fixedClock() }: { readonly clock?: Clock } = {}) {
+    this.#clock = clock;
+  }
 
   /** How the coming calls of a method go, one after the other. */
   next<M extends Method>(method: M, ...twists: readonly Twist<M>[]): void {
@@ -99,20 +126,28 @@ export class FakeTikTok implements TikTok {
     return this.jobs.filter(({ bytes, plan, verdict }) => bytes === plan.sizeBytes && verdict.state !== 'FAILED');
   }
 
+  /** A person says yes. Gives a code for one exchange; `good` stands for a new one each time. */
+  consent(scopes: readonly string[] = this.scopes): string {
+    const code = `code.${this.#codes.size + 1}`;
+    this.#codes.set(code, scopes);
+    return code;
+  }
+
   /** A consent: the only pair that is good from now on. */
   issue({ scopes = this.scopes }: { readonly scopes?: readonly string[] } = {}): TokenGrant {
     this.#issued += 1;
     if (!this.keepsOlderPairs) this.kill('grant');
-    this.#accessTokens.add(`act.${this.#issued}`);
-    this.#refreshTokens.add(`rft.${this.#issued}`);
-    return {
+    const pair: TokenGrant = {
       openId: this.account.openId,
       accessToken: new Secret(`act.${this.#issued}`),
       refreshToken: new Secret(`rft.${this.#issued}`),
-      accessSeconds: 86_400,
-      refreshSeconds: 31_536_000,
-      scopes,
+      accessSeconds: ACCESS_SECONDS,
+      refreshSeconds: REFRESH_SECONDS,
+      scopes: [...scopes],
     };
+    this.#accessTokens.set(pair.accessToken.reveal(), { pair, endTime: this.#in(ACCESS_SECONDS) });
+    this.#refreshTokens.set(pair.refreshToken.reveal(), { pair, endTime: this.#in(REFRESH_SECONDS) });
+    return pair;
   }
 
   /** The person removes the app, or an access token dies before its time. */
@@ -127,48 +162,63 @@ export class FakeTikTok implements TikTok {
   }
 
   readonly authorization: TikTok['authorization'] = {
-    authorizeUri: ({ state, scopes }) => `https://tiktok.example/authorize?state=${state}&scope=${scopes.join(',')}`,
+    authorizeUri: ({ state, scopes }) =>
+      `https://tiktok.example/authorize?state=${encodeURIComponent(state)}&scope=${scopes.join(',')}`,
     exchange: (code) =>
-      this.#answer('exchange', '', async () => (code.startsWith('good') ? ok(this.issue()) : INVALID_GRANT)),
+      this.#answer('exchange', '', async () => {
+        if (code === 'good') return ok(this.issue());
+        const scopes = this.#codes.get(code);
+        this.#codes.set(code, undefined);
+        return scopes === undefined ? INVALID_GRANT : ok(this.issue({ scopes }));
+      }),
     refresh: (token) =>
-      this.#answer('refresh', token.reveal(), async () =>
-        this.#refreshTokens.has(token.reveal()) ? ok(this.issue()) : INVALID_GRANT,
-      ),
+      this.#answer('refresh', token.reveal(), async () => {
+        const live = this.#live(this.#refreshTokens, token);
+        return live === undefined ? INVALID_GRANT : ok(this.issue({ scopes: live.pair.scopes }));
+      }),
     revoke: (token) =>
       this.#answer('revoke', token.reveal(), async () => {
         this.revoked.push(token.reveal());
+        const pair = this.#accessTokens.get(token.reveal())?.pair;
         this.#accessTokens.delete(token.reveal());
+        if (pair !== undefined) this.#refreshTokens.delete(pair.refreshToken.reveal());
         return ok(undefined);
       }),
     profileUri: (username) => `https://www.tiktok.com/@${username}`,
-    readAccount: (token) =>
-      this.#answer('readAccount', token.reveal(), async () => this.#with(token, async () => ok(this.account))),
+    readAccount: (token, scopes) =>
+      this.#answer('readAccount', token.reveal(), async () =>
+        this.#with(token, async () => ok(describedWithin(this.account, scopes))),
+      ),
   };
 
   readonly publishing: TikTok['publishing'] = {
     readCreator: (token) =>
       this.#answer('readCreator', token.reveal(), async () => this.#with(token, async () => ok(this.creator))),
-    announce: (token, { caption, plan }) =>
+    announce: (token, { caption, settings, plan }) =>
       this.#answer('announce', token.reveal(), async () =>
         this.#with(token, async () => {
-          const publishId = `v_pub_file~${this.jobs.length + 1}`;
-          this.jobs.push({ publishId, caption, plan, bytes: 0, verdict: this.verdict });
-          return ok({ publishId, uploadUrl: new Secret(`https://upload.example/${publishId}`), uploadSeconds: 3600 });
+          const number = this.jobs.length + 1;
+          const publishId = `v_pub_file~${number}`;
+          const verdict = this.verdict ?? outcomeOf(settings, number);
+          this.jobs.push({ publishId, caption, plan: { ...plan }, announceTime: this.#clock.now(), bytes: 0, verdict });
+          const uploadUrl = new Secret(`https://upload.example/${publishId}`);
+          return ok({ publishId, uploadUrl, uploadSeconds: UPLOAD_SECONDS });
         }),
       ),
     sendChunk: ({ uploadUrl, chunk, bytes, signal }) =>
       this.#answer('sendChunk', `${chunk.start}-${chunk.endExclusive}`, async () => {
         if (signal.aborted) return { kind: 'NOT_ANSWERED', error: UNAVAILABLE };
-        const job = this.jobs.find(({ publishId }) => uploadUrl.reveal().endsWith(publishId));
-        if (job === undefined || this.#deadAddresses.has(job.publishId)) {
+        const job = this.jobs.find(({ publishId }) => uploadUrl.reveal() === `https://upload.example/${publishId}`);
+        if (job === undefined || this.#deadAddresses.has(job.publishId) || this.#isOver(job.announceTime)) {
           return { kind: 'ADDRESS_DEAD', error: { code: 'PLATFORM_UNAVAILABLE', tiktokCode: '403' } };
         }
         for await (const _ of bytes);
+        if (signal.aborted) return { kind: 'NOT_ANSWERED', error: UNAVAILABLE };
         if (chunk.start !== job.bytes) return { kind: 'MISALIGNED', confirmedBytes: job.bytes };
         job.bytes = chunk.endExclusive;
-        return job.bytes === job.plan.sizeBytes
-          ? { kind: 'COMPLETE' }
-          : { kind: 'ACCEPTED', confirmedBytes: job.bytes };
+        if (job.bytes < job.plan.sizeBytes) return { kind: 'ACCEPTED', confirmedBytes: job.bytes };
+        job.completeTime = this.#clock.now();
+        return { kind: 'COMPLETE' };
       }),
     readStatus: (token, publishId) =>
       this.#answer('readStatus', publishId, async () =>
@@ -178,12 +228,45 @@ export class FakeTikTok implements TikTok {
           return ok(job.bytes < job.plan.sizeBytes ? { state: 'WORKING', uploadedBytes: job.bytes } : job.verdict);
         }),
       ),
-    listVideos: (token) => this.#answer('listVideos', '', async () => this.#with(token, async () => ok(this.listed))),
+    listVideos: (token, before) =>
+      this.#answer('listVideos', '', async () =>
+        this.#with(token, async () => ok(this.listed ?? this.#publicVideos(before))),
+      ),
     shareUri: (username, tiktokPostId) => `https://www.tiktok.com/@${username}/video/${tiktokPostId}`,
   };
 
+  #publicVideos(before: Date): readonly ListedVideo[] {
+    return this.jobs
+      .flatMap(({ caption, completeTime, verdict }) =>
+        completeTime === undefined || verdict.state !== 'PUBLISHED'
+          ? []
+          : verdict.tiktokPostIds.map((tiktokPostId) => ({
+              tiktokPostId,
+              createTime: completeTime,
+              caption: caption.slice(0, 150),
+              durationSeconds: 15,
+            })),
+      )
+      .filter(({ createTime }) => createTime < before)
+      .toSorted((left, right) => right.createTime.getTime() - left.createTime.getTime())
+      .slice(0, 20);
+  }
+
+  #in(seconds: number): Date {
+    return new Date(this.#clock.now().getTime() + seconds * 1000);
+  }
+
+  #isOver(announceTime: Date): boolean {
+    return this.#clock.now().getTime() >= announceTime.getTime() + UPLOAD_SECONDS * 1000;
+  }
+
+  #live<T extends { readonly endTime: Date }>(tokens: ReadonlyMap<string, T>, token: Secret): T | undefined {
+    const found = tokens.get(token.reveal());
+    return found !== undefined && this.#clock.now() < found.endTime ? found : undefined;
+  }
+
   async #with<T>(token: Secret, request: () => Promise<Result<T, PublishError>>): Promise<Result<T, PublishError>> {
-    return this.#accessTokens.has(token.reveal()) ? request() : err(DEAD);
+    return this.#live(this.#accessTokens, token) === undefined ? err(DEAD) : request();
   }
 
   async #answer<M extends Method>(method: M, detail: string, answer: () => Promise<Answers[M]>): Promise<Answers[M]> {
@@ -193,6 +276,22 @@ export class FakeTikTok implements TikTok {
     return twist === undefined ? answer() : twist(answer);
   }
 }
+
+/** What TikTok makes of a post it has nothing against: only a public one gets an id. */
+function outcomeOf({ draft, privacyLevel }: PostSettings, number: number): PublishStatus {
+  if (draft) return { state: 'IN_CREATOR_INBOX' };
+  const tiktokPostIds =
+    privacyLevel === 'PUBLIC_TO_EVERYONE' ? [String(7_300_000_000_000_000_000n + BigInt(number))] : [];
+  return { state: 'PUBLISHED', tiktokPostIds };
+}
+
+const describedWithin = (account: Account, scopes: readonly string[]): Account =>
+  Object.fromEntries(
+    Object.entries(account).filter(([field]) => {
+      const scope = SCOPE_OF[field as keyof Account];
+      return scope === undefined || scopes.includes(scope);
+    }),
+  ) as Account;
 
 /** Answers this, and does nothing. */
 export const answers =

@@ -47,8 +47,9 @@ export function inMemoryConnections(): Connections {
     async update(id, change) {
       const row = rows.get(id);
       if (row === undefined) return err({ code: 'NOT_FOUND' });
-      const changed = change(copyOf(row));
-      if (!changed.ok) return changed;
+      const current = copyOf(row);
+      const changed = change(current);
+      if (!changed.ok || changed.value === current) return changed;
       const stored = { ...copyOf(changed.value), version: row.version + 1 };
       rows.set(id, stored);
       return ok(copyOf(stored));

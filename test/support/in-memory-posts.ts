@@ -114,8 +114,10 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       const before = key === undefined ? ok(undefined) : requested(row.post.workspaceId, key);
       if (!before.ok) return before;
       if (before.value !== undefined) return ok({ step: stepOf(row), replayed: true });
-      const outcome = change(copyOf(row.post), row.nextActionTime);
+      const current = copyOf(row.post);
+      const outcome = change(current, row.nextActionTime);
       if (!outcome.ok) return outcome;
+      if (outcome.value.post === current && key === undefined) return ok({ step: stepOf(row), replayed: false });
       if (key !== undefined) remember(row.post, key);
       const { post, ...rest } = outcome.value;
       return ok({ step: store({ ...rest, post: changed(row, post), fence: row.fence + 1 }, row), replayed: false });

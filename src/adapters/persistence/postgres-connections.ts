@@ -59,8 +59,9 @@ export function postgresConnections({ orm }: Database): Connections {
       return fork().transactional(async (em) => {
         const row = await em.findOne(ConnectionRows, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
         if (row === null) return err({ code: 'NOT_FOUND' as const });
-        const changed = change(fromRow(row));
-        if (!changed.ok) return changed;
+        const current = fromRow(row);
+        const changed = change(current);
+        if (!changed.ok || changed.value === current) return changed;
         const next = { ...changed.value, version: row.version + 1 };
         em.assign(row, toRow(next));
         return ok(next);

@@ -123,8 +123,12 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
           }
         }
         const attempts = await readAttempts(client, [row], cipher);
-        const changed = change(postFromRow(row, attempts.get(id) ?? []), optionalDate(row.next_action_at));
+        const current = postFromRow(row, attempts.get(id) ?? []);
+        const changed = change(current, optionalDate(row.next_action_at));
         if (!changed.ok) return changed;
+        if (changed.value.post === current && key === undefined) {
+          return ok({ step: stepFromRow(row, current.attempts), replayed: false });
+        }
         if (key !== undefined) {
           const bound = await bindRequestKey(client, row.workspace_id, key, id);
           if (!bound.ok) return bound;

@@ -25,7 +25,8 @@ export interface Connections {
   ): Promise<Page<Connection>>;
   /** Stores a new connection; false, and nothing stored, when the account is already connected to the workspace. */
   add(connection: Connection): Promise<boolean>;
-  /** Loads, applies `change`, stores with the next version, in one transaction. A refused change stores nothing. `change` does no I/O. */
+  /** Loads, applies `change`, stores with the next version, in one transaction. A refused change stores nothing, and neither
+   * does one that gives back the very connection it got. `change` does no I/O. */
   update<E>(
     id: ConnectionId,
     change: (connection: Connection) => Result<Connection, E>,

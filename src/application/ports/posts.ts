@@ -36,7 +36,8 @@ export interface Posts {
   >;
   /**
    * Loads, applies `change`, stores with the next version, in one transaction that no worker's write can overlap; a worker at
-   * it loses its lease. A refused change stores nothing. `change` does no I/O; it gets the post with its attempts,
+   * it loses its lease. A refused change stores nothing, and neither does one that gives back the
+   * very post it got (without `key`). `change` does no I/O; it gets the post with its attempts,
    * and when it would have been looked at, so that a wake is not lost with an edit. With `key`,
    * a replay changes nothing and gives the post as it is.
    */

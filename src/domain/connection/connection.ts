@@ -102,6 +102,7 @@ export const reconnect = (connection: Connection, consent: Consent, now: Date): 
   updateTime: now,
 });
 
+/** A refresh gave a new pair. */
 export const refreshed = (connection: Active | ReconnectRequired, life: TokenLife, now: Date): Active => ({
   ...core(connection),
   accessExpireTime: life.accessExpireTime,

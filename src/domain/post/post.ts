@@ -137,11 +137,11 @@ export const withAttempt = <P extends Plan>(post: P, attempt: Attempt): P => ({
   attempts: [...post.attempts.filter(({ number }) => number !== attempt.number), attempt],
 });
 
-/** Ends the living attempt, where there is one. */
+/** Ends the attempt whose outcome is now known: the living one, or the one that was given up unconfirmed. */
 const settle = (post: Post, outcome: NonNullable<Attempt['outcome']>, now: Date, error?: PublishError): Plan => {
   const plan = planOf(post);
-  const live = liveAttempt(post);
-  return live === undefined ? plan : withAttempt(plan, end(live, outcome, now, error));
+  const open = post.state === 'UNCONFIRMED' ? post.attempts.at(-1) : liveAttempt(post);
+  return open === undefined ? plan : withAttempt(plan, end(open, outcome, now, error));
 };
 
 export const schedule = (post: Preparing): Scheduled => ({ ...planOf(post), state: 'SCHEDULED' });

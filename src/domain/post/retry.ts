@@ -2,14 +2,18 @@ import { mayBeRetriedUnchanged } from '../publish-error.ts';
 import { err, ok, type Result } from '../result.ts';
 import { liveAttempt, type Post, planOf, type Scheduled, type WrongState } from './post.ts';
 
-/** Makes the post due now: a retry is a new schedule, so the late policy counts from here. */
+/**
+ * Makes the post due now, or at the later time it was moved to since. A retry is a new schedule: lateness and attempts count from
+ * there.
+ */
 export function retry(
   post: Post,
   { acceptDuplicateRisk }: { readonly acceptDuplicateRisk: boolean },
   now: Date,
 ): Result<Post, WrongState> {
   const { dispatchLatenessSeconds: _, ...plan } = planOf(post);
-  const again: Scheduled = { ...plan, state: 'SCHEDULED', scheduleTime: now, setbacks: 0 };
+  const scheduleTime = post.scheduleTime > now ? post.scheduleTime : now;
+  const again: Scheduled = { ...plan, state: 'SCHEDULED', scheduleTime, setbacks: 0 };
   switch (post.state) {
     case 'FAILED':
       return post.edited || mayBeRetriedUnchanged(post.error)

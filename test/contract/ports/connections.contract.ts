@@ -96,6 +96,20 @@ export function connectionsContract(name: string, make: () => Promise<Connection
       expect(await connections.findByAccount(WORKSPACE, 'OPEN', 'open-2')).toBeUndefined();
     });
 
+    it('knows whether an account is connected to any workspace, in the same family', async () => {
+      const connections = await make();
+      const gone = aDisconnectedConnection();
+      await connections.add(gone);
+      expect(await connections.isConnected('OPEN', 'open-1')).toBe(false);
+      const elsewhere = aDeadConnection({ workspaceId: OTHER_WORKSPACE });
+      await connections.add(elsewhere);
+      expect(await connections.isConnected('OPEN', 'open-1')).toBe(true);
+      expect(await connections.isConnected('BUSINESS', 'open-1')).toBe(false);
+      expect(await connections.isConnected('OPEN', 'open-2')).toBe(false);
+      await connections.update(elsewhere.id, (connection) => ok(disconnect(connection, NOW)));
+      expect(await connections.isConnected('OPEN', 'open-1')).toBe(false);
+    });
+
     it('takes an account once for each workspace and family', async () => {
       const connections = await make();
       const first = anActiveConnection();

@@ -50,6 +50,8 @@ export type PostStores = {
 
 const MANY = { workspaceId: WORKSPACE, connectionIds: [], states: [] } satisfies PostFilter;
 const ALL = { workspaceId: WORKSPACE, connectionIds: [], postIds: [] } satisfies EventFilter;
+/** Whose posts only mark a moment. */
+const MARKERS = 'ws_markers' as WorkspaceId;
 const CLAIM = { owner: 'worker', limit: 10, leaseSeconds: 60 };
 
 /** Version and time of change are the store's own; secrets are compared by their text. */
@@ -234,14 +236,34 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     return lease;
   }
 
-  async function allEvents(
-    { events }: PostStores,
-    from: string,
-    filter: EventFilter = ALL,
-  ): Promise<readonly PostEvent[]> {
+  /**
+   * The cursor behind all that has happened. An outbox may show a change a little late, when a transaction that has nothing to do
+   * with it is still under way; so a post of another workspace is added, and waited for.
+   */
+  async function here(stores: PostStores): Promise<string> {
+    const from = await stores.events.end();
+    const marker = await given(stores, aScheduledPost({ workspaceId: MARKERS }));
+    for (let cursor = from; ; ) {
+      const rung = Promise.withResolvers<void>();
+      const off = stores.events.subscribe(rung.resolve);
+      try {
+        const batch = await stores.events.after(cursor, { ...ALL, workspaceId: MARKERS, postIds: [marker.id] }, 10);
+        const [seen] = batch?.events ?? [];
+        if (seen !== undefined) return seen.cursor;
+        if (batch === undefined || batch.reached === cursor) await rung.promise;
+        cursor = batch?.reached ?? cursor;
+      } finally {
+        off();
+      }
+    }
+  }
+
+  /** Everything from a cursor up to this moment, in small batches. */
+  async function allEvents(stores: PostStores, from: string, filter: EventFilter = ALL): Promise<readonly PostEvent[]> {
+    await here(stores);
     const all: PostEvent[] = [];
     for (let cursor = from; ; ) {
-      const batch = await events.after(cursor, filter, 2);
+      const batch = await stores.events.after(cursor, filter, 2);
       if (batch === undefined) throw new Error('a cursor of the store was not understood');
       all.push(...batch.events);
       if (batch.reached === cursor) return all;
@@ -323,7 +345,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     it('takes no post whose video is gone, and forgets that it was asked', async () => {
       const stores = await make();
       const key = aRequest();
-      const start = await stores.events.end();
+      const start = await here(stores);
       const post = aScheduledPost();
       expect(await stores.posts.add({ post }, key)).toEqual(err({ code: 'VIDEO_GONE' }));
       expect(await stores.posts.find(post.id)).toBeUndefined();
@@ -377,7 +399,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         const video = aReadyVideo();
         await stores.videos.add(video);
         const key = aRequest();
-        const start = await stores.events.end();
+        const start = await here(stores);
         const outcomes = await Promise.all(
           Array.from({ length: 20 }, () => stores.posts.add({ post: aScheduledPost({ videoId: video.id }) }, key)),
         );
@@ -438,7 +460,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         const stores = await make();
         const nextActionTime = new Date('2027-01-01T00:00:00Z');
         const post = await given(stores, { post: aScheduledPost(), nextActionTime });
-        const start = await stores.events.end();
+        const start = await here(stores);
         const before = revealed(await found(stores, post.id));
         expect(await stores.posts.update(post.id, () => err({ code: 'NO' }), { key: aRequest() })).toEqual(
           err({ code: 'NO' }),
@@ -488,7 +510,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         const stores = await make();
         const post = await given(stores, aScheduledPost());
         const key = aRequest();
-        const start = await stores.events.end();
+        const start = await here(stores);
         expect(await stores.posts.update(post.id, counting, { key })).toMatchObject(ok({ replayed: false }));
         expect(await stores.posts.update(post.id, counting, { key })).toMatchObject(
           ok({ step: { post: { setbacks: 1, version: 2 } }, replayed: true }),
@@ -689,7 +711,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       it('changes no post and leaves no event', async () => {
         const stores = await make();
         const post = await given(stores, aHeldPost());
-        const start = await stores.events.end();
+        const start = await here(stores);
         await stores.posts.wake({ connectionId: post.connectionId });
         expect((await found(stores, post.id)).post.version).toBe(post.version);
         expect(await allEvents(stores, start)).toEqual([]);
@@ -757,7 +779,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       const stores = await make();
       const post = aScheduledPost();
       const old = await claimed(stores, post, 0);
-      const start = await stores.events.end();
+      const start = await here(stores);
       await claimAgain(stores, post.id, 60, who === 'another' ? 'other' : 'worker');
 
       const cancelled = aCancelledPost(post as object);
@@ -831,7 +853,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     it('releases a post unchanged and due at once', async () => {
       const stores = await make();
       const lease = await claimed(stores, aScheduledPost());
-      const start = await stores.events.end();
+      const start = await here(stores);
       await stores.queue.release(lease);
       await stores.queue.release(lease);
       expect(await stores.queue.store(lease, lease.post)).toBe(false);
@@ -871,7 +893,9 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     it('makes a post due by a caller’s change while a worker held it', async () => {
       const stores = await make();
       const lease = await claimed(stores, aScheduledPost());
-      await stores.posts.update(lease.postId, (post) => ok({ post, nextActionTime: later(-1, stores.clock.now()) }));
+      await stores.posts.update(lease.postId, (post) =>
+        ok({ post: { ...post }, nextActionTime: later(-1, stores.clock.now()) }),
+      );
       expect((await claimAgain(stores, lease.postId)).fence).toBeGreaterThan(lease.fence);
     });
 
@@ -893,7 +917,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
   describe(`PostEvents, as ${name}`, () => {
     it('has one event for each stored change, in order, with the state before', async () => {
       const stores = await make();
-      const start = await stores.events.end();
+      const start = await here(stores);
       const lease = await claimed(stores, aScheduledPost());
       const { postId } = lease;
       const initializing = anInitializingPost({ ...identityOf(lease.post), attempts: [anAttempt()] });
@@ -917,7 +941,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
 
     it('shows each post as it was right after the change, with its latest attempt as it was then', async () => {
       const stores = await make();
-      const start = await stores.events.end();
+      const start = await here(stores);
       const lease = await claimed(stores, aScheduledPost(everything));
       const { postId } = lease;
       const identity = { ...everything, ...identityOf(lease.post) };
@@ -941,7 +965,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
 
     it('tells with each change when the post is looked at next', async () => {
       const stores = await make();
-      const start = await stores.events.end();
+      const start = await here(stores);
       const nextActionTime = new Date('2027-01-01T00:00:00.123Z');
       await given(stores, { post: aScheduledPost(), nextActionTime });
       expect(await allEvents(stores, start)).toMatchObject([{ step: { nextActionTime } }]);
@@ -949,7 +973,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
 
     it('goes on exactly behind the event whose cursor it gets', async () => {
       const stores = await make();
-      const start = await stores.events.end();
+      const start = await here(stores);
       for (let index = 0; index < 5; index += 1) await given(stores, aScheduledPost());
       const events = await allEvents(stores, start);
       expect(events).toHaveLength(5);
@@ -960,8 +984,9 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
 
     it('gives no more than was asked for, and says how far it got', async () => {
       const stores = await make();
-      const start = await stores.events.end();
+      const start = await here(stores);
       for (let index = 0; index < 3; index += 1) await given(stores, aScheduledPost());
+      await here(stores);
       const first = await stores.events.after(start, ALL, 2);
       expect(first?.events).toHaveLength(2);
       expect((await stores.events.after(first?.reached ?? '', ALL, 2))?.events).toHaveLength(1);
@@ -970,6 +995,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     it('ends where nothing is new', async () => {
       const stores = await make();
       await given(stores, aScheduledPost());
+      await here(stores);
       const end = await stores.events.end();
       expect(await stores.events.after(end, ALL, 10)).toEqual({ events: [], reached: end });
       const post = await given(stores, aScheduledPost());
@@ -978,7 +1004,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
 
     it('is filtered by workspace, connection and post', async () => {
       const stores = await make();
-      const start = await stores.events.end();
+      const start = await here(stores);
       const first = await given(stores, aScheduledPost());
       const second = await given(stores, aScheduledPost({ connectionId: first.connectionId }));
       const third = await given(stores, aScheduledPost());
@@ -1011,23 +1037,23 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       const stores = await make();
       const stored: PostId[] = [];
       for (let index = 0; index < 10; index += 1) stored.push((await given(stores, aScheduledPost())).id);
-      const start = await stores.events.end();
+      const start = await here(stores);
+      let open = true;
       const changes = Promise.all(
         stored.flatMap((id) => Array.from({ length: 5 }, () => stores.posts.update(id, counting))),
-      );
+      )
+        .then(() => here(stores))
+        .finally(() => {
+          open = false;
+        });
       const seen: PostEvent[] = [];
-      let cursor = start;
-      let done = false;
-      changes.finally(() => {
-        done = true;
-      });
-      for (let last = false; !last; ) {
-        last = done;
+      for (let cursor = start, last = false, moved = true; moved || !last; ) {
+        last = !open;
         const batch = await stores.events.after(cursor, ALL, 7);
         seen.push(...(batch?.events ?? []));
-        if (batch?.events.length) last = false;
+        moved = batch !== undefined && batch.reached !== cursor;
         cursor = batch?.reached ?? cursor;
-        await new Promise(setImmediate);
+        if (!moved) await new Promise(setImmediate);
       }
       await changes;
       expect(seen).toHaveLength(50);

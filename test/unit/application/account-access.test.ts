@@ -161,6 +161,16 @@ describe('a call for an account', () => {
     expect(await world.connection(id)).toMatchObject({ state: 'RECONNECT_REQUIRED', reconnectReason: error });
   });
 
+  // BUG: account-access.ts `call` judges by the connection as it was before `current` refreshed it; the refresh itself has stored
+  // a newer version by then, so `markDead` takes it for a reconnect and marks nothing.
+  it('asks for a reconnect also when TikTok says so right after a refresh', async () => {
+    const world = new World();
+    const { id } = await givenExpiring(world, 0);
+    const error: PublishError = { code: 'ACCOUNT_SCOPE_MISSING', scopes: ['video.publish'] };
+    expect(await world.access().call(id, async () => err(error))).toEqual(err(error));
+    expect(await world.connection(id)).toMatchObject({ state: 'RECONNECT_REQUIRED', reconnectReason: error });
+  });
+
   it('does not ask TikTok anything while a reconnect is awaited', async () => {
     const world = new World();
     const connection = aDeadConnection({ reconnectReason: { code: 'ACCOUNT_ACCESS_REVOKED' } });
@@ -222,7 +232,9 @@ describe('a refused refresh', () => {
   ])('for $code marks nothing dead, and the old token serves its time (T12)', async (error) => {
     const world = new World();
     const { id } = await givenExpiring(world, 300);
-    world.tiktok.next('refresh', ...Array(4).fill(answers(notAnswered(error))));
+    // A plain no is not asked again at once; a lost answer is.
+    const tries = error.code === 'APP_CREDENTIALS_REJECTED' || error.code === 'UPSTREAM_RATE_LIMITED' ? 2 : 4;
+    world.tiktok.next('refresh', ...Array(tries).fill(answers(notAnswered(error))));
     expect(await world.access().call(id, using(world))).toEqual(ok('act.1'));
     world.clock.set(later(300));
     expect(await world.access().call(id, using(world))).toEqual(err(error));

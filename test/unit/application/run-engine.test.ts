@@ -253,7 +253,7 @@ describe('a lease', () => {
     const id = await duePost(world);
     running().start();
     await settle();
-    await world.posts.update(id, (post) => ({ ok: true, value: { post } }));
+    await world.posts.update(id, (post) => ({ ok: true, value: { post: { ...post } } }));
     await pass(world, 14);
     expect(jobs[0]?.shift.signal.aborted).toBe(false);
     await pass(world, 1);

@@ -76,7 +76,7 @@ export declare type PublishPostRequest = Message<"glowtify.tiktok.v1.PublishPost
     case: "videoId";
   } | {
     /**
-     * Public https address to fetch the video from.
+     * Public https address to fetch the video from, at most 2,000 characters.
      *
      * @generated from field: string video_uri = 8;
      */
