@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import { type KeyRing, parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
+import { LARGEST_CHUNK_BYTES, SMALLEST_LARGEST_CHUNK_BYTES } from './domain/post/chunk-plan.ts';
 import type { LatePolicy } from './domain/post/schedule.ts';
 import { Secret } from './domain/secret.ts';
 
@@ -18,6 +20,9 @@ export type Config = {
   readonly tokenKeys?: KeyRing;
   /** Absent: the bundled sandbox. */
   readonly tiktok?: TikTokConfig;
+  /** How long TikTok is waited for; what is not named keeps the adapter's own limit. */
+  readonly tiktokLimits: Partial<OpenTikTokLimits>;
+  readonly largestChunkBytes: number;
   readonly sandboxPort: number;
   readonly latePolicy: LatePolicy;
   readonly requireConsent: boolean;
@@ -95,12 +100,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     return values;
   }
 
-  function seconds(name: string, fallback: number): number {
+  function whole(name: string, unit: string, fallback: number, least = 1, most = 999_999_999): number {
     const value = text(name) ?? String(fallback);
-    if (/^\d{1,9}$/.test(value) && Number(value) > 0) return Number(value);
-    problems.push(`${name}=${value}: a whole number of seconds above 0.`);
+    if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    problems.push(`${name}=${value}: a whole number of ${unit} from ${least} to ${most}.`);
     return fallback;
   }
+
+  const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
 
   function parsed<T>(name: string, parse: (value: string) => T): T | undefined {
     const value = text(name);
@@ -167,8 +174,21 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dataDir,
     videoFolder,
     sandboxPort: port('SANDBOX_PORT', 8090),
+    tiktokLimits: {
+      connectMilliseconds: milliseconds('TIKTOK_CONNECT_SECONDS', 5),
+      tokenMilliseconds: milliseconds('TIKTOK_TOKEN_SECONDS', 10),
+      apiMilliseconds: milliseconds('TIKTOK_API_SECONDS', 20),
+      idleMilliseconds: milliseconds('TIKTOK_IDLE_SECONDS', 60),
+    },
+    largestChunkBytes: whole(
+      'TIKTOK_CHUNK_BYTES',
+      'bytes',
+      LARGEST_CHUNK_BYTES,
+      SMALLEST_LARGEST_CHUNK_BYTES,
+      LARGEST_CHUNK_BYTES,
+    ),
     latePolicy: {
-      maxLatenessSeconds: seconds('LATE_MAX_SECONDS', 86_400),
+      maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),
       action: choice('LATE_ACTION', ['PUBLISH', 'HOLD', 'FAIL'], 'HOLD'),
     },
     requireConsent: choice('REQUIRE_CONSENT', ['0', '1'], '0') === '1',

@@ -140,6 +140,7 @@ export function connector(ground: Ground): Container {
     requireConsent: config.requireConsent,
     video: openVideoPolicy,
     latePolicy: config.latePolicy,
+    largestChunkBytes: config.largestChunkBytes,
   });
 
   bindPersistence(container);
@@ -196,6 +197,7 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
       (log: Log) =>
         openTikTok({
           ...tiktok,
+          limits: config.tiktokLimits,
           redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
           onCall: (call) =>
             call.code === 'ok' || call.code === undefined ? undefined : log.info(call, 'TikTok refused a call'),

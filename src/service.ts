@@ -81,8 +81,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   if (tiktok.sandbox) {
     log.warn({ sandbox: tiktok.openApiUrl }, 'SANDBOX: no TikTok app is set, nothing reaches TikTok');
   }
-  log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl }, 'ready');
-  if (config.logLevel === 'info' && process.stdout.isTTY) console.log(nextSteps(httpAddress));
+  log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl, next: nextStep(httpAddress) }, 'ready');
 }
 
 async function listen(
@@ -122,8 +121,6 @@ async function bundledSandbox(config: Config, stops: Stop[]): Promise<Ground['ti
   };
 }
 
-const nextSteps = (http: string): string => `
-Connect an account:
-  curl -s http://${http}/glowtify.tiktok.v1.ConnectionService/StartConnection -H 'content-type: application/json' -d '{"workspaceId":"ws_demo"}'
-and open the authorizeUri it gives. README.md has the rest of the story.
-`;
+/** What a person who sees this for the first time does next. */
+const nextStep = (http: string): string =>
+  `connect an account: curl -s http://${http}/glowtify.tiktok.v1.ConnectionService/StartConnection -H 'content-type: application/json' -d '{"workspaceId":"ws_demo"}' and open the authorizeUri it gives; README.md has the rest`;

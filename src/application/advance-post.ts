@@ -200,7 +200,7 @@ export function advancePost(needs: {
       if (!ready.ok) return meet(awaitStart(post), ready.error);
       const { video, publishing } = ready.value;
 
-      const plan = planChunks(video.sizeBytes);
+      const plan = planChunks(video.sizeBytes, policy.largestChunkBytes);
       const intent = await save(begin(post, { transfer: 'UPLOAD', plan }, clock.now()));
       await failPoint('intent-stored');
       const { caption, settings } = intent;

@@ -49,6 +49,8 @@ export type PublishPost = (input: PublishPostInput) => Promise<Result<PublishPos
 export type PostPolicy = {
   readonly requireConsent: boolean;
   readonly video: VideoPolicy;
+  /** Files up to this length go to TikTok in one piece, longer ones in pieces of at most this. */
+  readonly largestChunkBytes: number;
   /** For posts that bring none of their own. */
   readonly latePolicy: LatePolicy;
 };

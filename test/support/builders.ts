@@ -6,7 +6,7 @@ import { REQUESTED_SCOPES } from '../../src/domain/connection/connection.ts';
 import type { Finding } from '../../src/domain/finding.ts';
 import type { WorkspaceId } from '../../src/domain/ids.ts';
 import type { Attempt, LiveAttempt } from '../../src/domain/post/attempt.ts';
-import { planChunks } from '../../src/domain/post/chunk-plan.ts';
+import { LARGEST_CHUNK_BYTES, planChunks } from '../../src/domain/post/chunk-plan.ts';
 import type {
   Cancelled,
   Failed,
@@ -173,6 +173,7 @@ export const someSettings = (parts: Partial<PostSettings> = {}): PostSettings =>
 export const aPolicy = (parts: Partial<PostPolicy> = {}): PostPolicy => ({
   requireConsent: false,
   video: openVideoPolicy,
+  largestChunkBytes: LARGEST_CHUNK_BYTES,
   latePolicy: { maxLatenessSeconds: 86_400, action: 'PUBLISH' },
   ...parts,
 });

@@ -12,9 +12,15 @@ export type ChunkPlan = {
 /** Safe under both readings of TikTok's "64 MB" (open-api §5.1, derived): the largest regular chunk, and the largest single one. */
 export const LARGEST_CHUNK_BYTES = 64_000_000;
 
-/** `sizeBytes` ≥ 1. Up to 64,000,000 bytes in one piece; else equal chunks, the rest of the division added to the last. */
-export function planChunks(sizeBytes: number): ChunkPlan {
-  const chunkCount = Math.ceil(sizeBytes / LARGEST_CHUNK_BYTES);
+/** Twice TikTok's smallest regular chunk of 5 MiB: cut into equal chunks of at most this, none falls below it. */
+export const SMALLEST_LARGEST_CHUNK_BYTES = 2 * 5 * 1024 * 1024;
+
+/**
+ * `sizeBytes` ≥ 1. Up to `largest` bytes in one piece; else equal chunks, the rest of the division added to the last. `largest` lies
+ * between the two bounds above.
+ */
+export function planChunks(sizeBytes: number, largest: number = LARGEST_CHUNK_BYTES): ChunkPlan {
+  const chunkCount = Math.ceil(sizeBytes / largest);
   return { sizeBytes, chunkBytes: Math.floor(sizeBytes / chunkCount), chunkCount };
 }
 

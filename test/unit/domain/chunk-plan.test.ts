@@ -1,10 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Chunk, type ChunkPlan, chunkAt, planChunks } from '../../../src/domain/post/chunk-plan.ts';
+import {
+  type Chunk,
+  type ChunkPlan,
+  chunkAt,
+  LARGEST_CHUNK_BYTES,
+  planChunks,
+  SMALLEST_LARGEST_CHUNK_BYTES,
+} from '../../../src/domain/post/chunk-plan.ts';
 
 const SMALLEST_REGULAR = 5_242_880;
 const LARGEST_REGULAR = 64_000_000;
 const LARGEST_LAST = 128_000_000;
+const anyLargest = fc.integer({ min: SMALLEST_LARGEST_CHUNK_BYTES, max: LARGEST_CHUNK_BYTES });
 const anySize = fc.oneof(
   fc.integer({ min: 1, max: 4_294_967_296 }),
   // Around every multiple of the largest chunk, where plans change.
@@ -70,10 +78,11 @@ describe('the plan for an upload', () => {
 
   it('keeps all of TikTok’s limits (open-api §5.1)', () => {
     fc.assert(
-      fc.property(anySize, (sizeBytes) => {
-        const { chunkBytes, chunkCount } = planChunks(sizeBytes);
+      fc.property(anySize, anyLargest, (sizeBytes, largest) => {
+        const { chunkBytes, chunkCount } = planChunks(sizeBytes, largest);
         const last = sizeBytes - chunkBytes * (chunkCount - 1);
         expect(chunkCount).toBe(Math.floor(sizeBytes / chunkBytes));
+        expect(chunkCount > 1).toBe(sizeBytes > largest);
         expect(chunkCount).toBeLessThanOrEqual(1000);
         expect(chunkBytes).toBeLessThanOrEqual(LARGEST_REGULAR);
         expect(last).toBeLessThanOrEqual(LARGEST_LAST);

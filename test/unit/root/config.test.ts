@@ -72,6 +72,12 @@ describe('settings', () => {
     ['a database that is no PostgreSQL', { ...OUTSIDE, ...APP, DATABASE_URL: 'mysql://x' }, /postgres:\/\//],
     ['an origin with a path', { IMPORT_ALLOWED_ORIGINS: 'https://a.example/videos' }, /not an origin/],
     ['a lateness of nothing', { LATE_MAX_SECONDS: '0' }, /LATE_MAX_SECONDS=0/],
+    [
+      'chunks that TikTok does not take',
+      { TIKTOK_CHUNK_BYTES: '5000000' },
+      /TIKTOK_CHUNK_BYTES=5000000.*10485760 to 64000000/,
+    ],
+    ['no patience at all', { TIKTOK_API_SECONDS: '0' }, /TIKTOK_API_SECONDS=0.*1 to 3600/],
     ['a late action there is not', { LATE_ACTION: 'DROP' }, /LATE_ACTION=DROP.*PUBLISH, HOLD, FAIL/],
     ['a key that is too short', { TOKEN_KEYS: 'k1:c2hvcnQ=' }, /"k1" has 5 key bytes/],
     ['a key that is not random', { TOKEN_KEYS: `k1:${Buffer.alloc(32).toString('base64')}` }, /not random/],
