@@ -16,7 +16,7 @@ import { PostService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/post_ser
 import { type Finding, FindingSchema, Severity } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/publish_error_pb.js';
 import { VideoService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
 import { readConfig } from '../src/config.ts';
-import { startService } from '../src/service.ts';
+import { type Stop, startService } from '../src/service.ts';
 
 /**
  * The main job, end to end, in a temporary folder: the embedded PostgreSQL, the sandbox and the service are started, accounts
@@ -105,10 +105,10 @@ const describe = (post: Post): string => {
 };
 
 /** Follows all posts, tells of every change, and resolves what `wanted` posts look like when each has got there. */
-async function follow({ posts }: Clients, resumeFrom: AbortController) {
+async function follow({ posts }: Clients, watching: AbortController) {
   const seen = new Map<string, Post>();
   const waiting = new Set<() => void>();
-  const stream = posts.watchPosts({ workspaceId: WORKSPACE }, { signal: resumeFrom.signal });
+  const stream = posts.watchPosts({ workspaceId: WORKSPACE }, { signal: watching.signal });
   const reading = (async () => {
     for await (const { event } of stream) {
       const post = event?.post;
@@ -119,8 +119,9 @@ async function follow({ posts }: Clients, resumeFrom: AbortController) {
       for (const look of waiting) look();
     }
   })().catch((error) => {
-    if (!resumeFrom.signal.aborted) throw error;
+    if (!watching.signal.aborted) throw error;
   });
+  reading.catch(() => undefined); // whoever awaits it hears of it
   return {
     reading,
     until: (postId: string, done: (post: Post) => boolean): Promise<Post> =>
@@ -219,10 +220,21 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-demo-'));
+let stop: Stop = async () => undefined;
+
+/** Leaves nothing behind: PostgreSQL would go on running without us. */
+async function end(code: number): Promise<never> {
+  await stop();
+  await rm(folder, { recursive: true });
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(130));
+
 try {
   const [rpcPort, httpPort, sandboxPort] = await freePorts(3);
   tell('starting PostgreSQL, the sandbox and the service; nothing of this reaches TikTok, and its links lead nowhere');
-  const stop = await startService(
+  stop = await startService(
     readConfig({
       DATA_DIR: folder,
       RPC_PORT: String(rpcPort),
@@ -231,21 +243,17 @@ try {
       LOG_LEVEL: 'error',
     }),
   );
-  try {
-    const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${rpcPort}` });
-    const result = await story({
-      connections: createClient(ConnectionService, transport),
-      videos: createClient(VideoService, transport),
-      posts: createClient(PostService, transport),
-      sandbox: `http://127.0.0.1:${sandboxPort}`,
-    });
-    tell(result['ok'] ? 'done: everything went out once' : 'done, but not as it should');
-    if (asJson) console.log(JSON.stringify(result));
-    process.exitCode = result['ok'] ? 0 : 1;
-  } finally {
-    await stop();
-  }
-} finally {
-  await rm(folder, { recursive: true });
+  const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${rpcPort}` });
+  const result = await story({
+    connections: createClient(ConnectionService, transport),
+    videos: createClient(VideoService, transport),
+    posts: createClient(PostService, transport),
+    sandbox: `http://127.0.0.1:${sandboxPort}`,
+  });
+  tell(result['ok'] ? 'done: everything went out once' : 'done, but not as it should');
+  if (asJson) console.log(JSON.stringify(result));
+  await end(result['ok'] ? 0 : 1);
+} catch (error) {
+  console.error(error);
+  await end(1);
 }
-process.exit();
