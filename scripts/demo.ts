@@ -222,11 +222,16 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
 const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-demo-'));
 let stop: Stop = async () => undefined;
 
-/** Leaves nothing behind: PostgreSQL would go on running without us. */
-async function end(code: number): Promise<never> {
-  await stop();
-  await rm(folder, { recursive: true });
-  process.exit(code);
+let ending: Promise<never> | undefined;
+
+/** Leaves nothing behind: PostgreSQL would go on running without us. What fails after that is of no interest. */
+function end(code: number): Promise<never> {
+  ending ??= (async () => {
+    await stop();
+    await rm(folder, { recursive: true });
+    process.exit(code);
+  })();
+  return ending;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(130));
@@ -254,6 +259,6 @@ try {
   if (asJson) console.log(JSON.stringify(result));
   await end(result['ok'] ? 0 : 1);
 } catch (error) {
-  console.error(error);
+  if (ending === undefined) console.error(error);
   await end(1);
 }
