@@ -4,9 +4,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import { bundledSandbox } from './bundled-sandbox.ts';
 import type { Config } from './config.ts';
 import { connector, type Ground, tokens } from './container.ts';
-import { Secret } from './domain/secret.ts';
 import { embeddedTokenKeys } from './token-keys.ts';
 
 /** Uploads under way get this long to end their chunk before they are cut off and taken up by the next worker. */
@@ -38,7 +38,7 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
 async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[]): Promise<void> {
   await mkdir(config.dataDir, { recursive: true });
   const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(config, stops)).url;
-  const tiktok = config.tiktok ? { ...config.tiktok, sandbox: false } : await bundledSandbox(config, stops);
+  const tiktok = config.tiktok ? { ...config.tiktok, sandbox: false } : await sandboxInstead(config, stops);
   const stopping = new AbortController();
   const ground: Ground = {
     config,
@@ -103,22 +103,10 @@ async function embeddedDatabase(config: Config, stops: Stop[]): Promise<Embedded
   return postgres;
 }
 
-async function bundledSandbox(config: Config, stops: Stop[]): Promise<Ground['tiktok']> {
-  const { startSandbox } = await import('../sandbox/sandbox.ts');
-  const sandbox = await startSandbox({
-    port: config.sandboxPort,
-    stateFile: join(config.dataDir, 'sandbox.json'),
-    redirectUris: [`${config.publicUrl}/oauth/tiktok/callback`],
-  });
-  stops.push(() => sandbox.close());
-  return {
-    clientKey: sandbox.clientKey,
-    clientSecret: new Secret(sandbox.clientSecret),
-    openApiUrl: sandbox.openApiUrl,
-    authorizeUrl: sandbox.authorizeUrl,
-    uploadOrigins: [sandbox.origin],
-    sandbox: true,
-  };
+async function sandboxInstead(config: Config, stops: Stop[]): Promise<Ground['tiktok']> {
+  const { tiktok, close } = await bundledSandbox(config);
+  stops.push(close);
+  return { ...tiktok, sandbox: true };
 }
 
 /** What a person who sees this for the first time does next. */
