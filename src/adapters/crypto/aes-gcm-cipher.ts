@@ -10,18 +10,20 @@ const VERSION = 1;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Reads `id:base64,…`. Throws with what is wrong, and never with a key. */
+const REMEDY = 'each entry is id:base64 with a key of exactly 32 random bytes. Make one with: openssl rand -base64 32';
+
+/** Reads `id:base64,…`. Throws with what is wrong, and never with a key, wherever in the entry it stands. */
 export function parseKeyRing(text: string): KeyRing {
-  const keys = text.split(',').map((entry): Key => {
+  const keys = text.split(',').map((entry, index): Key => {
     const [id = '', base64 = '', ...rest] = entry.trim().split(':');
     const bytes = Buffer.from(base64, 'base64');
-    if (!/^[\w.-]{1,32}$/.test(id) || rest.length > 0 || bytes.length !== 32) {
-      throw new Error(
-        `TOKEN_KEYS: the entry "${id.slice(0, 32)}" has ${bytes.length} key bytes; each entry is id:base64 with a key of exactly 32 bytes. Make one with: openssl rand -base64 32`,
-      );
+    const readable = /^[\w.-]{1,32}$/.test(id) && rest.length === 0;
+    // A name this short is no key that was put in its place.
+    const name = readable && base64 !== '' && id.length <= 16 ? `the key "${id}"` : `entry ${index + 1}`;
+    if (!readable || bytes.length !== 32) {
+      throw new Error(`TOKEN_KEYS: ${name} has ${bytes.length} key bytes or no fit id; ${REMEDY}`);
     }
-    if (new Set(bytes).size < 8)
-      throw new Error(`TOKEN_KEYS: the key "${id}" is not random; make one with: openssl rand -base64 32`);
+    if (new Set(bytes).size < 8) throw new Error(`TOKEN_KEYS: ${name} is not random; ${REMEDY}`);
     return { id, bytes };
   });
   const [first, ...others] = keys;
@@ -41,6 +43,7 @@ export function aesGcmCipher(ring: KeyRing): Cipher {
   return {
     seal(secret, context) {
       const [key] = ring;
+      if (!secret.reveal().isWellFormed()) throw new Error('a secret is not text that UTF-8 can carry');
       const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv('aes-256-gcm', key.bytes, iv, { authTagLength: TAG_BYTES });
       cipher.setAAD(additional(key.id, context));
