@@ -84,6 +84,9 @@ export type Ground = {
   readonly stopping: AbortSignal;
 };
 
+/** Calls and uploads under way get this long to end; then they are cut off, and posts are taken up by the next worker. */
+export const DRAIN_SECONDS = 15;
+
 /** Typed: a wrong order or type does not compile. */
 const token = <T>(name: string): ServiceIdentifier<T> => Symbol(name);
 
@@ -383,7 +386,8 @@ function bindServers(container: Container, { config, tiktok, stopping }: Ground)
   container
     .bind(t.rpcServer)
     .toResolvedValue(
-      (routes: ReturnType<typeof connectorRoutes>, log: Log) => rpcServer({ ...config.rpc, routes, log }),
+      (routes: ReturnType<typeof connectorRoutes>, log: Log) =>
+        rpcServer({ ...config.rpc, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 }),
       [t.routes, t.log],
     );
   container.bind(t.httpServer).toResolvedValue(
@@ -397,6 +401,7 @@ function bindServers(container: Container, { config, tiktok, stopping }: Ground)
         rpc: rpcHandler({ routes, log }),
         ready: async () => isFresh(running.lastLook(), clock.now()),
         log,
+        drainMilliseconds: DRAIN_SECONDS * 1000,
       }),
     [t.useCases, t.routes, t.engine, t.clock, t.log],
   );

@@ -1,23 +1,25 @@
 import { ConfigError, readConfig } from './config.ts';
-import { startService } from './service.ts';
+import { type Stop, startService } from './service.ts';
+
+/** A second signal, or anything that hangs, must not keep the process: leases end by themselves. */
+const LAST_RESORT_MILLISECONDS = 25_000;
 
 try {
-  const stop = await startService(readConfig(process.env));
-  const end = (signal: NodeJS.Signals): void => {
-    // A second signal, or anything that hangs, must not keep the process: leases end by themselves.
-    setTimeout(() => process.exit(1), 25_000).unref();
-    process.once(signal, () => process.exit(1));
-    stop().then(
-      () => process.exit(0),
-      (error) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
-  };
-  process.once('SIGTERM', () => end('SIGTERM'));
-  process.once('SIGINT', () => end('SIGINT'));
+  const started = startService(readConfig(process.env));
+  // From the first moment: a service that is told to stop while it starts ends what it has started.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(started, signal));
+  await started;
 } catch (error) {
+  giveUp(error);
+}
+
+function end(started: Promise<Stop>, signal: NodeJS.Signals): void {
+  setTimeout(() => process.exit(1), LAST_RESORT_MILLISECONDS).unref();
+  process.once(signal, () => process.exit(1));
+  started.then((stop) => stop()).then(() => process.exit(0), giveUp);
+}
+
+function giveUp(error: unknown): never {
   console.error(error instanceof ConfigError ? error.message : inWords(error));
   process.exit(1);
 }

@@ -6,11 +6,8 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedde
 import type { FailPoint } from './application/ports/fail-point.ts';
 import { bundledSandbox } from './bundled-sandbox.ts';
 import type { Config } from './config.ts';
-import { connector, type Ground, tokens } from './container.ts';
+import { connector, DRAIN_SECONDS, type Ground, tokens } from './container.ts';
 import { embeddedTokenKeys } from './token-keys.ts';
-
-/** Uploads under way get this long to end their chunk before they are cut off and taken up by the next worker. */
-const DRAIN_SECONDS = 15;
 
 export type Stop = () => Promise<void>;
 
@@ -72,10 +69,10 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const httpAddress = await listen(http, 'HTTP', config.http);
   stops.push(() => http.close());
   engine.start();
-  // The engine lets go of its posts first; the servers answer until it has.
+  // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    await engine.stop(DRAIN_SECONDS);
+    await Promise.all([engine.stop(DRAIN_SECONDS), rpc.close(), http.close()]);
   });
 
   if (tiktok.sandbox) {

@@ -133,10 +133,10 @@ export function accountAccess(needs: {
     }
     const newer = await credentials.find(parent.connectionId);
     if (newer !== undefined) return ok(newer);
-    // Disconnected meanwhile: nobody may keep this pair. (After a reconnect it is only dropped: a revocation at TikTok would
-    // take the new consent with it.)
+    // Disconnected meanwhile: nobody may keep this pair. (While the account is connected, here again or elsewhere, it is only
+    // dropped: a revocation at TikTok would take that consent with it.)
     const connection = await connections.find(parent.connectionId);
-    if (connection !== undefined) {
+    if (connection !== undefined && !(await connections.isConnected(connection.apiFamily, grant.openId))) {
       const revoked = await tiktokOf(tiktoks, connection.apiFamily).authorization.revoke(grant.accessToken);
       if (!revoked.ok) {
         log.warn({ connectionId: parent.connectionId, ...revoked.error }, 'a stray token pair could not be revoked');
