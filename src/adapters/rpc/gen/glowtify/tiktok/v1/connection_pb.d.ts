@@ -82,7 +82,7 @@ export declare type Connection = Message<"glowtify.tiktok.v1.Connection"> & {
   missingScopes: string[];
 
   /**
-   * End of the current access token; refreshed before then without anyone doing anything.
+   * End of the current access token. Before it is next used a new one is fetched, without anyone doing anything.
    *
    * @generated from field: google.protobuf.Timestamp access_expire_time = 10;
    */
