@@ -215,6 +215,8 @@ describe('the probe', () => {
   it('reads no more files at a time than it was told, and all of them', async () => {
     let open = 0;
     let most = 0;
+    // The first file waits in its first read for the second: two at a time are there for certain.
+    const second = Promise.withResolvers<void>();
     const whole = await fixtureVideo('vertical.mp4');
     const counted = (): RandomAccess => {
       let isOpen = false;
@@ -225,6 +227,8 @@ describe('the probe', () => {
             // the first read of a worker
             if (!isOpen) most = Math.max(most, ++open);
             isOpen = true;
+            if (most > 1) second.resolve();
+            await second.promise;
           }
           return whole.subarray(start, endExclusive);
         },

@@ -29,5 +29,5 @@ export async function databaseClock(
       () => undefined,
     );
   }, everySeconds * 1000).unref();
-  return { now: () => new Date(Math.round(performance.now() + offset)), close: () => clearInterval(timer) };
+  return { now: () => new Date(Math.floor(performance.now() + offset)), close: () => clearInterval(timer) };
 }

@@ -1,3 +1,4 @@
+import { NOW } from './now.ts';
 import { POST_COLUMNS } from './post-rows.ts';
 
 const ATTEMPT_TYPE = `number integer, transfer text, size_bytes bigint, chunk_bytes bigint, chunk_count integer,
@@ -83,7 +84,7 @@ export const CLAIM_POSTS = `
     select id, next_action_at as due_at from post where next_action_at <= now()
     order by next_action_at for update skip locked limit $1
   ), claimed as (
-    update post set lease_owner = $2, fence = fence + 1, next_action_at = now() + make_interval(secs => $3)
+    update post set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3)
     from due where post.id = due.id
     returning post.*, due.due_at
   )

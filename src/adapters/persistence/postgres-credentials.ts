@@ -3,6 +3,7 @@ import type { Credential, Credentials, NewCredential } from '../../application/p
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
 import type { Database } from './database.ts';
 import { date, type Time } from './json.ts';
+import { NOW } from './now.ts';
 
 type Row = {
   connection_id: string;
@@ -94,7 +95,7 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
              and (refreshing_by is null or refreshing_until <= now())
            for update
          )
-         update credential set refreshing_by = $3, refreshing_until = now() + make_interval(secs => $4)
+         update credential set refreshing_by = $3, refreshing_until = ${NOW} + make_interval(secs => $4)
          from claimable where credential.connection_id = claimable.connection_id
          returning claimable.lapsed`,
         [connectionId, version, owner, leaseSeconds],

@@ -3,6 +3,7 @@ import type { Lease, PostQueue } from '../../application/ports/post-queue.ts';
 import type { PostId } from '../../domain/ids.ts';
 import type { Database } from './database.ts';
 import { optionalDate, type Time } from './json.ts';
+import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues } from './post-rows.ts';
 import { CLAIM_POSTS, FINISH_POST, STORE_POST } from './post-sql.ts';
@@ -25,7 +26,7 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
     },
     async renew({ postId, fence, owner }, leaseSeconds) {
       const { rowCount } = await pool.query(
-        `update post set next_action_at = now() + make_interval(secs => $4)
+        `update post set next_action_at = ${NOW} + make_interval(secs => $4)
          where id = $1 and fence = $2 and lease_owner = $3`,
         [postId, fence, owner, leaseSeconds],
       );
@@ -54,7 +55,7 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
     },
     async release({ postId, fence, owner }) {
       await pool.query(
-        `update post set lease_owner = null, next_action_at = now()
+        `update post set lease_owner = null, next_action_at = ${NOW}
          where id = $1 and fence = $2 and lease_owner = $3`,
         [postId, fence, owner],
       );

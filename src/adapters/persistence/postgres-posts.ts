@@ -7,6 +7,7 @@ import type { Step } from '../../domain/post/step.ts';
 import { err, ok } from '../../domain/result.ts';
 import type { Database } from './database.ts';
 import { isStorable, optionalDate } from './json.ts';
+import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues, stepFromRow } from './post-rows.ts';
 import { GATE, INSERT_POST, UPDATE_POST } from './post-sql.ts';
@@ -164,12 +165,12 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     async wake(what) {
       await ('videoId' in what
         ? pool.query(
-            `update post set next_action_at = now()
+            `update post set next_action_at = ${NOW}
              where video_id = $1 and state = 'PREPARING' and lease_owner is null`,
             [what.videoId],
           )
         : pool.query(
-            `update post set next_action_at = now()
+            `update post set next_action_at = ${NOW}
              where connection_id = $1 and lease_owner is null
                and (state = 'PUBLISHING' or state = 'HELD' and hold->>'reason' = 'RECONNECT')`,
             [what.connectionId],

@@ -7,6 +7,7 @@ import type { ImportingVideo, Video } from '../../domain/video/video.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
 import type { Database } from './database.ts';
 import { date, isStorable, optionalDate, present, type Time } from './json.ts';
+import { NOW } from './now.ts';
 import { bindRequestKey } from './request-keys.ts';
 import { VideoRows } from './rows.ts';
 import { inTransaction } from './transaction.ts';
@@ -68,7 +69,7 @@ export function postgresVideos({ orm, pool }: Database): Videos {
         }
         await client.query(
           `insert into video (id, workspace_id, state, file_name, request_id, source_uri, create_time, next_action_at)
-           values ($1, $2, 'IMPORTING', $3, $4, $5, $6, now())`,
+           values ($1, $2, 'IMPORTING', $3, $4, $5, $6, ${NOW})`,
           [
             video.id,
             video.workspaceId,
@@ -103,7 +104,7 @@ export function postgresVideos({ orm, pool }: Database): Videos {
            select id from video where next_action_at <= now()
            order by next_action_at for update skip locked limit $1
          )
-         update video set lease_owner = $2, fence = fence + 1, next_action_at = now() + make_interval(secs => $3)
+         update video set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3)
          from due where video.id = due.id
          returning video.*`,
         [limit, owner, leaseSeconds],
@@ -116,7 +117,7 @@ export function postgresVideos({ orm, pool }: Database): Videos {
     },
     async renewImport({ video, owner, fence }, leaseSeconds) {
       const { rowCount } = await pool.query(
-        `update video set next_action_at = now() + make_interval(secs => $4)
+        `update video set next_action_at = ${NOW} + make_interval(secs => $4)
          where id = $1 and lease_owner = $2 and fence = $3`,
         [video.id, owner, fence, leaseSeconds],
       );
@@ -143,7 +144,7 @@ export function postgresVideos({ orm, pool }: Database): Videos {
     },
     async postponeImport({ video, owner, fence }, seconds) {
       await pool.query(
-        `update video set lease_owner = null, failures = failures + 1, next_action_at = now() + make_interval(secs => $4)
+        `update video set lease_owner = null, failures = failures + 1, next_action_at = ${NOW} + make_interval(secs => $4)
          where id = $1 and lease_owner = $2 and fence = $3`,
         [video.id, owner, fence, seconds],
       );
