@@ -135,7 +135,7 @@ export function connector(ground: Ground): Container {
     .onDeactivation((database) => database.close());
   container
     .bind(t.clock)
-    .toResolvedValue((database: Database) => databaseClock(database), [t.database])
+    .toResolvedValue((database: Database, log: Log) => databaseClock(database, log), [t.database, t.log])
     .onDeactivation((clock) => clock.close());
   container.bind(t.ids).toResolvedValue((clock: Clock) => randomIds(clock), [t.clock]);
   container.bind(t.cipher).toConstantValue(aesGcmCipher(ground.tokenKeys));

@@ -10,6 +10,7 @@ import type { FailPoint } from './ports/fail-point.ts';
 import type { Log } from './ports/log.ts';
 import type { GrantRefusal, TokenGrant } from './ports/tiktok.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
+import { tokenLife } from './token-life.ts';
 
 /** TikTok with a token that works, for whoever needs to call it. */
 export interface AccountAccess {
@@ -119,8 +120,7 @@ export function accountAccess(needs: {
       workspaceId: parent.workspaceId,
       accessToken: grant.accessToken,
       refreshToken: grant.refreshToken,
-      accessExpireTime: new Date(now.getTime() + grant.accessSeconds * 1000),
-      refreshExpireTime: new Date(now.getTime() + grant.refreshSeconds * 1000),
+      ...tokenLife(grant, now),
     };
     const stored = await untilStored(() => credentials.replace(pair, parent.version));
     if (stored !== undefined) {

@@ -36,10 +36,11 @@ import {
   type Uploading,
   upload,
 } from '../domain/post/post.ts';
-import { inSeconds, restingStep, type Step } from '../domain/post/step.ts';
+import { restingStep, type Step } from '../domain/post/step.ts';
 import { afterPublished, keepTrying, keepWaiting, takeVerdict } from '../domain/post/verdict.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
+import { inSeconds } from '../domain/time.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
 import { check } from '../domain/video/video-policy.ts';
 import type { AccountAccess } from './account-access.ts';
@@ -166,10 +167,8 @@ export function advancePost(needs: {
       switch (video?.state) {
         case 'IMPORTING':
           return { post };
-        case 'READY': {
-          const scheduled = schedule(post);
-          return { post: scheduled, nextActionTime: scheduled.scheduleTime };
-        }
+        case 'READY':
+          return restingStep(schedule(post));
         case 'REJECTED': {
           const finding = video.findings.find(isError);
           if (finding === undefined) throw new Error(`video ${video.id} is rejected without an error`);
@@ -229,7 +228,7 @@ export function advancePost(needs: {
         case 'PUBLISH':
           return undefined;
         case 'HOLD':
-          return { post: hold(post, { reason: 'LATE' }, error) };
+          return restingStep(hold(post, { reason: 'LATE' }, error));
         case 'FAIL':
           return { post: fail(post, error, now) };
       }
@@ -438,11 +437,9 @@ export function advancePost(needs: {
     const consequence = consequenceOf(error);
     switch (consequence.kind) {
       case 'HOLD_RECONNECT':
-        return { post: hold(post, { reason: 'RECONNECT' }, error) };
-      case 'HOLD_QUOTA': {
-        const releaseTime = inSeconds(now, consequence.seconds);
-        return { post: hold(post, { reason: 'QUOTA', releaseTime }, error), nextActionTime: releaseTime };
-      }
+        return restingStep(hold(post, { reason: 'RECONNECT' }, error));
+      case 'HOLD_QUOTA':
+        return restingStep(hold(post, { reason: 'QUOTA', releaseTime: inSeconds(now, consequence.seconds) }, error));
       case 'BACK_OFF':
         return retryLater(post, error, consequence.atLeastSeconds);
       case 'FAIL':
@@ -457,7 +454,7 @@ export function advancePost(needs: {
     const releaseTime = inSeconds(now, Math.max(backOff(later.setbacks), atLeastSeconds));
     const outage = later.setbacks >= OUTAGE_AFTER_SETBACKS && error.code === 'PLATFORM_UNAVAILABLE';
     return outage
-      ? { post: hold(later, { reason: 'PLATFORM_OUTAGE', releaseTime }, error), nextActionTime: releaseTime }
+      ? restingStep(hold(later, { reason: 'PLATFORM_OUTAGE', releaseTime }, error))
       : { post: later, nextActionTime: releaseTime };
   }
 

@@ -20,6 +20,7 @@ import type { Posts } from './ports/posts.ts';
 import type { TikTok, TokenGrant } from './ports/tiktok.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
+import { tokenLife } from './token-life.ts';
 
 export type CompleteConnection = (input: {
   readonly state: string;
@@ -102,7 +103,6 @@ export function completeConnection(needs: {
     if (account.value.accountType === 'PERSONAL') return refused({ code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' });
     // Not being able to post today is no reason to refuse the account; GetPublishingCapabilities tells.
     const creator = await publishing.readCreator(grant.accessToken);
-    const now = clock.now();
     return ok({
       account: creator.ok
         ? {
@@ -112,8 +112,7 @@ export function completeConnection(needs: {
           }
         : account.value,
       grantedScopes: grant.scopes,
-      accessExpireTime: new Date(now.getTime() + grant.accessSeconds * 1000),
-      refreshExpireTime: new Date(now.getTime() + grant.refreshSeconds * 1000),
+      ...tokenLife(grant, clock.now()),
     });
   }
 

@@ -1,5 +1,7 @@
 import pLimit from 'p-limit';
+import { LARGEST_CHUNK_BYTES } from '../domain/post/chunk-plan.ts';
 import type { Step } from '../domain/post/step.ts';
+import { inSeconds } from '../domain/time.ts';
 import type { AdvancePost } from './advance-post.ts';
 import type { FetchVideo } from './fetch-video.ts';
 import type { Clock } from './ports/clock.ts';
@@ -12,7 +14,7 @@ import type { ImportLease, Videos } from './ports/videos.ts';
 export type Capacity = {
   /** Posts advanced at once. */
   readonly posts: number;
-  /** Files of one chunk sent at once. */
+  /** Files that TikTok takes in one piece (`LARGEST_CHUNK_BYTES`) sent at once. */
   readonly smallUploads: number;
   /** Larger files sent at once. */
   readonly largeUploads: number;
@@ -40,8 +42,6 @@ const RENEW_SECONDS = 15;
 const SWEEP_SECONDS = 5;
 /** Work that was cut off gets this long to store where it stands; then its lease ends by itself. */
 const LAST_WORD_SECONDS = 5;
-/** Larger files go in more than one chunk, and take their time. */
-const LARGE_FILE_BYTES = 64_000_000;
 
 export function engine(needs: {
   readonly queue: PostQueue;
@@ -117,7 +117,7 @@ export function engine(needs: {
       // With every place taken there is nothing to look for until one is free.
       const full = busyPosts >= capacity.posts;
       if (ending || (rung && !full)) continue;
-      wakeAt(new Date(clock.now().getTime() + SWEEP_SECONDS * 1000));
+      wakeAt(inSeconds(clock.now(), SWEEP_SECONDS));
       await new Promise<void>((resolve) => {
         wake = resolve;
         if (rung && !full) resolve();
@@ -135,7 +135,7 @@ export function engine(needs: {
         const step: Step | undefined = await advance(lease, {
           signal,
           ending: () => ending,
-          whenThereIsRoom: (sizeBytes, send) => (sizeBytes > LARGE_FILE_BYTES ? large : small)(send),
+          whenThereIsRoom: (sizeBytes, send) => (sizeBytes > LARGEST_CHUNK_BYTES ? large : small)(send),
         });
         if (step === undefined) log.info(places, 'a post went to another worker');
         else if (step.nextActionTime !== undefined) wakeAt(step.nextActionTime);

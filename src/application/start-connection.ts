@@ -2,6 +2,7 @@ import { type ApiFamily, REQUESTED_SCOPES } from '../domain/connection/connectio
 import { isError } from '../domain/finding.ts';
 import type { ConnectionId, WorkspaceId } from '../domain/ids.ts';
 import { err, ok, type Result } from '../domain/result.ts';
+import { inSeconds } from '../domain/time.ts';
 import { invalid, optionalText, requireText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -49,7 +50,7 @@ export function startConnection(needs: {
       return err({ code: 'NOT_FOUND', resource: 'connection', id: reconnects });
     }
     const state = ids.unguessable();
-    const expireTime = new Date(clock.now().getTime() + STATE_MINUTES * 60_000);
+    const expireTime = inSeconds(clock.now(), STATE_MINUTES * 60);
     await pending.add(state, {
       workspaceId,
       apiFamily,

@@ -1,14 +1,14 @@
 import type { Clock } from '../../application/ports/clock.ts';
+import type { Log } from '../../application/ports/log.ts';
 import type { Database } from './database.ts';
 
+const EVERY_MILLISECONDS = 30_000;
+
 /**
- * The database's time, known by how far this host's clock is off. Set right at the start and every `everySeconds`; between
+ * The database's time, known by how far this host's clock is off. Set right at the start and every half minute; between
  * two looks only the host's monotonic clock counts, so a host clock that is set anew changes nothing.
  */
-export async function databaseClock(
-  { pool }: Database,
-  { everySeconds = 30 }: { readonly everySeconds?: number } = {},
-): Promise<Clock & { close(): void }> {
+export async function databaseClock({ pool }: Database, log: Log): Promise<Clock & { close(): void }> {
   async function measure(): Promise<number> {
     const before = performance.now();
     const { rows } = await pool.query<{ milliseconds: number }>(
@@ -25,9 +25,9 @@ export async function databaseClock(
       (measured) => {
         offset = measured;
       },
-      // A database that is down is everyone's trouble and reported where it matters; the last offset is good for hours.
-      () => undefined,
+      // The last offset is good for hours.
+      (error) => log.warn({ error }, "the database's time could not be read anew"),
     );
-  }, everySeconds * 1000).unref();
+  }, EVERY_MILLISECONDS).unref();
   return { now: () => new Date(Math.floor(performance.now() + offset)), close: () => clearInterval(timer) };
 }

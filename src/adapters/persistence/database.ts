@@ -14,11 +14,11 @@ export type Database = {
 /** Any number that every version of this service agrees on. */
 const MIGRATION_LOCK = 7_411_301_122;
 
+/** Connections of one process. */
+const POOL_SIZE = 16;
+
 /** Connects, and brings the schema up to date. Any number of processes may do so at once. */
-export async function openDatabase(
-  url: string,
-  { poolSize = 16 }: { readonly poolSize?: number } = {},
-): Promise<Database> {
+export async function openDatabase(url: string): Promise<Database> {
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
@@ -28,7 +28,7 @@ export async function openDatabase(
       snapshot: false,
       silent: true,
     },
-    pool: { min: 0, max: poolSize },
+    pool: { min: 0, max: POOL_SIZE },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
     logger: () => {},
@@ -39,8 +39,8 @@ export async function openDatabase(
     await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await orm.migrator.up();
   } finally {
-    // The lock ends with its connection, also when the release fails.
-    await lock.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).finally(() => lock.release());
+    // The lock ends with its connection.
+    lock.release(true);
   }
   return { orm, pool, close: () => orm.close() };
 }

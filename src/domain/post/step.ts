@@ -3,8 +3,6 @@ import type { Post } from './post.ts';
 /** A post and when the engine looks at it next. Absent: nothing more happens by itself. */
 export type Step = { readonly post: Post; readonly nextActionTime?: Date };
 
-export const inSeconds = (now: Date, seconds: number): Date => new Date(now.getTime() + seconds * 1000);
-
 /** When a resting post is looked at: at its time, or at the end of its hold. */
 export function restingStep(post: Post): Step {
   switch (post.state) {

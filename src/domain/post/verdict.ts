@@ -1,4 +1,5 @@
 import { consequenceOf, type PublishError } from '../publish-error.ts';
+import { inSeconds } from '../time.ts';
 import type { LiveAttempt } from './attempt.ts';
 import { backOff, MAX_FAILED_ATTEMPTS, pollDelaySeconds, VERDICT_DEADLINE_SECONDS } from './pacing.ts';
 import {
@@ -17,7 +18,7 @@ import {
   type Unconfirmed,
   type Uploading,
 } from './post.ts';
-import { inSeconds, type Step } from './step.ts';
+import { restingStep, type Step } from './step.ts';
 
 /** What TikTok says of a publish job. A word we don't know means that it still works on it (open-api §4.5). */
 export type PublishStatus =
@@ -67,11 +68,9 @@ function afterFailure(post: Uploading | Finalizing | Processing, error: PublishE
   const ended = startOver(post, 'FAILED', error, now);
   switch (consequence.kind) {
     case 'HOLD_RECONNECT':
-      return { post: hold(ended, { reason: 'RECONNECT' }, error) };
-    case 'HOLD_QUOTA': {
-      const releaseTime = inSeconds(now, consequence.seconds);
-      return { post: hold(ended, { reason: 'QUOTA', releaseTime }, error), nextActionTime: releaseTime };
-    }
+      return restingStep(hold(ended, { reason: 'RECONNECT' }, error));
+    case 'HOLD_QUOTA':
+      return restingStep(hold(ended, { reason: 'QUOTA', releaseTime: inSeconds(now, consequence.seconds) }, error));
     case 'BACK_OFF': {
       const failures = failedAttempts(ended);
       if (failures >= MAX_FAILED_ATTEMPTS) return { post: fail(ended, error, now) };

@@ -11,6 +11,7 @@ import { postgresPosts } from '../../../src/adapters/persistence/postgres-posts.
 import { postgresVideos } from '../../../src/adapters/persistence/postgres-videos.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { clockContract } from './clock.contract.ts';
 import { connectionsContract } from './connections.contract.ts';
 import { credentialsContract } from './credentials.contract.ts';
@@ -26,7 +27,7 @@ let clock: Clock & { close(): void };
 beforeAll(async () => {
   fresh = await freshDatabase();
   database = await openDatabase(fresh.url);
-  clock = await databaseClock(database);
+  clock = await databaseClock(database, recordingLog());
 });
 
 afterAll(async () => {
