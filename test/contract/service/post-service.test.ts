@@ -761,10 +761,10 @@ describe('WatchPosts', () => {
     const ofOther = await publish(clients, { ...aPost(other, video), schedule_time: inDays(1) });
     await clients.posts.CancelPost({ post_id: wanted.post_id });
     expect((await next(byAccount)).post.post_id).toBe(ofOther.post_id);
-    expect(await next(byPost)).toMatchObject({
-      previous_state: 'POST_STATE_SCHEDULED',
-      post: { post_id: wanted.post_id, state: 'POST_STATE_CANCELLED' },
-    });
+    // A transaction under way when the stream was opened moves its start back: what was just before may come as well.
+    const ofWanted = await eventsUntil(byPost, 'CANCELLED');
+    expect(new Set(ofWanted.map(({ post }) => post.post_id))).toEqual(new Set([wanted.post_id]));
+    expect(ofWanted.at(-1)?.previous_state).toBe('POST_STATE_SCHEDULED');
     // Whatever came to the foreign workspace came before its own post.
     const theirs = await connectAccount(story, { workspaceId: 'ws_other' });
     const theirVideo = await upload(clients, { workspaceId: 'ws_other' });

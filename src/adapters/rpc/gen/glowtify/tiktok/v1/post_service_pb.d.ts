@@ -738,8 +738,8 @@ export declare const PostService: GenService<{
     output: typeof ReconcilePostResponseSchema;
   },
   /**
-   * Streams changes of posts: each at least once, in order for each post. Without `resume_token` it starts now; with one it
-   * goes on where that event ended. INVALID_ARGUMENT for a token that is not ours.
+   * Streams changes of posts: each at least once, in order for each post. Without `resume_token` it starts now, or with a
+   * change from right before; with one it goes on where that event ended. INVALID_ARGUMENT for a token that is not ours.
    *
    * @generated from rpc glowtify.tiktok.v1.PostService.WatchPosts
    */
