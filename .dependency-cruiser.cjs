@@ -36,7 +36,8 @@ module.exports = {
     ]),
     adapter('crypto', '^crypto$'),
     adapter('embedded-postgres', '^(child_process|crypto|fs/promises|net|os|path|util)$', ...npm('pg', '@types/pg')),
-    adapter('http', '^(crypto|events|http|net)$'),
+    adapter('http', '^(crypto|events|http|net|stream|stream/promises)$'),
+    adapter('metrics', ...npm('@prometheus-io/client')),
     adapter(
       'persistence',
       '^crypto$',
@@ -51,7 +52,7 @@ module.exports = {
       'scheduler',
       ...npm('agenda', '@agendajs/postgres-backend', '@agendajs/mongo-backend', 'mongodb', 'pg', '@types/pg'),
     ),
-    adapter('system', '^crypto$'),
+    adapter('system', '^(async_hooks|crypto)$'),
     adapter('tiktok', '^(stream|stream/promises|events|buffer)$', ...npm('undici')),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
@@ -63,7 +64,7 @@ module.exports = {
       from: {
         path: '^src/adapters/',
         pathNot:
-          '^src/adapters/(crypto|embedded-postgres|http|persistence|rpc|scheduler|system|tiktok|video-fetcher|video-probe|video-store)/',
+          '^src/adapters/(crypto|embedded-postgres|http|metrics|persistence|rpc|scheduler|system|tiktok|video-fetcher|video-probe|video-store)/',
       },
       to: {},
     },

@@ -71,6 +71,7 @@ export const settingChecks: Checks<Settings> = {
   partialChunks: oneOf('discarded', 'kept'),
   unknownUpload: oneOf('404', '405_html'),
   pullFromLoopback: flag,
+  listedDurationSec: whole(1, 86_400),
   webhookMode: oneOf('automatic', 'manual'),
   webhookCopies: whole(1, 20),
   webhookJitterMs: whole(0, 3_600_000),

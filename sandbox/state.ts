@@ -68,6 +68,8 @@ export type Settings = {
   unknownUpload: '404' | '405_html';
   /** Lets PULL_FROM_URL use `http` and loopback hosts; they still must be verified properties. */
   pullFromLoopback: boolean;
+  /** What video/list and video/query say of every video: the sandbox doesn't look into the file. */
+  listedDurationSec: number;
   /** `manual`: webhooks wait in the ledger until the control API delivers them, in any order, as often as wanted. */
   webhookMode: 'automatic' | 'manual';
   webhookCopies: number;
@@ -303,6 +305,7 @@ const defaultSettings = (): Settings => ({
   partialChunks: 'discarded',
   unknownUpload: '404',
   pullFromLoopback: false,
+  listedDurationSec: 15,
   webhookMode: 'automatic',
   webhookCopies: 1,
   webhookJitterMs: 0,

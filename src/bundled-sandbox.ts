@@ -15,11 +15,15 @@ export async function bundledSandbox(config: Config): Promise<BundledSandbox> {
     const sandbox = await startSandbox({
       port: config.sandboxPort,
       stateFile: join(config.dataDir, 'sandbox.json'),
+      webhookUrl: `http://${urlHost(config.http.host)}:${config.http.port}/webhooks/tiktok`,
       redirectUris: [
         `http://127.0.0.1:*${callback}`,
         `http://localhost:*${callback}`,
         `${config.publicUrl}${callback}`,
       ],
+      // As if the operator had verified it: TikTok fetches from nowhere else.
+      verifiedUrlProperties: [`${config.publicUrl}/media/`],
+      pullFromLoopback: true,
     });
     return { tiktok: appOf(sandbox.origin, sandbox), close: () => sandbox.close() };
   } catch (error) {
@@ -28,6 +32,8 @@ export async function bundledSandbox(config: Config): Promise<BundledSandbox> {
     return { tiktok: appOf(origin, await runningApp(origin, error)), close: async () => undefined };
   }
 }
+
+const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 type App = { readonly clientKey: string; readonly clientSecret: string };
 

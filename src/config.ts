@@ -24,6 +24,10 @@ export type Config = {
   readonly tiktokLimits: Partial<OpenTikTokLimits>;
   readonly largestChunkBytes: number;
   readonly sandboxPort: number;
+  /** How TikTok gets the bytes: we send them, or TikTok fetches them at `publicUrl`. */
+  readonly transfer: 'UPLOAD' | 'PULL';
+  /** A worker that died loses its posts to the others after this long. */
+  readonly leaseSeconds: number;
   readonly latePolicy: LatePolicy;
   readonly requireConsent: boolean;
   readonly importAllowedOrigins: readonly string[];
@@ -132,7 +136,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     problems.push('DATABASE_URL: give a postgres:// address (its value is not shown here).');
   }
   choice('TIKTOK_API_FAMILY', ['open'], 'open');
-  choice('TIKTOK_TRANSFER', ['upload'], 'upload');
 
   const clientKey = text('TIKTOK_CLIENT_KEY');
   const clientSecret = text('TIKTOK_CLIENT_SECRET');
@@ -165,6 +168,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const uploadOrigins = origins('TIKTOK_UPLOAD_ORIGINS');
   const publicHost = http.host.includes(':') ? `[${http.host}]` : http.host;
   const publicUrl = (url('PUBLIC_URL') ?? `http://${publicHost}:${http.port}`).replace(/\/+$/, '');
+  const transfer = choice('TIKTOK_TRANSFER', ['upload', 'pull'], 'upload') === 'pull' ? 'PULL' : 'UPLOAD';
+  const reachable = publicUrl.startsWith('https://') || clientKey === undefined || openApiUrl !== undefined;
+  if (transfer === 'PULL' && !reachable) {
+    problems.push(
+      `TIKTOK_TRANSFER=pull with PUBLIC_URL=${publicUrl}: TikTok fetches over https from a domain verified for the app; set such a PUBLIC_URL, or TIKTOK_TRANSFER=upload.`,
+    );
+  }
   const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const config: Config = {
@@ -187,6 +197,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       SMALLEST_LARGEST_CHUNK_BYTES,
       LARGEST_CHUNK_BYTES,
     ),
+    transfer,
+    leaseSeconds: whole('LEASE_SECONDS', 'seconds', 60, 2, 600),
     latePolicy: {
       maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),
       action: choice('LATE_ACTION', ['PUBLISH', 'HOLD', 'FAIL'], 'HOLD'),

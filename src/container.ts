@@ -2,16 +2,23 @@ import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
 import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import { type HttpServer, httpServer } from './adapters/http/server.ts';
+import { tiktokWebhook } from './adapters/http/tiktok-webhook.ts';
+import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/prometheus-metrics.ts';
 import { type Database, openDatabase } from './adapters/persistence/database.ts';
 import { databaseClock } from './adapters/persistence/database-clock.ts';
 import { isDatabaseDown } from './adapters/persistence/database-down.ts';
+import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from './adapters/persistence/postgres-credentials.ts';
+import { postgresGates } from './adapters/persistence/postgres-gates.ts';
+import { postgresMediaAddresses } from './adapters/persistence/postgres-media-addresses.ts';
 import { postgresPendingAuthorizations } from './adapters/persistence/postgres-pending-authorizations.ts';
 import { postgresPostEvents } from './adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
+import { postgresTurns } from './adapters/persistence/postgres-turns.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
+import { postgresWebhookInbox } from './adapters/persistence/postgres-webhook-inbox.ts';
 import { rpcHandler } from './adapters/rpc/node-handler.ts';
 import { connectorRoutes } from './adapters/rpc/routes.ts';
 import type { UseCases } from './adapters/rpc/rpc-needs.ts';
@@ -20,8 +27,10 @@ import { answerTo } from './adapters/rpc/to-connect-error.ts';
 import { agendaDoorbell } from './adapters/scheduler/agenda-doorbell.ts';
 import { mongoAgendaStore } from './adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from './adapters/scheduler/postgres-agenda-store.ts';
+import { asyncCallTrace } from './adapters/system/async-call-trace.ts';
 import { canonicalDigest } from './adapters/system/canonical-digest.ts';
 import { randomIds } from './adapters/system/random-ids.ts';
+import { ERROR_CODES, FAIL_REASONS, OAUTH_ERRORS } from './adapters/tiktok/open/errors.ts';
 import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
 import { guardedVideoFetcher } from './adapters/video-fetcher/guarded-video-fetcher.ts';
 import { mediabunnyVideoProbe } from './adapters/video-probe/mediabunny-video-probe.ts';
@@ -38,32 +47,41 @@ import { getConnection } from './application/get-connection.ts';
 import { getPost } from './application/get-post.ts';
 import { getPublishingCapabilities } from './application/get-publishing-capabilities.ts';
 import { getVideo } from './application/get-video.ts';
+import { handleWebhooks, type WebhookHandling } from './application/handle-webhooks.ts';
 import { importVideo } from './application/import-video.ts';
 import { listConnections } from './application/list-connections.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
+import { type PlatformHealth, platformHealth } from './application/platform-health.ts';
 import type { Cipher } from './application/ports/cipher.ts';
 import type { Clock } from './application/ports/clock.ts';
 import type { Connections } from './application/ports/connections.ts';
 import type { Credentials } from './application/ports/credentials.ts';
 import type { Doorbell } from './application/ports/doorbell.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
 import type { Log } from './application/ports/log.ts';
+import type { MediaAddresses } from './application/ports/media-addresses.ts';
+import type { Metrics } from './application/ports/metrics.ts';
 import type { PendingAuthorizations } from './application/ports/pending-authorizations.ts';
 import type { PostQueue } from './application/ports/post-queue.ts';
 import type { Posts } from './application/ports/posts.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
+import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
 import type { VideoProbe } from './application/ports/video-probe.ts';
 import type { Videos } from './application/ports/videos.ts';
+import type { WebhookInbox } from './application/ports/webhook-inbox.ts';
 import { type PostPolicy, publishPost } from './application/publish-post.ts';
 import { reconcilePost } from './application/reconcile-post.ts';
 import { refreshConnection } from './application/refresh-connection.ts';
 import { retryPost } from './application/retry-post.ts';
 import { DEFAULT_CAPACITY, type Engine, engine } from './application/run-engine.ts';
+import { serveMedia } from './application/serve-media.ts';
 import { startConnection } from './application/start-connection.ts';
 import { takeInVideo } from './application/take-in-video.ts';
+import { takeWebhook } from './application/take-webhook.ts';
 import type { TikToks } from './application/tiktoks.ts';
 import { updatePost } from './application/update-post.ts';
 import { uploadVideo } from './application/upload-video.ts';
@@ -92,6 +110,7 @@ const token = <T>(name: string): ServiceIdentifier<T> => Symbol(name);
 
 export const tokens = {
   accountAccess: token<AccountAccess>('accountAccess'),
+  addresses: token<MediaAddresses>('addresses'),
   advancePost: token<AdvancePost>('advancePost'),
   cipher: token<Cipher>('cipher'),
   clock: token<Clock & { close(): void }>('clock'),
@@ -101,9 +120,12 @@ export const tokens = {
   doorbell: token<Doorbell>('doorbell'),
   engine: token<Engine>('engine'),
   fetcher: token<VideoFetcher & AsyncDisposable>('fetcher'),
+  gates: token<Gates>('gates'),
+  health: token<PlatformHealth>('health'),
   httpServer: token<HttpServer>('httpServer'),
   ids: token<Ids>('ids'),
   log: token<Logger & Log>('log'),
+  metrics: token<PrometheusMetrics>('metrics'),
   pending: token<PendingAuthorizations>('pending'),
   policy: token<PostPolicy>('policy'),
   postEvents: token<ReturnType<typeof postgresPostEvents>>('postEvents'),
@@ -115,8 +137,12 @@ export const tokens = {
   store: token<FileVideoStore>('store'),
   tiktok: token<TikTok & { close(): Promise<void> }>('tiktok'),
   tiktoks: token<TikToks>('tiktoks'),
+  trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
+  turns: token<Turns>('turns'),
   useCases: token<UseCases>('useCases'),
   videos: token<Videos>('videos'),
+  webhookHandling: token<WebhookHandling>('webhookHandling'),
+  webhookInbox: token<WebhookInbox>('webhookInbox'),
 } as const;
 
 const t = tokens;
@@ -139,11 +165,20 @@ export function connector(ground: Ground): Container {
     .onDeactivation((clock) => clock.close());
   container.bind(t.ids).toResolvedValue((clock: Clock) => randomIds(clock), [t.clock]);
   container.bind(t.cipher).toConstantValue(aesGcmCipher(ground.tokenKeys));
+  container.bind(t.trace).toConstantValue(asyncCallTrace());
+  container.bind(t.metrics).toResolvedValue(
+    (database: Database, log: Log) => {
+      const tiktokCodes = [ERROR_CODES, FAIL_REASONS, OAUTH_ERRORS].flatMap((codes) => [...codes.keys()]);
+      return prometheusMetrics({ backlog: postgresBacklog(database), tiktokCodes: ['ok', ...tiktokCodes], log });
+    },
+    [t.database, t.log],
+  );
   container.bind(t.policy).toConstantValue({
     requireConsent: config.requireConsent,
     video: openVideoPolicy,
     latePolicy: config.latePolicy,
     largestChunkBytes: config.largestChunkBytes,
+    transfer: config.transfer,
   });
 
   bindPersistence(container);
@@ -164,7 +199,11 @@ function bindPersistence(container: Container): void {
   container
     .bind(t.pending)
     .toResolvedValue((database: Database) => postgresPendingAuthorizations(database), [t.database]);
+  container.bind(t.addresses).toResolvedValue((database: Database) => postgresMediaAddresses(database), [t.database]);
+  container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
+  container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
+  container.bind(t.webhookInbox).toResolvedValue((database: Database) => postgresWebhookInbox(database), [t.database]);
   container
     .bind(t.postEvents)
     .toResolvedValue(
@@ -197,15 +236,18 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
   container
     .bind(t.tiktok)
     .toResolvedValue(
-      (log: Log) =>
+      (log: Log, metrics: Metrics, trace: ReturnType<typeof asyncCallTrace>, clock: Clock) =>
         openTikTok({
           ...tiktok,
           limits: config.tiktokLimits,
           redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
-          onCall: (call) =>
-            call.code === 'ok' || call.code === undefined ? undefined : log.info(call, 'TikTok refused a call'),
+          onCall: (call) => {
+            trace.record({ ...call, time: clock.now() });
+            metrics.tiktokAnswered({ ...call, seconds: call.milliseconds / 1000 });
+            if (call.code !== 'ok' && call.code !== undefined) log.info(call, 'TikTok refused a call');
+          },
         }),
-      [t.log],
+      [t.log, t.metrics, t.trace, t.clock],
     )
     .onDeactivation((open) => open.close());
   container
@@ -226,19 +268,37 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
 
 function bindApplication(container: Container, ground: Ground): void {
   const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  container
+    .bind(t.health)
+    .toResolvedValue(
+      (gates: Gates, clock: Clock, log: Log) => platformHealth({ gates, clock, log }),
+      [t.gates, t.clock, t.log],
+    );
   container.bind(t.accountAccess).toResolvedValue(
-    (connections: Connections, credentials: Credentials, tiktoks: TikToks, clock: Clock, log: Log) =>
+    (
+      connections: Connections,
+      credentials: Credentials,
+      tiktoks: TikToks,
+      turns: Turns,
+      health: PlatformHealth,
+      metrics: Metrics,
+      clock: Clock,
+      log: Log,
+    ) =>
       accountAccess({
         connections,
         credentials,
         tiktoks,
+        turns,
+        health,
+        metrics,
         clock,
         log,
         wait,
         owner: ground.owner,
         failPoint: ground.failPoint,
       }),
-    [t.connections, t.credentials, t.tiktoks, t.clock, t.log],
+    [t.connections, t.credentials, t.tiktoks, t.turns, t.health, t.metrics, t.clock, t.log],
   );
   container.bind(t.advancePost).toResolvedValue(
     (
@@ -247,16 +307,65 @@ function bindApplication(container: Container, ground: Ground): void {
       connections: Connections,
       videos: Videos,
       store: FileVideoStore,
+      addresses: MediaAddresses,
+      inbox: WebhookInbox,
+      ids: Ids,
       access: AccountAccess,
       tiktoks: TikToks,
+      gates: Gates,
+      turns: Turns,
+      health: PlatformHealth,
+      trace: ReturnType<typeof asyncCallTrace>,
+      metrics: Metrics,
       clock: Clock,
       policy: PostPolicy,
-    ) => {
-      const ask = askTikTok({ posts, connections, videos, access, tiktoks, clock });
-      const { failPoint } = ground;
-      return advancePost({ queue, posts, connections, videos, store, access, ask, tiktoks, clock, policy, failPoint });
-    },
-    [t.postQueue, t.posts, t.connections, t.videos, t.store, t.accountAccess, t.tiktoks, t.clock, t.policy],
+      log: Log,
+    ) =>
+      advancePost({
+        queue,
+        posts,
+        connections,
+        videos,
+        store,
+        addresses,
+        inbox,
+        ids,
+        access,
+        ask: askTikTok({ posts, connections, videos, access, tiktoks, clock }),
+        tiktoks,
+        gates,
+        turns,
+        health,
+        trace,
+        metrics,
+        clock,
+        policy,
+        log,
+        publicUrl: ground.config.publicUrl,
+        random: Math.random,
+        wait,
+        failPoint: ground.failPoint,
+      }),
+    [
+      t.postQueue,
+      t.posts,
+      t.connections,
+      t.videos,
+      t.store,
+      t.addresses,
+      t.webhookInbox,
+      t.ids,
+      t.accountAccess,
+      t.tiktoks,
+      t.gates,
+      t.turns,
+      t.health,
+      t.trace,
+      t.metrics,
+      t.clock,
+      t.policy,
+      t.log,
+    ],
   );
   container.bind(t.engine).toResolvedValue(
     (
@@ -270,11 +379,12 @@ function bindApplication(container: Container, ground: Ground): void {
       doorbell: Doorbell,
       clock: Clock,
       policy: PostPolicy,
+      metrics: Metrics,
       log: Log,
     ) => {
       const takeIn = takeInVideo({ store, probe, policy: policy.video });
       const maxBytes = policy.video.maxSizeBytes;
-      const fetchOne = fetchVideo({ videos, fetcher, takeIn, store, posts, doorbell, maxBytes, log });
+      const fetchOne = fetchVideo({ videos, fetcher, takeIn, store, posts, doorbell, maxBytes, metrics, log });
       const { owner } = ground;
       return engine({
         queue,
@@ -284,11 +394,42 @@ function bindApplication(container: Container, ground: Ground): void {
         doorbell,
         clock,
         log,
+        metrics,
         owner,
         capacity: DEFAULT_CAPACITY,
+        leaseSeconds: ground.config.leaseSeconds,
       });
     },
-    [t.postQueue, t.posts, t.videos, t.store, t.probe, t.fetcher, t.advancePost, t.doorbell, t.clock, t.policy, t.log],
+    [
+      t.postQueue,
+      t.posts,
+      t.videos,
+      t.store,
+      t.probe,
+      t.fetcher,
+      t.advancePost,
+      t.doorbell,
+      t.clock,
+      t.policy,
+      t.metrics,
+      t.log,
+    ],
+  );
+  container.bind(t.webhookHandling).toResolvedValue(
+    (
+      inbox: WebhookInbox,
+      posts: Posts,
+      connections: Connections,
+      access: AccountAccess,
+      tiktoks: TikToks,
+      doorbell: Doorbell,
+      clock: Clock,
+      log: Log,
+    ) => {
+      const { owner } = ground;
+      return handleWebhooks({ inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner });
+    },
+    [t.webhookInbox, t.posts, t.connections, t.accountAccess, t.tiktoks, t.doorbell, t.clock, t.log],
   );
   container.bind(t.useCases).toResolvedValue(
     (
@@ -303,6 +444,7 @@ function bindApplication(container: Container, ground: Ground): void {
       fetcher: VideoFetcher,
       access: AccountAccess,
       tiktoks: TikToks,
+      gates: Gates,
       doorbell: Doorbell,
       clock: Clock,
       ids: Ids,
@@ -340,7 +482,7 @@ function bindApplication(container: Container, ground: Ground): void {
         listPosts: listPosts({ posts }),
         updatePost: updatePost({ posts, connections, videos, doorbell, clock, policy }),
         cancelPost: cancelPost({ posts, clock }),
-        retryPost: retryPost({ posts, doorbell, clock, digest }),
+        retryPost: retryPost({ posts, connections, gates, doorbell, clock, digest }),
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
       };
@@ -357,6 +499,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.fetcher,
       t.accountAccess,
       t.tiktoks,
+      t.gates,
       t.doorbell,
       t.clock,
       t.ids,
@@ -366,7 +509,7 @@ function bindApplication(container: Container, ground: Ground): void {
   );
 }
 
-function bindServers(container: Container, { config, tiktok, stopping }: Ground): void {
+function bindServers(container: Container, { config, tiktok, stopping, owner }: Ground): void {
   const isSandbox = (): boolean => tiktok.sandbox;
   container.bind(t.routes).toResolvedValue(
     (useCases: UseCases, connections: Connections, open: TikTok, clock: Clock, log: Log) =>
@@ -391,7 +534,19 @@ function bindServers(container: Container, { config, tiktok, stopping }: Ground)
       [t.routes, t.log],
     );
   container.bind(t.httpServer).toResolvedValue(
-    (useCases: UseCases, routes: ReturnType<typeof connectorRoutes>, running: Engine, clock: Clock, log: Log) =>
+    (
+      useCases: UseCases,
+      routes: ReturnType<typeof connectorRoutes>,
+      running: Engine,
+      metrics: PrometheusMetrics,
+      addresses: MediaAddresses,
+      videos: Videos,
+      store: FileVideoStore,
+      inbox: WebhookInbox,
+      handling: WebhookHandling,
+      clock: Clock,
+      log: Log,
+    ) =>
       httpServer({
         ...config.http,
         completeConnection: useCases.completeConnection,
@@ -399,11 +554,32 @@ function bindServers(container: Container, { config, tiktok, stopping }: Ground)
         isSandbox,
         isUnavailable: isDatabaseDown,
         rpc: rpcHandler({ routes, log }),
-        ready: async () => isFresh(running.lastLook(), clock.now()),
+        ready: async () => !stopping.aborted && isFresh(running.lastLook(), clock.now()),
+        metrics: () => metrics.expose(),
+        webhook: tiktokWebhook({
+          takeWebhook: takeWebhook({ inbox, handling, owner }),
+          app: { apiFamily: 'OPEN', clientKey: tiktok.clientKey, clientSecrets: [tiktok.clientSecret] },
+          isUnavailable: isDatabaseDown,
+          metrics,
+          log,
+        }),
+        serveMedia: serveMedia({ addresses, videos, store }),
         log,
         drainMilliseconds: DRAIN_SECONDS * 1000,
       }),
-    [t.useCases, t.routes, t.engine, t.clock, t.log],
+    [
+      t.useCases,
+      t.routes,
+      t.engine,
+      t.metrics,
+      t.addresses,
+      t.videos,
+      t.store,
+      t.webhookInbox,
+      t.webhookHandling,
+      t.clock,
+      t.log,
+    ],
   );
 }
 

@@ -56,14 +56,18 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const pending = await container.getAsync(tokens.pending);
   const clock = await container.getAsync(tokens.clock);
   const engine = await container.getAsync(tokens.engine);
+  const webhooks = await container.getAsync(tokens.webhookHandling);
   const access = await container.getAsync(tokens.accountAccess);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
 
   await doorbell.every('forget authorizations that nobody came back for', 600, () => pending.dropExpired(clock.now()));
+  await doorbell.every('handle webhooks that wait', 15, () => webhooks.sweep());
+  await doorbell.every('forget webhooks that were handled', 3600, () => webhooks.forgetOld());
   await doorbell.start();
   stops.push(() => doorbell.stop());
   stops.push(() => access.settled());
+  stops.push(() => webhooks.settled());
   const rpcAddress = await listen(rpc, 'RPC', config.rpc);
   stops.push(() => rpc.close());
   const httpAddress = await listen(http, 'HTTP', config.http);

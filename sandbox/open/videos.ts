@@ -28,7 +28,7 @@ const textLimit = 150;
 const mostPerCall = 20;
 const defaultPage = 10;
 /** The sandbox doesn't look into the file. */
-const assumed = { duration: 15, height: 1920, width: 1080 };
+const assumed = { height: 1920, width: 1080 };
 
 export function videoEndpoints(world: World): BearerEndpoint[] {
   const { state, clock } = world;
@@ -42,6 +42,7 @@ export function videoEndpoints(world: World): BearerEndpoint[] {
       cover_image_url: `${world.origin()}/covers/${video.postId}.jpeg`,
       share_url: `https://www.tiktok.com/@${username}/video/${video.postId}?utm_campaign=tt4d_open_api&utm_source=${state.app.clientKey}`,
       video_description: video.title.slice(0, textLimit),
+      duration: state.settings.listedDurationSec,
       ...assumed,
       title: video.title.slice(0, textLimit),
       embed_html: `<iframe src="${embedLink}"></iframe>`,

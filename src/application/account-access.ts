@@ -3,21 +3,28 @@ import type { ConnectionId } from '../domain/ids.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { PlatformHealth } from './platform-health.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Credential, Credentials, NewCredential } from './ports/credentials.ts';
 import type { FailPoint } from './ports/fail-point.ts';
 import type { Log } from './ports/log.ts';
-import type { GrantRefusal, TokenGrant } from './ports/tiktok.ts';
+import type { Metrics } from './ports/metrics.ts';
+import type { GrantRefusal, Quotas, TokenGrant } from './ports/tiktok.ts';
+import { quotaKey, type Turns } from './ports/turns.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 import { tokenLife } from './token-life.ts';
 
 /** TikTok with a token that works, for whoever needs to call it. */
 export interface AccountAccess {
-  /** Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. */
+  /**
+   * Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. A call that counts against
+   * `quota` is not made when the account has no turn: then UPSTREAM_RATE_LIMITED says when to come back.
+   */
   call<T>(
     connectionId: ConnectionId,
     request: (accessToken: Secret) => Promise<Result<T, PublishError>>,
+    quota?: keyof Quotas,
   ): Promise<Result<T, PublishError>>;
   /** Forces a refresh, or joins the one that is under way. */
   refresh(connectionId: ConnectionId): Promise<Result<Credential, PublishError>>;
@@ -53,6 +60,9 @@ export function accountAccess(needs: {
   readonly connections: Connections;
   readonly credentials: Credentials;
   readonly tiktoks: TikToks;
+  readonly turns: Turns;
+  readonly health: PlatformHealth;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
   /** Names this process among all that share the database. */
@@ -60,7 +70,7 @@ export function accountAccess(needs: {
   readonly wait: (seconds: number) => Promise<void>;
   readonly failPoint: FailPoint;
 }): AccountAccess {
-  const { connections, credentials, tiktoks, clock, log, owner, wait, failPoint } = needs;
+  const { connections, credentials, tiktoks, turns, health, metrics, clock, log, owner, wait, failPoint } = needs;
   const flights = new Map<ConnectionId, Promise<Result<Credential, PublishError>>>();
 
   const usable = (credential: Credential): boolean =>
@@ -108,6 +118,7 @@ export function accountAccess(needs: {
       await wait(SECOND_TRY_SECONDS);
     }
     const grant = lost ? await authorization.refresh(stale.refreshToken) : first;
+    metrics.tokenRefreshed(grant.ok ? 'RENEWED' : grant.error.code);
     await failPoint('refresh-answered');
     return grant.ok ? keep(stale, grant.value) : judge(stale, grant.error, { lost, claim, connection });
   }
@@ -217,27 +228,43 @@ export function accountAccess(needs: {
     return ok({ credential: newer.value, connection: (await connections.find(before.id)) ?? before });
   }
 
-  /** A grant that was withdrawn, or lacks what publishing needs, is as dead as an expired one: only the person can mend it. */
-  async function markedIfDead<T>(
+  /** Undefined when the account may make this call now. */
+  async function outOfTurn(connection: Connection, name: keyof Quotas): Promise<PublishError | undefined> {
+    const turn = await turns.take(quotaKey(name, connection), tiktokOf(tiktoks, connection.apiFamily).quotas[name]);
+    return turn.taken ? undefined : { code: 'UPSTREAM_RATE_LIMITED', retryTime: turn.freeTime };
+  }
+
+  /** What an answer tells of others: of TikTok's health, of the account's quota, of its grant. */
+  async function heeded<T>(
     connection: Connection,
     answer: Result<T, PublishError>,
+    quota: keyof Quotas | undefined,
   ): Promise<Result<T, PublishError>> {
-    if (!answer.ok && endsGrant(answer.error, connection)) await markDead(connection, answer.error);
+    const { apiFamily } = connection;
+    health.note(apiFamily, answer.ok ? undefined : answer.error);
+    if (answer.ok) return answer;
+    if (answer.error.code === 'UPSTREAM_RATE_LIMITED' && quota !== undefined) {
+      await turns.exhaust(quotaKey(quota, connection), tiktokOf(tiktoks, apiFamily).quotas[quota]);
+    }
+    // A grant that was withdrawn, or lacks what publishing needs, is as dead as an expired one: only the person can mend it.
+    if (endsGrant(answer.error, connection)) await markDead(connection, answer.error);
     return answer;
   }
 
   return {
-    async call(connectionId, request) {
+    async call(connectionId, request, quota) {
       const connection = await connections.find(connectionId);
       if (connection === undefined) return err(DEAD);
       const good = await current(connection);
       if (!good.ok) return good;
+      const early = quota === undefined ? undefined : await outOfTurn(good.value.connection, quota);
+      if (early !== undefined) return err(early);
       const answer = await request(good.value.credential.accessToken);
-      if (answer.ok || !refusesToken(answer.error)) return markedIfDead(good.value.connection, answer);
+      if (answer.ok || !refusesToken(answer.error)) return heeded(good.value.connection, answer, quota);
 
       const newer = await renewed(good.value.credential, good.value.connection);
       if (!newer.ok) return newer;
-      return markedIfDead(newer.value.connection, await request(newer.value.credential.accessToken));
+      return heeded(newer.value.connection, await request(newer.value.credential.accessToken), quota);
     },
     async refresh(connectionId) {
       const credential = await credentials.find(connectionId);

@@ -1,12 +1,5 @@
 import { findListed } from '../domain/post/match.ts';
-import {
-  type Finalizing,
-  type Processing,
-  type Published,
-  sentAttempt,
-  type Unconfirmed,
-  type Uploading,
-} from '../domain/post/post.ts';
+import type { Finalizing, InCreatorInbox, Processing, Published, Unconfirmed, Uploading } from '../domain/post/post.ts';
 import type { PublishStatus } from '../domain/post/verdict.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { ok, type Result } from '../domain/result.ts';
@@ -20,8 +13,8 @@ import { type TikToks, tiktokOf } from './tiktoks.ts';
 /** Moderation may hold a post back this long; its time in the list is when it was created all the same. */
 const LIST_WINDOW_MILLISECONDS = 2 * 86_400_000;
 
-/** A post that TikTok gave a publish id. */
-export type AtTikTok = Uploading | Finalizing | Processing | Published | Unconfirmed;
+/** A post that TikTok was told of. */
+export type AtTikTok = Uploading | Finalizing | Processing | Published | InCreatorInbox | Unconfirmed;
 
 /** Asks how a post stands: by its publish id and, when that tells nothing of an unconfirmed one, by the account's video list. */
 export type AskTikTok = (post: AtTikTok) => Promise<Result<PublishStatus, PublishError>>;
@@ -36,15 +29,21 @@ export function askTikTok(needs: {
 }): AskTikTok {
   const { posts, connections, videos, access, tiktoks, clock } = needs;
   return async (post) => {
-    const attempt = sentAttempt(post);
-    if (attempt === undefined) throw new Error(`post ${post.id} has no publish id to ask by`);
+    const attempt = post.attempts.at(-1);
+    if (attempt === undefined) throw new Error(`post ${post.id} was never tried`);
     const connection = await connections.find(post.connectionId);
     if (connection === undefined) throw new Error(`post ${post.id} has no connection`);
     const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
 
-    const status = await access.call(post.connectionId, (token) => publishing.readStatus(token, attempt.publishId));
+    const { publishId } = attempt;
+    // A pull whose answer was lost has none: then only the list can tell.
+    const status: Result<PublishStatus, PublishError> =
+      publishId === undefined
+        ? ok({ state: 'WORKING' })
+        : await access.call(post.connectionId, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
     const known = status.ok && status.value.state !== 'WORKING';
-    if (known || post.state !== 'UNCONFIRMED' || attempt.finalizeTime === undefined) return status;
+    const byList = post.state === 'UNCONFIRMED' || publishId === undefined;
+    if (known || !byList || attempt.finalizeTime === undefined) return status;
     if (!connection.grantedScopes.includes('video.list')) return status;
 
     const video = await videos.find(post.videoId);

@@ -2,6 +2,7 @@ import type { Finding } from '../domain/finding.ts';
 import { reject, type Video } from '../domain/video/video.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
+import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
 import { FetchInterrupted, type FetchRefusal, type VideoFetcher } from './ports/video-fetcher.ts';
 import type { VideoStore } from './ports/video-store.ts';
@@ -22,12 +23,22 @@ export function fetchVideo(needs: {
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly maxBytes: number;
+  readonly metrics: Metrics;
   readonly log: Log;
 }): FetchVideo {
-  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, log } = needs;
+  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, metrics, log } = needs;
 
   return async (lease, signal) => {
-    const outcome = await attempt(lease, signal);
+    // Tries that failed are counted when they do; so many were never counted to their end.
+    const crashed = lease.failures >= MAX_TRIES;
+    if (crashed) {
+      log.error(
+        { videoId: lease.video.id, tries: lease.failures },
+        'a video ended its workers again and again: it is set aside',
+      );
+      metrics.setAside('VIDEO');
+    }
+    const outcome = crashed ? { video: reject(lease.video, SET_ASIDE) } : await attempt(lease, signal);
     if ('retry' in outcome && lease.failures + 1 < MAX_TRIES) {
       await videos.postponeImport(lease, 5 * 4 ** lease.failures);
       log.info({ videoId: lease.video.id, finding: outcome.retry.observed }, 'a video could not be fetched yet');
@@ -73,6 +84,17 @@ export function fetchVideo(needs: {
     }
   }
 }
+
+const SET_ASIDE: Finding = {
+  code: 'VIDEO_FETCH_FAILED',
+  severity: 'ERROR',
+  field: 'video_uri',
+  message: 'The connector failed on this video again and again and set it aside.',
+  remedy:
+    'This is a fault of the connector: report it with the id of the video; upload the file another way meanwhile.',
+  observed: `${MAX_TRIES} tries that did not end`,
+  limit: 'a try that ends',
+};
 
 const STORAGE_FULL: Finding = {
   code: 'VIDEO_FETCH_FAILED',

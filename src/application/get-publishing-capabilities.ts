@@ -33,7 +33,7 @@ export function getPublishingCapabilities(needs: {
       return err({ code: 'CONNECTION_DISCONNECTED', state: connection.state, id: connectionId });
     }
     const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
-    const answer = await access.call(connectionId, (token) => publishing.readCreator(token));
+    const answer = await access.call(connectionId, (token) => publishing.readCreator(token), 'READ_CREATOR');
     const fetchTime = clock.now();
     if (answer.ok) return ok({ connection, creator: answer.value, fetchTime });
     return onlyMeansNotNow(answer.error)

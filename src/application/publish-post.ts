@@ -1,6 +1,7 @@
 import type { Connection } from '../domain/connection/connection.ts';
 import { type Finding, isError } from '../domain/finding.ts';
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../domain/ids.ts';
+import type { Attempt } from '../domain/post/attempt.ts';
 import { checkCaption } from '../domain/post/caption.ts';
 import type { Post } from '../domain/post/post.ts';
 import { checkLatePolicy, checkSchedule, dueTime, type LatePolicy } from '../domain/post/schedule.ts';
@@ -51,6 +52,8 @@ export type PostPolicy = {
   readonly video: VideoPolicy;
   /** Files up to this length go to TikTok in one piece, longer ones in pieces of at most this. */
   readonly largestChunkBytes: number;
+  /** How TikTok gets the bytes of new attempts; those that live keep their own way. */
+  readonly transfer: Attempt['transfer'];
   /** For posts that bring none of their own. */
   readonly latePolicy: LatePolicy;
 };

@@ -1,5 +1,5 @@
 import type { PostId, WorkspaceId } from '../domain/ids.ts';
-import { type Post, sentAttempt } from '../domain/post/post.ts';
+import { type Post, published, sentAttempt } from '../domain/post/post.ts';
 import type { Step } from '../domain/post/step.ts';
 import { afterPublished, type PublishStatus, takeVerdict } from '../domain/post/verdict.ts';
 import { err, ok, type Result } from '../domain/result.ts';
@@ -24,7 +24,6 @@ export function reconcilePost(needs: {
     const found = await posts.find(postId, workspaceId);
     if (found === undefined) return err({ code: 'NOT_FOUND', resource: 'post', id: postId });
     const { post } = found;
-    if (post.state === 'IN_CREATOR_INBOX') return ok(found);
     const asked = atTikTok(post);
     if (asked === undefined) return err({ code: 'POST_NOT_SENT', state: post.state, id: postId });
 
@@ -47,6 +46,7 @@ export function reconcilePost(needs: {
 function atTikTok(post: Post) {
   switch (post.state) {
     case 'PUBLISHED':
+    case 'IN_CREATOR_INBOX':
     case 'UNCONFIRMED':
       return post;
     case 'PUBLISHING':
@@ -54,7 +54,6 @@ function atTikTok(post: Post) {
     case 'PREPARING':
     case 'SCHEDULED':
     case 'HELD':
-    case 'IN_CREATOR_INBOX':
     case 'FAILED':
     case 'CANCELLED':
       return undefined;
@@ -62,8 +61,16 @@ function atTikTok(post: Post) {
 }
 
 function settled(post: NonNullable<ReturnType<typeof atTikTok>>, status: PublishStatus, now: Date): Step | undefined {
-  if (post.state !== 'PUBLISHED') return takeVerdict(post, status, now);
-  return status.state === 'PUBLISHED' && status.tiktokPostIds.length > post.tiktokPostIds.length
-    ? afterPublished({ ...post, tiktokPostIds: status.tiktokPostIds }, now)
-    : undefined;
+  switch (post.state) {
+    case 'PUBLISHED':
+      return status.state === 'PUBLISHED' && status.tiktokPostIds.length > post.tiktokPostIds.length
+        ? afterPublished(published(post, status.tiktokPostIds, now), now)
+        : undefined;
+    case 'IN_CREATOR_INBOX':
+      // The creator finished the draft.
+      return status.state === 'PUBLISHED' ? afterPublished(published(post, status.tiktokPostIds, now), now) : undefined;
+    case 'PUBLISHING':
+    case 'UNCONFIRMED':
+      return takeVerdict(post, status, now);
+  }
 }

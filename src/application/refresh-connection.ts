@@ -34,7 +34,7 @@ export function refreshConnection(needs: {
       authorization.readAccount(token, connection.grantedScopes),
     );
     if (!account.ok) return err({ code: 'TIKTOK_REFUSED', error: account.error });
-    const creator = await access.call(connectionId, (token) => publishing.readCreator(token));
+    const creator = await access.call(connectionId, (token) => publishing.readCreator(token), 'READ_CREATOR');
     // What only the creator info tells stays known while it is not told.
     const { maxVideoSeconds, username } = creator.ok ? creator.value : connection.account;
     const told = {

@@ -1,13 +1,14 @@
-import pLimit from 'p-limit';
 import { LARGEST_CHUNK_BYTES } from '../domain/post/chunk-plan.ts';
 import type { Step } from '../domain/post/step.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { AdvancePost } from './advance-post.ts';
+import { fairRoom } from './fair-room.ts';
 import type { FetchVideo } from './fetch-video.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
-import type { Lease, PostQueue } from './ports/post-queue.ts';
+import type { Metrics } from './ports/metrics.ts';
+import { type Crowded, type Lease, type PostQueue, SUSPECT_LAPSES } from './ports/post-queue.ts';
 import type { ImportLease, Videos } from './ports/videos.ts';
 
 /** Bounded work per kind, so that one large upload never keeps a hundred small ones waiting. */
@@ -22,7 +23,7 @@ export type Capacity = {
   readonly imports: number;
 };
 
-export const DEFAULT_CAPACITY: Capacity = { posts: 128, smallUploads: 32, largeUploads: 4, imports: 4 };
+export const DEFAULT_CAPACITY: Capacity = { posts: 256, smallUploads: 64, largeUploads: 4, imports: 4 };
 
 export interface Engine {
   start(): void;
@@ -35,9 +36,10 @@ export interface Engine {
   lastLook(): Date | undefined;
 }
 
-/** A dead worker's posts come due again after this long. */
-const LEASE_SECONDS = 60;
-const RENEW_SECONDS = 15;
+/** Claimed at once: the smaller, the sooner one tenant's crowd is seen. */
+const BATCH = 32;
+/** A post may be due by a database clock that runs this much behind ours; looking once too often is harmless. */
+const CLOCK_SECONDS = 0.1;
 /** A lost ring is made good by the sweep, whatever became of the doorbell. */
 const SWEEP_SECONDS = 5;
 /** Work that was cut off gets this long to store where it stands; then its lease ends by itself. */
@@ -51,15 +53,20 @@ export function engine(needs: {
   readonly doorbell: Doorbell;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** Names this process among all that share the database. */
   readonly owner: string;
   readonly capacity: Capacity;
+  /** A dead worker's posts come due again after this long. Renewed each quarter of it. */
+  readonly leaseSeconds: number;
 }): Engine {
-  const { queue, videos, advance, fetchVideo, doorbell, clock, log, owner, capacity } = needs;
-  const small = pLimit(capacity.smallUploads);
-  const large = pLimit(capacity.largeUploads);
+  const { queue, videos, advance, fetchVideo, doorbell, clock, log, metrics, owner, capacity, leaseSeconds } = needs;
+  const small = fairRoom(capacity.smallUploads);
+  const large = fairRoom(capacity.largeUploads);
   const underWay = new Map<Promise<void>, AbortController>();
-  let busyPosts = 0;
+  const inHand = new Set<Lease>();
+  /** Due posts may be left because their tenant has its share of the places, or a suspect is in hand. */
+  let leftBehind = false;
   let busyImports = 0;
   let ending = false;
   let lastLook: Date | undefined;
@@ -86,21 +93,47 @@ export function engine(needs: {
     alarm = { time: at, timer };
   }
 
-  async function look(): Promise<void> {
-    const freePosts = capacity.posts - busyPosts;
-    if (freePosts > 0) {
-      const leases = await queue.claim({ owner, limit: freePosts, leaseSeconds: LEASE_SECONDS });
+  /**
+   * Tenants at work share the places with one more who may come: however much one of them has waiting, there is room for the
+   * others. The same within a tenant for its accounts.
+   */
+  function crowded(): Crowded {
+    const workspaces = Map.groupBy(inHand, ({ post }) => post.workspaceId);
+    const connections = Map.groupBy(inHand, ({ post }) => post.connectionId);
+    const share = Math.max(1, Math.floor(capacity.posts / (workspaces.size + 1)));
+    const over = <K>(groups: Map<K, readonly Lease[]>, limit: number): readonly K[] =>
+      [...groups].filter(([, leases]) => leases.length >= limit).map(([key]) => key);
+    return { workspaces: over(workspaces, share), connections: over(connections, Math.max(1, Math.floor(share / 2))) };
+  }
+
+  const isSuspect = ({ lapses }: Lease): boolean => lapses >= SUSPECT_LAPSES;
+
+  async function claimPosts(): Promise<void> {
+    leftBehind = false;
+    for (let free = capacity.posts - inHand.size; free > 0 && !ending; free = capacity.posts - inHand.size) {
+      const limit = Math.min(free, BATCH);
+      const full = crowded();
+      const suspect = ![...inHand].some(isSuspect);
+      const leases = await queue.claim({ owner, limit, leaseSeconds, crowded: full, suspect });
       for (const lease of leases) workOnPost(lease);
-      if (leases.length === freePosts) rung = true;
+      leftBehind = full.workspaces.length > 0 || full.connections.length > 0 || !suspect || leases.some(isSuspect);
+      if (leases.length < limit) return;
     }
+  }
+
+  async function look(): Promise<void> {
+    const asOf = clock.now();
+    await claimPosts();
     const freeImports = capacity.imports - busyImports;
     if (freeImports > 0) {
-      const leases = await videos.claimImports({ owner, limit: freeImports, leaseSeconds: LEASE_SECONDS });
+      const leases = await videos.claimImports({ owner, limit: freeImports, leaseSeconds });
       for (const lease of leases) workOnImport(lease);
     }
     lastLook = clock.now();
-    // With every place taken nothing can be begun before one is free, however long it has been due.
-    const nextPost = busyPosts < capacity.posts ? await queue.earliest() : undefined;
+    metrics.looked((lastLook.getTime() - asOf.getTime()) / 1000);
+    // With every place taken nothing can be begun before one is free, however long it has been due. What was left behind although
+    // it was due waits for a place as well.
+    const nextPost = inHand.size < capacity.posts ? await queue.earliest(inSeconds(asOf, -CLOCK_SECONDS)) : undefined;
     const nextImport = busyImports < capacity.imports ? await videos.earliestImport() : undefined;
     if (nextPost !== undefined) wakeAt(nextPost);
     if (nextImport !== undefined) wakeAt(nextImport);
@@ -115,7 +148,7 @@ export function engine(needs: {
         log.error({ error }, 'the engine could not look for work');
       }
       // With every place taken there is nothing to look for until one is free.
-      const full = busyPosts >= capacity.posts;
+      const full = inHand.size >= capacity.posts;
       if (ending || (rung && !full)) continue;
       wakeAt(inSeconds(clock.now(), SWEEP_SECONDS));
       await new Promise<void>((resolve) => {
@@ -126,22 +159,25 @@ export function engine(needs: {
   }
 
   function workOnPost(lease: Lease): void {
-    busyPosts += 1;
+    inHand.add(lease);
     const places = { postId: lease.postId, fence: lease.fence };
+    const { workspaceId } = lease.post;
     underLease(
       places,
-      () => queue.renew(lease, LEASE_SECONDS),
+      () => queue.renew(lease, leaseSeconds),
       async (signal) => {
         const step: Step | undefined = await advance(lease, {
           signal,
           ending: () => ending,
-          whenThereIsRoom: (sizeBytes, send) => (sizeBytes > LARGEST_CHUNK_BYTES ? large : small)(send),
+          whenThereIsRoom: (sizeBytes, send) => (sizeBytes > LARGEST_CHUNK_BYTES ? large : small)(workspaceId, send),
         });
         if (step === undefined) log.info(places, 'a post went to another worker');
         else if (step.nextActionTime !== undefined) wakeAt(step.nextActionTime);
       },
       () => {
-        if (busyPosts-- === capacity.posts) ring();
+        const full = inHand.size === capacity.posts;
+        inHand.delete(lease);
+        if (full || leftBehind) ring();
       },
     );
   }
@@ -150,7 +186,7 @@ export function engine(needs: {
     busyImports += 1;
     underLease(
       { videoId: lease.video.id },
-      () => videos.renewImport(lease, LEASE_SECONDS),
+      () => videos.renewImport(lease, leaseSeconds),
       (signal) => fetchVideo(lease, signal),
       () => {
         if (busyImports-- === capacity.imports) ring();
@@ -174,7 +210,7 @@ export function engine(needs: {
           lost.abort(error);
         },
       );
-    }, RENEW_SECONDS * 1000);
+    }, leaseSeconds * 250);
     const job = work(lost.signal)
       .catch((error) => {
         log.error({ ...names, error }, 'work stopped on a failure; it is taken up again when its lease ends');

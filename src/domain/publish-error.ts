@@ -16,7 +16,8 @@ export type PublishError = Evidence &
     | { readonly code: 'ACCOUNT_NOT_ELIGIBLE'; readonly cause: 'PERSONAL' | 'BANNED' | 'TERMS' }
     | { readonly code: 'APP_NOT_AUDITED' }
     | { readonly code: 'APP_DAILY_USER_CAP' }
-    | { readonly code: 'ACCOUNT_DAILY_POST_CAP' }
+    /** `seenCap`: how many posts we had published in the day before TikTok said so. Other apps' posts count as well. */
+    | { readonly code: 'ACCOUNT_DAILY_POST_CAP'; readonly seenCap?: number }
     | { readonly code: 'ACCOUNT_PENDING_DRAFT_CAP' }
     | { readonly code: 'UPSTREAM_RATE_LIMITED'; readonly retryTime?: Date }
     | { readonly code: 'PRIVACY_LEVEL_NOT_ALLOWED'; readonly allowed: readonly string[] }
@@ -30,6 +31,7 @@ export type PublishError = Evidence &
     | { readonly code: 'CONNECTOR_REQUEST_REJECTED'; readonly detail?: string }
     | { readonly code: 'APP_CREDENTIALS_REJECTED' }
     | { readonly code: 'PLATFORM_UNAVAILABLE' }
+    | { readonly code: 'CONNECTOR_FAILED'; readonly crashes: number }
     | { readonly code: 'OUTCOME_UNCONFIRMED' }
     | { readonly code: 'SCHEDULE_MISSED'; readonly latenessSeconds: number }
     | { readonly code: 'VIDEO_MISSING' }
@@ -112,7 +114,7 @@ export function explain(error: PublishError): Explanation {
       };
     case 'ACCOUNT_DAILY_POST_CAP':
       return {
-        message: 'The account reached the number of posts TikTok allows per day.',
+        message: `The account reached the number of posts TikTok allows per day${error.seenCap === undefined ? '' : ` (${error.seenCap} went out from here in the last 24 hours)`}.`,
         remedy: 'The post waits and goes out by itself; to publish sooner use the TikTok app.',
         actor: 'USER',
         retryable: true,
@@ -204,6 +206,13 @@ export function explain(error: PublishError): Explanation {
         actor: 'PLATFORM',
         retryable: true,
       };
+    case 'CONNECTOR_FAILED':
+      return {
+        message: `The connector failed ${error.crashes} times on this post and set it aside.`,
+        remedy: 'This is a fault of the connector: report it with the id of the post; RetryPost tries again.',
+        actor: 'CONNECTOR',
+        retryable: false,
+      };
     case 'OUTCOME_UNCONFIRMED':
       return {
         message: 'TikTok received the video but never said whether it was published.',
@@ -249,7 +258,7 @@ export type Consequence =
   /** Waits for a cap to reset. */
   | { readonly kind: 'HOLD_QUOTA'; readonly seconds: number }
   /** Tried again after a back-off, and held as an outage when that goes on. */
-  | { readonly kind: 'BACK_OFF'; readonly atLeastSeconds: number }
+  | { readonly kind: 'BACK_OFF' }
   /** The end, until someone changes something. */
   | { readonly kind: 'FAIL' };
 
@@ -265,11 +274,10 @@ export function consequenceOf(error: PublishError): Consequence {
     case 'ACCOUNT_PENDING_DRAFT_CAP':
       return { kind: 'HOLD_QUOTA', seconds: QUOTA_RECHECK_SECONDS };
     case 'UPSTREAM_RATE_LIMITED':
-      return { kind: 'BACK_OFF', atLeastSeconds: 60 };
     case 'PLATFORM_UNAVAILABLE':
     case 'MEDIA_PULL_FAILED':
     case 'APP_CREDENTIALS_REJECTED':
-      return { kind: 'BACK_OFF', atLeastSeconds: 0 };
+      return { kind: 'BACK_OFF' };
     case 'ACCOUNT_NOT_ELIGIBLE':
     case 'APP_NOT_AUDITED':
     case 'PRIVACY_LEVEL_NOT_ALLOWED':
@@ -280,6 +288,7 @@ export function consequenceOf(error: PublishError): Consequence {
     case 'CONTENT_FLAGGED':
     case 'MEDIA_DOMAIN_UNVERIFIED':
     case 'CONNECTOR_REQUEST_REJECTED':
+    case 'CONNECTOR_FAILED':
     case 'OUTCOME_UNCONFIRMED':
     case 'SCHEDULE_MISSED':
     case 'VIDEO_MISSING':
@@ -314,6 +323,7 @@ export function mayBeRetriedUnchanged(error: PublishError): boolean {
     case 'CONNECTOR_REQUEST_REJECTED':
     case 'APP_CREDENTIALS_REJECTED':
     case 'PLATFORM_UNAVAILABLE':
+    case 'CONNECTOR_FAILED':
     case 'OUTCOME_UNCONFIRMED':
     case 'SCHEDULE_MISSED':
       return true;

@@ -44,6 +44,16 @@ describe('the bundled sandbox', () => {
     expect(await (await fetch(`${second.tiktok.openApiUrl}/_sandbox/accounts`)).text()).toContain('remembered');
   });
 
+  it('sends its webhooks to this service', async () => {
+    const other = await startSandbox();
+    const config = await configFor(portOf(other.origin));
+    await other.close();
+    const { tiktok, close } = await bundledSandbox({ ...config, http: { host: '::1', port: 8123 } });
+    onTestFinished(close);
+    const app = await (await fetch(`${tiktok.openApiUrl}/_sandbox/app`)).json();
+    expect(app).toMatchObject({ webhookUrl: 'http://[::1]:8123/webhooks/tiktok' });
+  });
+
   it('does not take anything else on its port for a sandbox', async () => {
     const server = createServer((_, response) => response.end('{}')).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

@@ -174,6 +174,7 @@ export const aPolicy = (parts: Partial<PostPolicy> = {}): PostPolicy => ({
   requireConsent: false,
   video: openVideoPolicy,
   largestChunkBytes: LARGEST_CHUNK_BYTES,
+  transfer: 'UPLOAD',
   latePolicy: { maxLatenessSeconds: 86_400, action: 'PUBLISH' },
   ...parts,
 });
@@ -264,6 +265,7 @@ export const aPublishedPost = (parts: Partial<Published> = {}): Published => ({
   state: 'PUBLISHED',
   publishTime: NOW,
   tiktokPostIds: [],
+  publiclyAvailable: (parts.tiktokPostIds ?? []).length > 0,
   ...parts,
 });
 export const aPostInTheInbox = (parts: Partial<InCreatorInbox> = {}): InCreatorInbox => ({
@@ -306,7 +308,7 @@ const examples: { readonly [Code in PublishErrorCode]: readonly Extract<PublishE
   ],
   APP_NOT_AUDITED: [{ code: 'APP_NOT_AUDITED' }],
   APP_DAILY_USER_CAP: [{ code: 'APP_DAILY_USER_CAP' }],
-  ACCOUNT_DAILY_POST_CAP: [{ code: 'ACCOUNT_DAILY_POST_CAP' }],
+  ACCOUNT_DAILY_POST_CAP: [{ code: 'ACCOUNT_DAILY_POST_CAP' }, { code: 'ACCOUNT_DAILY_POST_CAP', seenCap: 15 }],
   ACCOUNT_PENDING_DRAFT_CAP: [{ code: 'ACCOUNT_PENDING_DRAFT_CAP' }],
   UPSTREAM_RATE_LIMITED: [
     { code: 'UPSTREAM_RATE_LIMITED' },
@@ -335,6 +337,7 @@ const examples: { readonly [Code in PublishErrorCode]: readonly Extract<PublishE
   ],
   APP_CREDENTIALS_REJECTED: [{ code: 'APP_CREDENTIALS_REJECTED' }],
   PLATFORM_UNAVAILABLE: [{ code: 'PLATFORM_UNAVAILABLE' }],
+  CONNECTOR_FAILED: [{ code: 'CONNECTOR_FAILED', crashes: 5 }],
   OUTCOME_UNCONFIRMED: [{ code: 'OUTCOME_UNCONFIRMED' }],
   SCHEDULE_MISSED: [{ code: 'SCHEDULE_MISSED', latenessSeconds: 90.5 }],
   VIDEO_MISSING: [{ code: 'VIDEO_MISSING' }],

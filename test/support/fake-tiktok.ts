@@ -1,3 +1,4 @@
+import type { TracedCall } from '../../src/application/ports/call-trace.ts';
 import type { Clock } from '../../src/application/ports/clock.ts';
 import type {
   Announced,
@@ -5,6 +6,7 @@ import type {
   CreatorInfo,
   GrantRefusal,
   ListedVideo,
+  Quotas,
   TikTok,
   TokenGrant,
 } from '../../src/application/ports/tiktok.ts';
@@ -25,8 +27,10 @@ type Answers = {
   readonly readAccount: Result<Account, PublishError>;
   readonly readCreator: Result<CreatorInfo, PublishError>;
   readonly announce: Result<Announced, PublishError>;
+  readonly announcePull: Result<{ readonly publishId: string }, PublishError>;
   readonly sendChunk: ChunkOutcome;
   readonly readStatus: Result<PublishStatus, PublishError>;
+  readonly publicAmong: Result<readonly string[], PublishError>;
   readonly listVideos: Result<readonly ListedVideo[], PublishError>;
 };
 type Method = keyof Answers;
@@ -86,6 +90,14 @@ export class FakeTikTok implements TikTok {
   };
   /** What the account's list holds. Unless said: what became public here. */
   listed: readonly ListedVideo[] | undefined;
+  /** Ids of posts that not everyone can see any more. */
+  readonly hidden = new Set<string>();
+  /** As of TikTok's documentation, a minute and two seconds. */
+  quotas: Quotas = {
+    ANNOUNCE: { calls: 6, windowSeconds: 62 },
+    READ_CREATOR: { calls: 20, windowSeconds: 62 },
+    READ_STATUS: { calls: 30, windowSeconds: 62 },
+  };
   /** Whether a pair stays good after the next one was issued. */
   keepsOlderPairs = false;
   /** What becomes of everything announced from now on. Unless said: what the post's settings ask for. */
@@ -94,6 +106,7 @@ export class FakeTikTok implements TikTok {
   readonly #twists = new Map<Method, unknown[]>();
   readonly #watchers = new Map<Method, () => unknown>();
   readonly #clock: Clock;
+  readonly #heard: (call: Pick<TracedCall, 'endpoint' | 'code'>) => void;
   /** Without scopes once they are exchanged. */
   readonly #codes = new Map<string, readonly string[] | undefined>();
   /** Live tokens, each with the pair it came in and its end. */
@@ -102,9 +115,13 @@ export class FakeTikTok implements TikTok {
   readonly #deadAddresses = new Set<string>();
   #issued = 0;
 
-  /** Lifetimes count on `clock`, which stands still unless one is given. */
-  constructor({ clock = fixedClock() }: { readonly clock?: Clock } = {}) {
+  /** Lifetimes count on `clock`, which stands still unless one is given. `heard` is told of each call when it ended. */
+  constructor({
+    clock = fixedClock(),
+    heard = () => {},
+  }: { readonly clock?: Clock; readonly heard?: (call: Pick<TracedCall, 'endpoint' | 'code'>) => void } = {}) {
     this.#clock = clock;
+    this.#heard = heard;
   }
 
   /** How the coming calls of a method go, one after the other. */
@@ -197,12 +214,19 @@ export class FakeTikTok implements TikTok {
     announce: (token, { caption, settings, plan }) =>
       this.#answer('announce', token.reveal(), async () =>
         this.#with(token, async () => {
-          const number = this.jobs.length + 1;
-          const publishId = `v_pub_file~${number}`;
-          const verdict = this.verdict ?? outcomeOf(settings, number);
-          this.jobs.push({ publishId, caption, plan: { ...plan }, announceTime: this.#clock.now(), bytes: 0, verdict });
+          const { publishId } = this.#announced(caption, settings, plan);
           const uploadUrl = new Secret(`https://upload.example/${publishId}`);
           return ok({ publishId, uploadUrl, uploadSeconds: UPLOAD_SECONDS });
+        }),
+      ),
+    /** Fetches the video in that moment. */
+    announcePull: (token, { caption, settings }) =>
+      this.#answer('announcePull', token.reveal(), async () =>
+        this.#with(token, async () => {
+          const job = this.#announced(caption, settings, { sizeBytes: 1, chunkBytes: 1, chunkCount: 1 });
+          job.bytes = job.plan.sizeBytes;
+          job.completeTime = this.#clock.now();
+          return ok({ publishId: job.publishId });
         }),
       ),
     sendChunk: ({ uploadUrl, chunk, bytes, signal }) =>
@@ -228,14 +252,34 @@ export class FakeTikTok implements TikTok {
           return ok(job.bytes < job.plan.sizeBytes ? { state: 'WORKING', uploadedBytes: job.bytes } : job.verdict);
         }),
       ),
+    publicAmong: (token, tiktokPostIds) =>
+      this.#answer('publicAmong', tiktokPostIds.join(' '), async () =>
+        this.#with(token, async () => {
+          const shown = this.#publicVideos().map(({ tiktokPostId }) => tiktokPostId);
+          return ok(tiktokPostIds.filter((id) => shown.includes(id)));
+        }),
+      ),
     listVideos: (token, before) =>
       this.#answer('listVideos', '', async () =>
-        this.#with(token, async () => ok(this.listed ?? this.#publicVideos(before))),
+        this.#with(token, async () => {
+          const earlier = this.#publicVideos().filter(({ createTime }) => createTime < before);
+          return ok(this.listed ?? earlier.slice(0, 20));
+        }),
       ),
     shareUri: (username, tiktokPostId) => `https://www.tiktok.com/@${username}/video/${tiktokPostId}`,
   };
 
-  #publicVideos(before: Date): readonly ListedVideo[] {
+  #announced(caption: string, settings: PostSettings, plan: ChunkPlan): Job {
+    const number = this.jobs.length + 1;
+    const publishId = `v_pub_file~${number}`;
+    const verdict = this.verdict ?? outcomeOf(settings, number);
+    const job: Job = { publishId, caption, plan: { ...plan }, announceTime: this.#clock.now(), bytes: 0, verdict };
+    this.jobs.push(job);
+    return job;
+  }
+
+  /** Newest first. */
+  #publicVideos(): readonly ListedVideo[] {
     return this.jobs
       .flatMap(({ caption, completeTime, verdict }) =>
         completeTime === undefined || verdict.state !== 'PUBLISHED'
@@ -247,9 +291,8 @@ export class FakeTikTok implements TikTok {
               durationSeconds: 15,
             })),
       )
-      .filter(({ createTime }) => createTime < before)
-      .toSorted((left, right) => right.createTime.getTime() - left.createTime.getTime())
-      .slice(0, 20);
+      .filter(({ tiktokPostId }) => !this.hidden.has(tiktokPostId))
+      .toSorted((left, right) => right.createTime.getTime() - left.createTime.getTime());
   }
 
   #in(seconds: number): Date {
@@ -273,8 +316,18 @@ export class FakeTikTok implements TikTok {
     this.calls.push(`${method} ${detail}`.trim());
     await this.#watchers.get(method)?.();
     const twist = this.#twists.get(method)?.shift() as Twist<M> | undefined;
-    return twist === undefined ? answer() : twist(answer);
+    const answered = await (twist === undefined ? answer() : twist(answer));
+    this.#heard({ endpoint: method, code: codeOf(answered) });
+    return answered;
   }
+}
+
+/** TikTok's word for how a call ended. */
+function codeOf(answer: ChunkOutcome | Result<unknown, PublishError | GrantRefusal>): string {
+  if ('kind' in answer) return answer.kind;
+  if (answer.ok) return 'ok';
+  const error = 'error' in answer.error ? answer.error.error : answer.error;
+  return error.tiktokCode ?? error.code;
 }
 
 /** What TikTok makes of a post it has nothing against: only a public one gets an id. */

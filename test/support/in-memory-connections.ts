@@ -26,6 +26,10 @@ export function inMemoryConnections(): Connections {
       );
     },
 
+    async ofAccount(apiFamily, openId) {
+      return copyOf(all().filter((row) => row.apiFamily === apiFamily && row.account.openId === openId));
+    },
+
     async list({ workspaceId, states }, page) {
       const wanted = all().filter(
         (row) => row.workspaceId === workspaceId && (states.length === 0 || states.includes(row.state)),

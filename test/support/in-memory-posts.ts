@@ -1,11 +1,14 @@
+import type { TracedCall } from '../../src/application/ports/call-trace.ts';
 import type { Clock } from '../../src/application/ports/clock.ts';
+import type { Connections } from '../../src/application/ports/connections.ts';
 import type { PostEvent, PostEvents } from '../../src/application/ports/post-events.ts';
-import type { Lease, PostQueue } from '../../src/application/ports/post-queue.ts';
+import { type Lease, type PostQueue, SUSPECT_LAPSES } from '../../src/application/ports/post-queue.ts';
 import type { Posts } from '../../src/application/ports/posts.ts';
 import type { RequestIdReused, RequestKey } from '../../src/application/ports/request-key.ts';
 import type { PostId, WorkspaceId } from '../../src/domain/ids.ts';
-import type { Post, PostState } from '../../src/domain/post/post.ts';
+import { liveAttempt, type Post, type PostState } from '../../src/domain/post/post.ts';
 import type { Step } from '../../src/domain/post/step.ts';
+import type { TimelineEntry } from '../../src/domain/post/timeline.ts';
 import { err, ok, type Result } from '../../src/domain/result.ts';
 import { inSeconds } from '../../src/domain/time.ts';
 import { copyOf } from './copy.ts';
@@ -13,39 +16,69 @@ import type { InMemoryVideos } from './in-memory-videos.ts';
 import { pageOf } from './page-of.ts';
 
 /** As in the database, the lease is a wait like any other: a held post comes due again when its lease ends. */
-type Row = { readonly post: Post; readonly nextActionTime?: Date; readonly owner?: string; readonly fence: number };
+type Row = {
+  readonly post: Post;
+  readonly nextActionTime?: Date;
+  readonly owner?: string;
+  readonly fence: number;
+  readonly lapses: number;
+  /** Due at once when its worker lets go. */
+  readonly woken: boolean;
+};
 
 /** Posts in these states may still go out, so their video stays. */
 const NEEDS_VIDEO: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
 
+/** Those that TikTok may have something new to say about. */
+const AT_REST: readonly PostState[] = ['PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED'];
+
 /** One store behind three ports, as the database is. */
-export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readonly videos: InMemoryVideos }): {
+export function inMemoryPosts({
+  clock,
+  videos,
+  connections,
+}: {
+  readonly clock: Clock;
+  readonly videos: InMemoryVideos;
+  readonly connections: Pick<Connections, 'find'>;
+}): {
   readonly posts: Posts;
   readonly queue: PostQueue;
   readonly events: PostEvents;
 } {
   const rows = new Map<PostId, Row>();
   const requests = new Map<string, { readonly postId: PostId; readonly payloadHash: string }>();
-  const outbox: (Omit<PostEvent, 'cursor'> & { readonly workspaceId: WorkspaceId })[] = [];
+  const outbox: (Omit<PostEvent, 'cursor'> & {
+    readonly workspaceId: WorkspaceId;
+    readonly calls: readonly TracedCall[];
+  })[] = [];
   const listeners = new Set<() => void>();
 
   videos.neededBy((id) =>
     [...rows.values()].some(({ post }) => post.videoId === id && NEEDS_VIDEO.includes(post.state)),
   );
 
-  const stepOf = ({ post, nextActionTime }: Row): Step =>
-    copyOf(nextActionTime === undefined ? { post } : { post, nextActionTime });
+  /** Only a resting post has a next action to tell, and a hold that ends by itself ends at it. */
+  const stepOf = ({ post, nextActionTime, owner }: Row): Step => {
+    if (nextActionTime === undefined || owner !== undefined) return copyOf({ post });
+    const moved: Post =
+      post.state === 'HELD' && post.hold.releaseTime !== undefined
+        ? { ...post, hold: { ...post.hold, releaseTime: nextActionTime } }
+        : post;
+    return copyOf({ post: moved, nextActionTime });
+  };
   const brief = ({ post, ...rest }: Step): Step => ({ ...rest, post: { ...post, attempts: post.attempts.slice(-1) } });
   const requestName = (workspaceId: WorkspaceId, { requestId }: RequestKey) => JSON.stringify([workspaceId, requestId]);
 
   /** Writes a row and its event. */
-  function store(row: Row, previous: Row | undefined): Step {
+  function store(row: Row, previous: Row | undefined, calls: readonly TracedCall[] = []): Step {
     rows.set(row.post.id, copyOf(row));
     const step = stepOf(row);
     outbox.push({
       workspaceId: row.post.workspaceId,
       step: brief(step),
       eventTime: clock.now(),
+      calls: copyOf(calls),
       ...(previous === undefined ? {} : { previousState: previous.post.state }),
     });
     for (const listener of listeners) queueMicrotask(listener);
@@ -58,6 +91,12 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
   function heldBy({ postId, owner, fence }: Lease): Row | undefined {
     const row = rows.get(postId);
     return row !== undefined && row.owner === owner && row.fence === fence ? row : undefined;
+  }
+
+  /** The same, when it is still the very post that the worker knows. */
+  function knownBy(lease: Lease, { version }: Post): Row | undefined {
+    const row = heldBy(lease);
+    return row?.post.version === version ? row : undefined;
   }
 
   function requested(workspaceId: WorkspaceId, key: RequestKey): Result<Step | undefined, RequestIdReused> {
@@ -104,7 +143,7 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       if (before.value !== undefined) return ok({ step: before.value, replayed: true });
       if (!videos.has(step.post.videoId)) return err({ code: 'VIDEO_GONE' });
       remember(step.post, key);
-      return ok({ step: store({ ...step, fence: 0 }, undefined), replayed: false });
+      return ok({ step: store({ ...step, ...FRESH }, undefined), replayed: false });
     },
 
     async update(id, change, { workspaceId, key } = {}) {
@@ -115,13 +154,14 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       const before = key === undefined ? ok(undefined) : requested(row.post.workspaceId, key);
       if (!before.ok) return before;
       if (before.value !== undefined) return ok({ step: stepOf(row), replayed: true });
-      const current = copyOf(row.post);
+      const current = stepOf(row).post;
       const outcome = change(current, row.nextActionTime);
       if (!outcome.ok) return outcome;
       if (outcome.value.post === current && key === undefined) return ok({ step: stepOf(row), replayed: false });
       if (key !== undefined) remember(row.post, key);
       const { post, ...rest } = outcome.value;
-      return ok({ step: store({ ...rest, post: changed(row, post), fence: row.fence + 1 }, row), replayed: false });
+      const next: Row = { ...rest, ...FRESH, post: changed(row, post), fence: row.fence + 1 };
+      return ok({ step: store(next, row), replayed: false });
     },
 
     async idsOf(connectionId, states) {
@@ -138,27 +178,92 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       )?.post.id;
     },
 
-    async wake(what) {
-      const waits = (post: Post): boolean =>
-        'videoId' in what
-          ? post.videoId === what.videoId && post.state === 'PREPARING'
-          : post.connectionId === what.connectionId &&
-            (post.state === 'PUBLISHING' || (post.state === 'HELD' && post.hold.reason === 'RECONNECT'));
-      for (const row of rows.values()) {
-        if (row.owner === undefined && waits(row.post)) rows.set(row.post.id, { ...row, nextActionTime: clock.now() });
+    async publishTimes(connectionId, since) {
+      return [...rows.values()]
+        .flatMap(({ post }) =>
+          post.connectionId === connectionId && post.state === 'PUBLISHED' && post.publishTime > since
+            ? [copyOf(post.publishTime)]
+            : [],
+        )
+        .toSorted((left, right) => left.getTime() - right.getTime());
+    },
+
+    async strayPublishIds({ apiFamily, openId }, publishIds) {
+      const all = [...rows.values()].map(({ post }) => post);
+      const known = new Set(all.flatMap(({ attempts }) => attempts.map(({ publishId }) => publishId)));
+      let unansweredPulls = 0;
+      for (const post of all) {
+        const connection = await connections.find(post.connectionId);
+        if (connection?.apiFamily !== apiFamily || connection.account.openId !== openId) continue;
+        const attempt = liveAttempt(post);
+        if (attempt?.transfer === 'PULL' && attempt.publishId === undefined) unansweredPulls += 1;
       }
+      return { stray: publishIds.filter((id) => !known.has(id)), unansweredPulls };
+    },
+
+    async timeline(id) {
+      return outbox.filter(({ step }) => step.post.id === id).map(entryOf);
+    },
+
+    async wake(what) {
+      const waits = (post: Post): boolean => {
+        if ('videoId' in what) return post.videoId === what.videoId && post.state === 'PREPARING';
+        if ('publishId' in what) {
+          return post.attempts.some(
+            ({ publishId, outcome }) =>
+              publishId === what.publishId && (outcome === undefined || AT_REST.includes(post.state)),
+          );
+        }
+        return (
+          post.connectionId === what.connectionId &&
+          (post.state === 'PUBLISHING' || (post.state === 'HELD' && post.hold.reason === 'RECONNECT'))
+        );
+      };
+      for (const row of rows.values()) {
+        if (!waits(row.post)) continue;
+        const woken = row.owner !== undefined;
+        rows.set(row.post.id, woken ? { ...row, woken } : { ...row, woken, nextActionTime: clock.now() });
+      }
+    },
+
+    async releaseOutage(apiFamily, spread) {
+      const held: Row[] = [];
+      for (const row of rows.values()) {
+        const { post, owner } = row;
+        if (post.state !== 'HELD' || post.hold.reason !== 'PLATFORM_OUTAGE' || owner !== undefined) continue;
+        if ((await connections.find(post.connectionId))?.apiFamily === apiFamily) held.push(row);
+      }
+      if (held.length === 0) return 0;
+      const seconds = spread(held.length);
+      held.forEach((row, index) => {
+        rows.set(row.post.id, { ...row, nextActionTime: inSeconds(clock.now(), (seconds * index) / held.length) });
+      });
+      return held.length;
     },
   };
 
   const queue: PostQueue = {
-    async claim({ owner, limit, leaseSeconds }) {
+    async claim({ owner, limit, leaseSeconds, crowded, suspect = false }) {
       const now = clock.now();
+      const isSuspect = ({ lapses }: Row): boolean => lapses >= SUSPECT_LAPSES;
       const due = [...rows.values()]
         .filter(({ nextActionTime }) => nextActionTime !== undefined && nextActionTime <= now)
+        .filter(
+          (row) =>
+            isSuspect(row) ||
+            !(
+              crowded?.workspaces.includes(row.post.workspaceId) || crowded?.connections.includes(row.post.connectionId)
+            ),
+        )
         .toSorted((left, right) => Number(left.nextActionTime) - Number(right.nextActionTime));
-      return due.slice(0, limit).map(({ post, fence }) => {
-        rows.set(post.id, { post, owner, fence: fence + 1, nextActionTime: inSeconds(now, leaseSeconds) });
-        return { postId: post.id, owner, fence: fence + 1, post: copyOf(post) };
+      const theSuspect = suspect ? due.find(isSuspect) : undefined;
+      const taken = due.filter((row) => !isSuspect(row) || row === theSuspect).slice(0, limit);
+      return taken.map((row): Lease => {
+        const { post } = row;
+        const fence = row.fence + 1;
+        const lapses = row.owner === undefined ? row.lapses : row.lapses + 1;
+        rows.set(post.id, { post, owner, fence, lapses, woken: false, nextActionTime: inSeconds(now, leaseSeconds) });
+        return { postId: post.id, owner, fence, post: copyOf(post), lapses };
       });
     },
 
@@ -169,29 +274,39 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       return true;
     },
 
-    async store(lease, post) {
-      const row = heldBy(lease);
+    async store(lease, post, { calls, progressed = false } = {}) {
+      const row = knownBy(lease, post);
       if (row === undefined) return false;
-      store({ ...row, post: changed(row, post) }, row);
+      store({ ...row, post: changed(row, post), lapses: progressed ? 0 : row.lapses }, row, calls);
       return true;
     },
 
-    async finish(lease, { post, ...rest }) {
-      const row = heldBy(lease);
+    async finish(lease, { post, ...rest }, { calls } = {}) {
+      const row = knownBy(lease, post);
       if (row === undefined) return false;
-      store({ ...rest, post: changed(row, post), fence: row.fence }, row);
+      const next = row.woken && mayWake(post) ? { nextActionTime: clock.now() } : rest;
+      store({ ...next, ...FRESH, post: changed(row, post), fence: row.fence }, row, calls);
       return true;
     },
 
-    async release(lease) {
+    async letGo(lease, nextActionTime) {
       const row = heldBy(lease);
-      if (row === undefined) return;
-      rows.set(lease.postId, { post: row.post, fence: row.fence, nextActionTime: clock.now() });
+      if (row === undefined) return false;
+      const next = row.woken ? clock.now() : nextActionTime;
+      rows.set(lease.postId, {
+        ...FRESH,
+        post: row.post,
+        fence: row.fence,
+        ...(next === undefined ? {} : { nextActionTime: next }),
+      });
+      return true;
     },
 
-    async earliest() {
-      const times = [...rows.values()].flatMap(({ nextActionTime }) => nextActionTime?.getTime() ?? []);
-      return times.length === 0 ? undefined : new Date(Math.min(...times));
+    async earliest(after) {
+      const times = [...rows.values()]
+        .flatMap(({ nextActionTime }) => nextActionTime ?? [])
+        .filter((time) => after === undefined || time > after);
+      return times.length === 0 ? undefined : new Date(Math.min(...times.map(Number)));
     },
   };
 
@@ -204,7 +319,7 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
       const start = /^\d{1,15}$/.test(cursor) ? Number(cursor) : undefined;
       if (start === undefined) return undefined;
       const scanned = outbox.slice(start, start + limit);
-      const found = scanned.flatMap(({ workspaceId: ofEvent, ...event }, index): PostEvent[] => {
+      const found = scanned.flatMap(({ workspaceId: ofEvent, calls: _, ...event }, index): PostEvent[] => {
         const { post } = event.step;
         const wanted =
           ofEvent === workspaceId &&
@@ -226,4 +341,40 @@ export function inMemoryPosts({ clock, videos }: { readonly clock: Clock; readon
   };
 
   return { posts, queue, events };
+}
+
+/** What a post may be woken for is still to come. */
+const mayWake = (post: Post): boolean =>
+  post.state === 'PREPARING' ||
+  AT_REST.includes(post.state) ||
+  (post.state === 'HELD' && post.hold.reason === 'RECONNECT') ||
+  (post.state === 'PUBLISHING' && liveAttempt(post) !== undefined);
+
+/** In nobody's hands, and no worker ended over it. */
+const FRESH = { fence: 0, lapses: 0, woken: false } as const;
+
+function entryOf({
+  step: { post, nextActionTime },
+  eventTime,
+  calls,
+}: Omit<PostEvent, 'cursor'> & { readonly calls: readonly TracedCall[] }): TimelineEntry {
+  const attempt = post.attempts.at(-1)?.number;
+  const error = 'error' in post ? post.error : undefined;
+  return copyOf({
+    time: eventTime,
+    since: eventTime,
+    count: 1,
+    state: post.state,
+    calls: calls.map(({ endpoint, time, code, logId }) => ({
+      endpoint,
+      time,
+      ...(code === undefined ? {} : { code }),
+      ...(logId === undefined ? {} : { logId }),
+    })),
+    ...(post.state === 'PUBLISHING' ? { phase: post.phase } : {}),
+    ...(post.state === 'HELD' ? { holdReason: post.hold.reason } : {}),
+    ...(attempt === undefined ? {} : { attempt }),
+    ...(error === undefined ? {} : { error }),
+    ...(nextActionTime === undefined ? {} : { nextActionTime }),
+  });
 }

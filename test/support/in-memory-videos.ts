@@ -79,7 +79,7 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
         .toSorted((left, right) => Number(left.import?.dueTime) - Number(right.import?.dueTime));
       return due.slice(0, limit).flatMap((row): ImportLease[] => {
         if (row.video.state !== 'IMPORTING' || row.import === undefined) return [];
-        const { failures } = row.import;
+        const failures = row.import.failures + (row.import.owner === undefined ? 0 : 1);
         const fence = row.import.fence + 1;
         rows.set(row.video.id, { ...row, import: { dueTime: inSeconds(leaseSeconds), owner, fence, failures } });
         return [{ video: copyOf(row.video), owner, fence, failures }];

@@ -30,6 +30,8 @@ export type Surroundings = {
 export type ProcessOptions = {
   /** A fail point, such as `chunk-sent:2`, where the process halts for ever. */
   readonly haltAt?: string;
+  /** It can be told by `stopAt` where to stop. One that halts can be told as well. */
+  readonly stoppable?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
 };
 
@@ -46,10 +48,23 @@ export type ServiceProcess = {
   log(): readonly LogLine[];
   /** Everything it wrote. */
   output(): string;
+  /** From now on posts stop at this fail point: `chunk-sent` the first, `chunk-sent:3` the third, `chunk-sent:*` each. */
+  stopAt(place: string): Promise<StopPoint>;
+  /** SIGSTOP: nothing of it runs until it is thawed, and it knows nothing of the time between. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
   /** SIGKILL: nothing of it runs on. */
   kill(): Promise<void>;
   /** SIGTERM. Resolves with the exit code. */
   stop(): Promise<number | null>;
+};
+
+export type StopPoint = {
+  /** Resolves when so many stopped there. Rejects when the process ended before. */
+  reached(count?: number): Promise<void>;
+  /** Who stopped there goes on, and nobody stops there any more. Of a frozen process: once it is thawed. */
+  goOn(): Promise<void>;
 };
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string };
@@ -110,9 +125,9 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       dataDir,
       videoFolder: join(dataDir, 'videos'),
       sql: async (text, values = []) => (await connection.query(text, [...values])).rows,
-      async start({ haltAt, environment = {} } = {}) {
+      async start({ haltAt, stoppable = haltAt !== undefined, environment = {} } = {}) {
         const halting = haltAt === undefined ? {} : { HALT_AT: haltAt };
-        const started = await startProcess(haltAt !== undefined, { ...common, ...halting, ...environment });
+        const started = await startProcess(stoppable, { ...common, ...halting, ...environment });
         processes.push(started);
         return started;
       },
@@ -121,12 +136,12 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
 }
 
 /** Somebody else may take a free port before the process does: then others are tried. */
-async function startProcess(halting: boolean, given: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+async function startProcess(stoppable: boolean, given: Readonly<Record<string, string>>): Promise<ServiceProcess> {
   for (let triesLeft = 3; ; triesLeft -= 1) {
     const [rpcPort, httpPort] = await freePorts();
     const httpUrl = `http://127.0.0.1:${httpPort}`;
     const environment = { RPC_PORT: String(rpcPort), HTTP_PORT: String(httpPort), PUBLIC_URL: httpUrl, ...given };
-    const child = spawnService(halting ? 'test/support/halting-service.ts' : 'src/main.ts', environment);
+    const child = spawnService(stoppable ? 'test/support/halting-service.ts' : 'src/main.ts', environment);
     try {
       await child.logged('ready');
     } catch (error) {
@@ -136,6 +151,7 @@ async function startProcess(halting: boolean, given: Readonly<Record<string, str
     const clients = grpcClients(`127.0.0.1:${rpcPort}`);
     const { pid } = child.process;
     if (pid === undefined) throw new Error('a process without a number');
+    let stops = 0;
     return {
       pid,
       clients,
@@ -145,6 +161,19 @@ async function startProcess(halting: boolean, given: Readonly<Record<string, str
       logged: child.logged,
       log: child.log,
       output: child.output,
+      async stopAt(place) {
+        if (!stoppable) throw new Error('start it as stoppable');
+        stops += 1;
+        const number = stops;
+        await child.tell(`stop ${number} ${place}`);
+        return {
+          reached: async (count = 1) =>
+            void (await child.seen((line) => line['stop'] === number, `${count} stopped at ${place}`, count)),
+          goOn: () => child.tell(`go ${number}`),
+        };
+      },
+      freeze: () => void child.process.kill('SIGSTOP'),
+      thaw: () => void child.process.kill('SIGCONT'),
       async kill() {
         clients.close();
         await child.end('SIGKILL');
@@ -162,7 +191,7 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
   const child: ChildProcess = spawn(process.execPath, [entry], {
     cwd: root,
     env: { PATH: process.env['PATH'], ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   const lines: LogLine[] = [];
   const watchers = new Set<() => void>();
@@ -186,10 +215,10 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
     tell();
   });
 
-  const seen = (fits: (line: LogLine) => boolean, what: string): Promise<LogLine> =>
+  const seen = (fits: (line: LogLine) => boolean, what: string, count = 1): Promise<LogLine> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        const found = lines.find(fits);
+        const found = count === 1 ? lines.find(fits) : lines.filter(fits)[count - 1];
         if (found === undefined && !ended) return;
         watchers.delete(look);
         if (found === undefined) reject(new Error(`the process ended before ${what}:\n${output.slice(-OUTPUT_SHOWN)}`));
@@ -199,9 +228,16 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
       look();
     });
 
+  // A process that was killed hears nothing any more.
+  child.stdin?.on('error', () => undefined);
+
   return {
     process: child,
     seen,
+    async tell(line: string) {
+      child.stdin?.write(`${line}\n`);
+      await seen(({ heard }) => heard === line, `it heard "${line}"`);
+    },
     logged: (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
       seen(
         (line) => line.msg === message && Object.entries(fields).every(([name, value]) => line[name] === value),

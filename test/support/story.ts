@@ -202,13 +202,50 @@ export const postThatHurries = (
   waiting: Waiting = {},
 ): Promise<Post> => postThat(clients, postId, wanted, { ...waiting, meanwhile: () => hurry({ clients, sql }, postId) });
 
-/** Makes the post due now, unless a worker has it. */
+/** As `postThatHurries`, of many posts that are all to be published. Gives them in the order of their ids here. */
+export async function allThatHurry(
+  { clients, sql }: { readonly clients: GrpcClients; readonly sql: Surroundings['sql'] },
+  postIds: readonly string[],
+  { withinSeconds = 120 }: Pick<Waiting, 'withinSeconds'> = {},
+): Promise<Post[]> {
+  const watch = await clients.watch(
+    { workspace_id: WORKSPACE, post_ids: postIds },
+    { deadlineMilliseconds: withinSeconds * 1000 },
+  );
+  try {
+    for (;;) {
+      const rows = await sql('select state from post where id = any($1)', [postIds]);
+      const states = rows.map(({ state }) => `POST_STATE_${state}`);
+      if (states.some((state) => ENDED.has(state) && state !== 'POST_STATE_PUBLISHED')) throw new Error(`${states}`);
+      if (states.every((state) => state === 'POST_STATE_PUBLISHED')) break;
+      const resting = await sql(
+        `update post set next_action_at = now()
+         where id = any($1) and lease_owner is null and next_action_at > now() returning id`,
+        [postIds],
+      );
+      if (resting.length > 0) await ring(clients);
+      await watch.next();
+    }
+  } finally {
+    watch.cancel();
+  }
+  return Promise.all(postIds.map((postId) => getPost(clients, postId)));
+}
+
+/** Makes the post due now, unless a worker has it: it waits for no turn of its account and before no gate that is shut. */
 export async function hurry(
   { clients, sql }: { readonly clients: GrpcClients; readonly sql: Surroundings['sql'] },
   postId: string,
 ): Promise<void> {
   await sql(
-    'update post set next_action_at = now() where id = $1 and lease_owner is null and next_action_at is not null',
+    `update turn set times = '{}' from post, connection
+     where post.id = $1 and connection.id = post.connection_id and turn.key like '%:' || connection.open_id`,
+    [postId],
+  );
+  await sql('update gate set shut_until = now() where not tried');
+  await sql(
+    `update post set next_action_at = now(), turn_time = null
+     where id = $1 and lease_owner is null and next_action_at is not null`,
     [postId],
   );
   await ring(clients);

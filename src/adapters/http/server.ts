@@ -2,6 +2,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '../../application/ports/log.ts';
+import type { ServeMedia } from '../../application/serve-media.ts';
+import { json } from './json.ts';
+import { MEDIA_PREFIX, mediaAnswer } from './media.ts';
+import { type ExposeMetrics, metricsAnswer } from './metrics.ts';
 import { type OAuthCallbackNeeds, oauthCallback } from './oauth-callback.ts';
 
 export type HttpServer = {
@@ -19,7 +23,7 @@ const HEADERS_MILLISECONDS = 15_000;
 const IDLE_MILLISECONDS = 65_000;
 const DRAIN_MILLISECONDS = 25_000;
 
-type Answer = (query: URLSearchParams, response: ServerResponse) => void | Promise<void>;
+type Answer = (query: URLSearchParams, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 type Route = { readonly methods: readonly string[]; readonly answer: Answer };
 
 export function httpServer(
@@ -28,20 +32,33 @@ export function httpServer(
     readonly port: number;
     /** Whether work can be taken in: storage and engine are there. */
     readonly ready: () => Promise<boolean>;
+    readonly metrics: ExposeMetrics;
+    /** Where TikTok tells what happened. */
+    readonly webhook: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+    /** Videos for TikTok to fetch. */
+    readonly serveMedia: ServeMedia;
     /** The RPCs, as Connect and gRPC-Web. */
     readonly rpc: RequestListener;
     readonly log: Log;
     readonly drainMilliseconds?: number;
   },
 ): HttpServer {
-  const { host, port, ready, rpc, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const { host, port, ready, metrics, webhook, rpc, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
 
   const routes: ReadonlyMap<string, Route> = new Map([
     // Not for HEAD: each call spends the state.
     ['/oauth/tiktok/callback', { methods: ['GET'], answer: oauthCallback(options) }],
+    ['/webhooks/tiktok', { methods: ['POST'], answer: (_query, response, request) => webhook(request, response) }],
     ['/healthz', { methods: ['GET', 'HEAD'], answer: (_query, response) => json(response, 200, { status: 'ok' }) }],
     ['/readyz', { methods: ['GET', 'HEAD'], answer: readyz }],
+    ['/metrics', { methods: ['GET', 'HEAD'], answer: metricsAnswer(metrics) }],
   ] satisfies [string, Route][]);
+
+  const media = mediaAnswer(options.serveMedia);
+  const mediaRoute = (request: IncomingMessage): Route => ({
+    methods: ['GET', 'HEAD'],
+    answer: (_query, response) => media(request, response),
+  });
 
   async function readyz(_query: URLSearchParams, response: ServerResponse): Promise<void> {
     const yes = await ready().catch((error: unknown) => {
@@ -53,7 +70,7 @@ export function httpServer(
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = URL.parse(request.url ?? '', 'http://localhost');
-    const route = url === null ? undefined : routes.get(url.pathname);
+    const route = url?.pathname.startsWith(MEDIA_PREFIX) ? mediaRoute(request) : routes.get(url?.pathname ?? '');
     if (url === null || route === undefined) {
       return json(response, 404, { error: 'NOT_FOUND', message: 'There is nothing at this address.' });
     }
@@ -64,7 +81,7 @@ export function httpServer(
         message: `This address takes ${route.methods.join(' and ')} only.`,
       });
     }
-    await route.answer(url.searchParams, response);
+    await route.answer(url.searchParams, response, request);
   }
 
   const server = createServer(
@@ -101,13 +118,4 @@ export function httpServer(
       clearTimeout(cut);
     },
   };
-}
-
-function json(response: ServerResponse, status: number, body: Readonly<Record<string, string>>): void {
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(JSON.stringify(body));
 }

@@ -1,7 +1,11 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
+import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
+import { MediaAddress } from './migrations/media-address.ts';
+import { NeverTwice } from './migrations/never-twice.ts';
+import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
 /** One pool of connections, used by MikroORM and by the plain SQL of the hot path. */
@@ -24,7 +28,13 @@ export async function openDatabase(url: string): Promise<Database> {
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
     extensions: [Migrator],
     migrations: {
-      migrationsList: [{ name: '2026-11-22-first-schema', class: FirstSchema }],
+      migrationsList: [
+        { name: '2026-11-22-first-schema', class: FirstSchema },
+        { name: '2026-11-22-never-twice', class: NeverTwice },
+        { name: '2026-11-22-media-address', class: MediaAddress },
+        { name: '2026-11-22-backlog-index', class: BacklogIndex },
+        { name: '2026-11-22-webhook-inbox', class: WebhookInboxTable },
+      ],
       snapshot: false,
       silent: true,
     },

@@ -29,12 +29,15 @@ export type PostRow = {
   tiktok_post_ids: string[] | null;
   dispatch_lateness_seconds: number | null;
   setbacks: number;
+  turn_time: Time | null;
+  publicly_available: boolean | null;
   create_time: Time;
   update_time: Time;
   version: number;
   next_action_at: Time | null;
   lease_owner: string | null;
   fence: string;
+  lapses: number;
 };
 
 export type AttemptRow = {
@@ -86,22 +89,30 @@ export function postFromRow(row: PostRow, attempts: readonly Attempt[]): Post {
   });
   const error = row.error === null ? undefined : publishErrorFromJson(row.error);
   const withError = error === undefined ? {} : { error };
+  const turnTime = optionalDate(row.turn_time);
+  const withTurn = turnTime === undefined ? {} : { turnTime };
   const state = row.state as PostState;
   switch (state) {
     case 'PREPARING':
-    case 'SCHEDULED':
     case 'CANCELLED':
       return { ...plan, state };
-    case 'PUBLISHING':
-      return { ...plan, state, phase: row.phase as Publishing['phase'], ...withError };
+    case 'SCHEDULED':
+      return { ...plan, state, ...withTurn };
+    case 'PUBLISHING': {
+      const phase = row.phase as Publishing['phase'];
+      return phase === 'INITIALIZING'
+        ? { ...plan, state, phase, ...withError, ...withTurn }
+        : { ...plan, state, phase, ...withError };
+    }
     case 'HELD':
-      return { ...plan, state, hold: holdFromJson(required(row, row.hold)), ...withError };
+      return { ...plan, state, hold: holdFromRow(row), ...withError, ...withTurn };
     case 'PUBLISHED':
       return {
         ...plan,
         state,
         publishTime: date(required(row, row.publish_time)),
         tiktokPostIds: row.tiktok_post_ids ?? [],
+        publiclyAvailable: row.publicly_available ?? (row.tiktok_post_ids ?? []).length > 0,
       };
     case 'IN_CREATOR_INBOX':
       return { ...plan, state, publishTime: date(required(row, row.publish_time)) };
@@ -128,9 +139,12 @@ function settingsFromJson(json: object): PostSettings {
       };
 }
 
-function holdFromJson(json: object): Hold {
-  const hold = json as Hold;
-  return hold.releaseTime === undefined ? hold : { ...hold, releaseTime: date(hold.releaseTime) };
+/** A hold that ends by itself ends at the next action, also when that was moved since. */
+function holdFromRow(row: PostRow): Hold {
+  const hold = required(row, row.hold) as Hold;
+  if (hold.releaseTime === undefined) return hold;
+  const moved = row.lease_owner === null ? row.next_action_at : null;
+  return { ...hold, releaseTime: date(moved ?? hold.releaseTime) };
 }
 
 /** The values of `POST_COLUMNS`, in that order. Version, times of change and the lease belong to the store. */
@@ -154,6 +168,8 @@ export const POST_COLUMNS = [
   'tiktok_post_ids',
   'dispatch_lateness_seconds',
   'setbacks',
+  'turn_time',
+  'publicly_available',
 ] as const;
 
 export const postValues = (post: Post): readonly unknown[] => [
@@ -176,6 +192,8 @@ export const postValues = (post: Post): readonly unknown[] => [
   post.state === 'PUBLISHED' ? post.tiktokPostIds : null,
   post.dispatchLatenessSeconds ?? null,
   post.setbacks,
+  'turnTime' in post ? (post.turnTime ?? null) : null,
+  post.state === 'PUBLISHED' ? post.publiclyAvailable : null,
 ];
 
 const uploadUrlContext = (workspaceId: string, postId: string, number: number): readonly string[] => [

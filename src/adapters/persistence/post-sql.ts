@@ -1,3 +1,4 @@
+import { SUSPECT_LAPSES } from '../../application/ports/post-queue.ts';
 import { NOW } from './now.ts';
 import { POST_COLUMNS } from './post-rows.ts';
 
@@ -26,12 +27,15 @@ const writeAttempts = (from: string) => `
         .join(', ')}
   )`;
 
-/** The event carries the post and its latest attempt as they are at that moment, without the address for its bytes. */
-const writeEvent = (from: string, previousState: string) => `
+/**
+ * The event carries the post and its latest attempt as they are at that moment, without the address for its bytes, and the calls
+ * to TikTok that led to the change.
+ */
+const writeEvent = (from: string, previousState: string, calls = 'null') => `
   told as (
-    insert into post_event (workspace_id, connection_id, post_id, previous_state, post, attempt)
+    insert into post_event (workspace_id, connection_id, post_id, previous_state, post, attempt, calls)
     select written.workspace_id, written.connection_id, written.id, ${previousState}, to_jsonb(written),
-      (${extra(0)}::jsonb -> -1) - 'upload_url'
+      (${extra(0)}::jsonb -> -1) - 'upload_url', ${calls}::jsonb
     from ${from}
   )`;
 
@@ -54,7 +58,7 @@ const SET_COLUMNS = POST_COLUMNS.slice(4)
  */
 export const GATE = 'pg_advisory_xact_lock(hashtextextended($1, 0))';
 
-const updatePost = (guard: string, lease: string) => `
+const updatePost = (guard: string, lease: string, calls?: string) => `
   with gate as materialized (
     select ${GATE}
   ), locked as (
@@ -64,28 +68,59 @@ const updatePost = (guard: string, lease: string) => `
     from locked where post.id = locked.id and $2::text = post.workspace_id and $3::text = post.connection_id
       and $4::text = post.video_id
     returning post.*
-  ), ${writeAttempts('written')}, ${writeEvent('written, locked', 'locked.state')}
+  ), ${writeAttempts('written')}, ${writeEvent('written, locked', 'locked.state', calls)}
   select * from written`;
 
 /** By a caller: whoever worked on it loses the right to. Parameters: the columns of `post`, attempts, next action. */
-export const UPDATE_POST = updatePost('', `next_action_at = ${extra(1)}, lease_owner = null, fence = fence + 1`);
+export const UPDATE_POST = updatePost(
+  '',
+  `next_action_at = ${extra(1)}, lease_owner = null, fence = fence + 1, lapses = 0, woken = false`,
+);
 
-const HELD_LEASE = `and fence = ${extra(1)} and lease_owner = ${extra(2)}`;
+/** What a worker writes follows from what it read: not only must it hold the lease, the post must be the very one it knows. */
+const HELD_LEASE = `and fence = ${extra(1)} and lease_owner = ${extra(2)} and version = ${extra(3)}`;
 
-/** By a worker that goes on. Parameters: the columns of `post`, attempts, fence, owner. */
-export const STORE_POST = updatePost(HELD_LEASE, 'lease_owner = lease_owner');
+/** By a worker that goes on. Parameters: the columns of `post`, attempts, fence, owner, version, calls, progress. */
+export const STORE_POST = updatePost(HELD_LEASE, `lapses = case when ${extra(5)} then 0 else lapses end`, extra(4));
 
-/** By a worker that lets go. Parameters: the columns of `post`, attempts, fence, owner, next action. */
-export const FINISH_POST = updatePost(HELD_LEASE, `lease_owner = null, next_action_at = ${extra(3)}`);
+/** The parameter with this column's new value. */
+const value = (column: (typeof POST_COLUMNS)[number]): string => `$${POST_COLUMNS.indexOf(column) + 1}`;
 
-/** Parameters: limit, owner, lease in seconds. */
+/** What a post may be woken for is still to come: its video, its grant, TikTok's word on an attempt that lives, its link. */
+const MAY_WAKE = `(${value('state')}::text in ('PREPARING', 'PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED')
+  or ${value('hold')}::jsonb->>'reason' = 'RECONNECT'
+  or ${value('state')}::text = 'PUBLISHING' and (${extra(0)}::jsonb->-1->>'outcome') is null)`;
+
+/**
+ * By a worker that lets go. Who was woken meanwhile is due at once. Parameters: the columns of `post`, attempts, fence, owner,
+ * version, calls, next action.
+ */
+export const FINISH_POST = updatePost(
+  HELD_LEASE,
+  `lease_owner = null, lapses = 0, woken = false,
+   next_action_at = case when woken and ${MAY_WAKE} then ${NOW} else ${extra(5)} end`,
+  extra(4),
+);
+
+/** By a worker that changed nothing. Parameters: id, fence, owner, next action. */
+export const LET_GO = `
+  update post set lease_owner = null, lapses = 0, woken = false,
+    next_action_at = case when woken then ${NOW} else $4 end
+  where id = $1 and fence = $2 and lease_owner = $3`;
+
+const DUE = 'select id, next_action_at as due_at from post where next_action_at <= now()';
+
+/** Parameters: limit, owner, lease in seconds, crowded workspaces, crowded connections, suspects to take. */
 export const CLAIM_POSTS = `
-  with due as (
-    select id, next_action_at as due_at from post where next_action_at <= now()
-    order by next_action_at for update skip locked limit $1
+  with suspect as materialized (
+    ${DUE} and lapses >= ${SUSPECT_LAPSES} order by next_action_at for update skip locked limit $6
+  ), due as (
+    ${DUE} and lapses < ${SUSPECT_LAPSES} and workspace_id <> all($4::text[]) and connection_id <> all($5::text[])
+    order by next_action_at for update skip locked limit $1 - (select count(*) from suspect)
   ), claimed as (
-    update post set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3)
-    from due where post.id = due.id
-    returning post.*, due.due_at
+    update post set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3),
+      lapses = case when lease_owner is null then lapses else lapses + 1 end, woken = false
+    from (select * from due union all select * from suspect) as taken where post.id = taken.id
+    returning post.*, taken.due_at
   )
   select * from claimed order by due_at`;

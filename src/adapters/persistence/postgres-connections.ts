@@ -32,6 +32,14 @@ export function postgresConnections({ orm }: Database): Connections {
       });
       return count > 0;
     },
+    async ofAccount(apiFamily, openId) {
+      const rows = await fork().find(
+        ConnectionRows,
+        { api_family: apiFamily, open_id: openId },
+        { orderBy: { id: 'asc' } },
+      );
+      return rows.map(fromRow);
+    },
     async list({ workspaceId, states }, { size, after }) {
       const rows = await fork().find(
         ConnectionRows,

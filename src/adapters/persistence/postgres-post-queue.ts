@@ -1,3 +1,4 @@
+import type { TracedCall } from '../../application/ports/call-trace.ts';
 import type { Cipher } from '../../application/ports/cipher.ts';
 import type { Lease, PostQueue } from '../../application/ports/post-queue.ts';
 import type { PostId } from '../../domain/ids.ts';
@@ -6,13 +7,20 @@ import { optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues } from './post-rows.ts';
-import { CLAIM_POSTS, FINISH_POST, STORE_POST } from './post-sql.ts';
+import { CLAIM_POSTS, FINISH_POST, LET_GO, STORE_POST } from './post-sql.ts';
 
 /** `changed` is called after every stored change. */
 export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void): PostQueue {
   return {
-    async claim({ owner, limit, leaseSeconds }) {
-      const { rows } = await pool.query<PostRow>(CLAIM_POSTS, [limit, owner, leaseSeconds]);
+    async claim({ owner, limit, leaseSeconds, crowded, suspect = false }) {
+      const { rows } = await pool.query<PostRow>(CLAIM_POSTS, [
+        limit,
+        owner,
+        leaseSeconds,
+        crowded?.workspaces ?? [],
+        crowded?.connections ?? [],
+        suspect ? 1 : 0,
+      ]);
       if (rows.length === 0) return [];
       const attempts = await readAttempts(pool, rows, cipher);
       return rows.map(
@@ -21,6 +29,7 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
           owner,
           fence: Number(row.fence),
           post: postFromRow(row, attempts.get(row.id) ?? []),
+          lapses: row.lapses,
         }),
       );
     },
@@ -32,39 +41,46 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
       );
       return rowCount === 1;
     },
-    async store({ fence, owner }, post) {
+    async store({ fence, owner }, post, { calls, progressed = false } = {}) {
       const { rowCount } = await pool.query(STORE_POST, [
         ...postValues(post),
         attemptsJson(post, cipher),
         fence,
         owner,
+        post.version,
+        callsJson(calls),
+        progressed,
       ]);
       changed();
       return rowCount === 1;
     },
-    async finish({ fence, owner }, { post, nextActionTime }) {
+    async finish({ fence, owner }, { post, nextActionTime }, { calls } = {}) {
       const { rowCount } = await pool.query(FINISH_POST, [
         ...postValues(post),
         attemptsJson(post, cipher),
         fence,
         owner,
+        post.version,
+        callsJson(calls),
         nextActionTime ?? null,
       ]);
       changed();
       return rowCount === 1;
     },
-    async release({ postId, fence, owner }) {
-      await pool.query(
-        `update post set lease_owner = null, next_action_at = ${NOW}
-         where id = $1 and fence = $2 and lease_owner = $3`,
-        [postId, fence, owner],
-      );
+    async letGo({ postId, fence, owner }, nextActionTime) {
+      const { rowCount } = await pool.query(LET_GO, [postId, fence, owner, nextActionTime ?? null]);
+      return rowCount === 1;
     },
-    async earliest() {
+    async earliest(after) {
       const { rows } = await pool.query<{ next_action_at: Time | null }>(
-        'select min(next_action_at) as next_action_at from post where next_action_at is not null',
+        `select min(next_action_at) as next_action_at from post
+         where next_action_at is not null and ($1::timestamptz is null or next_action_at > $1)`,
+        [after ?? null],
       );
       return optionalDate(rows[0]?.next_action_at);
     },
   };
 }
+
+const callsJson = (calls: readonly TracedCall[] | undefined): string | null =>
+  calls === undefined || calls.length === 0 ? null : JSON.stringify(calls);

@@ -6,12 +6,13 @@ import type { Post } from '../../domain/post/post.ts';
 import type { Step } from '../../domain/post/step.ts';
 import { err, ok } from '../../domain/result.ts';
 import type { Database } from './database.ts';
-import { isStorable, optionalDate } from './json.ts';
+import { date, isStorable, optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues, stepFromRow } from './post-rows.ts';
 import { GATE, INSERT_POST, UPDATE_POST } from './post-sql.ts';
 import { bindRequestKey, findRequestKey } from './request-keys.ts';
+import { readTimeline } from './timeline.ts';
 import { inTransaction } from './transaction.ts';
 
 /** `changed` is called after every stored change. */
@@ -162,19 +163,69 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
       return rows[0]?.id;
     },
 
+    async strayPublishIds({ apiFamily, openId }, publishIds) {
+      const { rows } = await pool.query<{ stray: string[]; unanswered: string }>(
+        `select
+           array(select id from unnest($3::text[]) as told(id)
+                 where not exists (select 1 from attempt where publish_id = told.id)) as stray,
+           (select count(*) from attempt, post, connection
+            where transfer = 'PULL' and publish_id is null and outcome is null and post.id = attempt.post_id
+              and connection.id = post.connection_id and open_id = $2 and api_family = $1) as unanswered`,
+        [apiFamily, openId, publishIds],
+      );
+      const [row] = rows;
+      return { stray: row?.stray ?? [], unansweredPulls: Number(row?.unanswered ?? 0) };
+    },
+
+    async publishTimes(connectionId, since) {
+      const { rows } = await pool.query<{ publish_time: Time }>(
+        `select publish_time from post where connection_id = $1 and state = 'PUBLISHED' and publish_time > $2
+         order by publish_time`,
+        [connectionId, since],
+      );
+      return rows.map(({ publish_time }) => date(publish_time));
+    },
+
+    timeline: (id) => readTimeline(pool, id),
+
     async wake(what) {
-      await ('videoId' in what
-        ? pool.query(
-            `update post set next_action_at = ${NOW}
-             where video_id = $1 and state = 'PREPARING' and lease_owner is null`,
-            [what.videoId],
-          )
-        : pool.query(
-            `update post set next_action_at = ${NOW}
-             where connection_id = $1 and lease_owner is null
-               and (state = 'PUBLISHING' or state = 'HELD' and hold->>'reason' = 'RECONNECT')`,
-            [what.connectionId],
-          ));
+      await pool.query(...wakeStatement(what));
+    },
+
+    async releaseOutage(apiFamily, spread) {
+      const held = `post.state = 'HELD' and post.hold->>'reason' = 'PLATFORM_OUTAGE' and post.lease_owner is null
+        and connection.id = post.connection_id and connection.api_family = $1`;
+      const { rows } = await pool.query<{ posts: string }>(
+        `select count(*) as posts from post, connection where ${held}`,
+        [apiFamily],
+      );
+      const posts = Number(rows[0]?.posts ?? 0);
+      if (posts === 0) return 0;
+      const released = await pool.query(
+        `update post set next_action_at = ${NOW} + make_interval(secs => random() * $2) from connection where ${held}`,
+        [apiFamily, spread(posts)],
+      );
+      return released.rowCount ?? 0;
     },
   };
+}
+
+/** Whoever is being worked on is due again when the worker lets go. */
+const WAKE = `update post set
+  woken = lease_owner is not null, next_action_at = case when lease_owner is null then ${NOW} else next_action_at end`;
+
+function wakeStatement(what: Parameters<Posts['wake']>[0]): [text: string, values: unknown[]] {
+  if ('videoId' in what) return [`${WAKE} where video_id = $1 and state = 'PREPARING'`, [what.videoId]];
+  if ('publishId' in what) {
+    return [
+      `${WAKE} from attempt where post.id = attempt.post_id and publish_id = $1
+         and (outcome is null or state in ('PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED'))`,
+      [what.publishId],
+    ];
+  }
+  return [
+    `${WAKE} where connection_id = $1
+       and (state = 'PUBLISHING' or state = 'HELD' and hold->>'reason' = 'RECONNECT')`,
+    [what.connectionId],
+  ];
 }

@@ -104,7 +104,8 @@ export function postgresVideos({ orm, pool }: Database): Videos {
            select id from video where next_action_at <= now()
            order by next_action_at for update skip locked limit $1
          )
-         update video set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3)
+         update video set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3),
+           failures = case when lease_owner is null then failures else failures + 1 end
          from due where video.id = due.id
          returning video.*`,
         [limit, owner, leaseSeconds],

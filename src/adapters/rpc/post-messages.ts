@@ -7,6 +7,7 @@ import { type Post, type Published, sentAttempt } from '../../domain/post/post.t
 import type { LatePolicy } from '../../domain/post/schedule.ts';
 import type { PostSettings } from '../../domain/post/settings.ts';
 import type { Step } from '../../domain/post/step.ts';
+import type { TimelineEntry } from '../../domain/post/timeline.ts';
 import * as pb from './gen/glowtify/tiktok/v1/post_pb.js';
 import { type PostEvent as PostEventMessage, PostEventSchema } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import {
@@ -90,8 +91,15 @@ function ofState(post: Post, shareUri: PostSurroundings['shareUri']) {
 const errorOf = ({ error }: Pick<Attempt, 'error'>, retryTime?: Date) =>
   error === undefined ? {} : { error: publishErrorMessage(error, retryTime) };
 
-function placeOnTikTok({ tiktokPostIds: [tiktokPostId] }: Published, shareUri: PostSurroundings['shareUri']) {
-  return tiktokPostId === undefined ? {} : { tiktokPostId, shareUri: shareUri(tiktokPostId) ?? '' };
+/** A link that leads nowhere is none. */
+function placeOnTikTok(
+  { tiktokPostIds: [tiktokPostId], publiclyAvailable }: Published,
+  shareUri: PostSurroundings['shareUri'],
+) {
+  if (tiktokPostId === undefined) return {};
+  return publiclyAvailable
+    ? { tiktokPostId, publiclyAvailable, shareUri: shareUri(tiktokPostId) ?? '' }
+    : { tiktokPostId };
 }
 
 const settingsMessage = (settings: PostSettings): pb.PostSettings =>
@@ -129,6 +137,25 @@ const attemptMessage = (attempt: Attempt): pb.Attempt =>
     ...(attempt.endTime === undefined ? {} : { endTime: timestampFromDate(attempt.endTime) }),
     ...(attempt.outcome === undefined ? {} : { outcome: ATTEMPT_OUTCOMES[attempt.outcome] }),
     ...errorOf(attempt),
+  });
+
+export const timelineMessage = (entry: TimelineEntry): pb.TimelineEntry =>
+  create(pb.TimelineEntrySchema, {
+    eventTime: timestampFromDate(entry.time),
+    firstTime: timestampFromDate(entry.since),
+    count: entry.count,
+    state: POST_STATES[entry.state],
+    attemptNumber: entry.attempt ?? 0,
+    calls: entry.calls.map(({ endpoint, time, code, logId }) => ({
+      endpoint,
+      time: timestampFromDate(time),
+      code: code ?? '',
+      logId: logId ?? '',
+    })),
+    ...(entry.phase === undefined ? {} : { phase: PUBLISHING_PHASES[entry.phase] }),
+    ...(entry.holdReason === undefined ? {} : { holdReason: HOLD_REASONS[entry.holdReason] }),
+    ...(entry.nextActionTime === undefined ? {} : { nextActionTime: timestampFromDate(entry.nextActionTime) }),
+    ...errorOf(entry, entry.nextActionTime),
   });
 
 export const eventMessage = (event: PostEvent, surroundings: PostSurroundings): PostEventMessage =>

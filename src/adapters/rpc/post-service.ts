@@ -13,7 +13,7 @@ import {
   WatchPostsRequestSchema,
 } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import { endOf } from './interceptors.ts';
-import { eventMessage, postMessage, postWithAttempts } from './post-messages.ts';
+import { eventMessage, postMessage, postWithAttempts, timelineMessage } from './post-messages.ts';
 import { readListPosts, readPublishPost, readUpdatePost, readWatchPosts } from './post-requests.ts';
 import { postSurroundings } from './post-surroundings.ts';
 import { findingMessage } from './publish-error-messages.ts';
@@ -53,7 +53,10 @@ export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
     },
 
     async getPost(request) {
-      return { post: await full(accept(await useCases.getPost(named(request)))) };
+      const { step, timeline } = accept(await useCases.getPost(named(request)));
+      const post = await full(step);
+      post.timeline = timeline.map(timelineMessage);
+      return { post };
     },
 
     async listPosts(request) {

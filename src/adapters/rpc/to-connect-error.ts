@@ -224,6 +224,7 @@ function statusOf(error: PublishError): Code {
     case 'PLATFORM_UNAVAILABLE':
       return Code.Unavailable;
     case 'CONNECTOR_REQUEST_REJECTED':
+    case 'CONNECTOR_FAILED':
       return Code.Internal;
   }
 }

@@ -18,6 +18,8 @@ export interface Connections {
    * would end it for all.
    */
   isConnected(apiFamily: Connection['apiFamily'], openId: string): Promise<boolean>;
+  /** Every connection of the account, in whatever workspace and state, oldest first. */
+  ofAccount(apiFamily: Connection['apiFamily'], openId: string): Promise<readonly Connection[]>;
   /** Oldest first. */
   list(
     filter: { readonly workspaceId: WorkspaceId; readonly states: readonly ConnectionState[] },

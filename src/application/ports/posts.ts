@@ -1,6 +1,8 @@
+import type { ApiFamily } from '../../domain/connection/connection.ts';
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../../domain/ids.ts';
 import type { Post, PostState } from '../../domain/post/post.ts';
 import type { Step } from '../../domain/post/step.ts';
+import type { TimelineEntry } from '../../domain/post/timeline.ts';
 import type { Result } from '../../domain/result.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { RequestIdReused, RequestKey } from './request-key.ts';
@@ -52,6 +54,28 @@ export interface Posts {
   idsOf(connectionId: ConnectionId, states: readonly PostState[]): Promise<readonly PostId[]>;
   /** Which post is known to have become this one on TikTok. */
   findByTiktokPostId(connectionId: ConnectionId, tiktokPostId: string): Promise<PostId | undefined>;
-  /** Makes waiting posts due now: those held for a reconnect or publishing on this connection, or preparing with this video. */
-  wake(what: { readonly connectionId: ConnectionId } | { readonly videoId: VideoId }): Promise<void>;
+  /**
+   * Which of these publish ids no attempt has, and how many pulls of the account are still without TikTok's answer. Of one moment.
+   */
+  strayPublishIds(
+    account: { readonly apiFamily: ApiFamily; readonly openId: string },
+    publishIds: readonly string[],
+  ): Promise<{ readonly stray: readonly string[]; readonly unansweredPulls: number }>;
+  /** When posts of this connection were published since then, oldest first. */
+  publishTimes(connectionId: ConnectionId, since: Date): Promise<readonly Date[]>;
+  /** What was done for it and what came of it, oldest first: one entry for each stored change. */
+  timeline(id: PostId): Promise<readonly TimelineEntry[]>;
+  /**
+   * Makes posts due now: those held for a reconnect or publishing on this connection, preparing with this video, or the one that
+   * TikTok gave this publish id, when that attempt lives or its post is at rest with TikTok. One that a worker has is looked at
+   * again as soon as it lets go, if there is still something to look for.
+   */
+  wake(
+    what: { readonly connectionId: ConnectionId } | { readonly videoId: VideoId } | { readonly publishId: string },
+  ): Promise<void>;
+  /**
+   * TikTok is well again: the posts of this family held for its outage come due at random within
+   * `spread(posts)` seconds. Gives how many they are.
+   */
+  releaseOutage(apiFamily: ApiFamily, spread: (posts: number) => number): Promise<number>;
 }

@@ -15,9 +15,16 @@ export interface TikTok {
   readonly family: ApiFamily;
   readonly authorization: Authorization;
   readonly publishing: Publishing;
+  readonly quotas: Quotas;
   /** True when this is the bundled sandbox, and nothing reaches TikTok. */
   readonly sandbox: boolean;
 }
+
+/** At most so many calls in any window of this length. */
+export type Quota = { readonly calls: number; readonly windowSeconds: number };
+
+/** What TikTok counts for each account. */
+export type Quotas = Readonly<Record<'ANNOUNCE' | 'READ_CREATOR' | 'READ_STATUS', Quota>>;
 
 /** Tokens as TikTok's answer gave them. Lifetimes are TikTok's `expires_in`, never constants. */
 export type TokenGrant = {
@@ -98,6 +105,14 @@ export interface Publishing {
     accessToken: Secret,
     post: { readonly caption: string; readonly settings: PostSettings; readonly plan: ChunkPlan },
   ): Promise<Result<Announced, PublishError>>;
+  /**
+   * Tells TikTok where to fetch a post's video, which is all it needs to publish it: when the answer is lost, TikTok may publish
+   * it all the same, and repeating may publish it twice. `mediaUrl` is for TikTok only.
+   */
+  announcePull(
+    accessToken: Secret,
+    post: { readonly caption: string; readonly settings: PostSettings; readonly mediaUrl: Secret },
+  ): Promise<Result<{ readonly publishId: string }, PublishError>>;
   /** Sends one chunk with bounded memory. `contentType` is the file's (`video/mp4`, `video/quicktime`, `video/webm`). */
   sendChunk(request: {
     readonly uploadUrl: Secret;
@@ -109,6 +124,8 @@ export interface Publishing {
   }): Promise<ChunkOutcome>;
   /** The status that decides. May be asked 30 times a minute per token. */
   readStatus(accessToken: Secret, publishId: string): Promise<Result<PublishStatus, PublishError>>;
+  /** Those of `tiktokPostIds` that everyone can see at this moment. At most 20. */
+  publicAmong(accessToken: Secret, tiktokPostIds: readonly string[]): Promise<Result<readonly string[], PublishError>>;
   /** Public posts only, newest first, at most 20 that were created before `before`. Absence proves nothing. */
   listVideos(accessToken: Secret, before: Date): Promise<Result<readonly ListedVideo[], PublishError>>;
   /** Where a post can be seen. */

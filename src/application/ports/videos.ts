@@ -9,6 +9,7 @@ export type ImportLease = {
   readonly video: ImportingVideo;
   readonly owner: string;
   readonly fence: number;
+  /** Tries before this one: those that failed, and those that ended their worker. */
   readonly failures: number;
 };
 

@@ -8,8 +8,8 @@ export type AttemptOutcome = 'PUBLISHED' | 'IN_CREATOR_INBOX' | 'FAILED' | 'ORPH
 export type Attempt = {
   /** From 1. */
   readonly number: number;
-  /** How the bytes reach TikTok. */
-  readonly transfer: 'UPLOAD';
+  /** How the bytes reach TikTok: we send them, or TikTok fetches them from an address of ours. */
+  readonly transfer: 'UPLOAD' | 'PULL';
   readonly plan: ChunkPlan;
   /** When the intent was stored, before TikTok was called. */
   readonly startTime: Date;
@@ -23,7 +23,7 @@ export type Attempt = {
   readonly bytesSent: number;
   /** How often TikTok was asked since the phase began. */
   readonly polls: number;
-  /** When it was stored that the last byte is about to be sent. */
+  /** When it was stored that the last byte is about to be sent; of a pull, that TikTok is about to be told where to fetch. */
   readonly finalizeTime?: Date;
   readonly endTime?: Date;
   /** Absent while it may still become a post. */

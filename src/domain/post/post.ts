@@ -3,6 +3,7 @@ import type { PublishError } from '../publish-error.ts';
 import { err, ok, type Result } from '../result.ts';
 import type { Attempt, LiveAttempt, SentAttempt } from './attempt.ts';
 import { end } from './attempt.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
 import type { LatePolicy } from './schedule.ts';
 import type { PostSettings } from './settings.ts';
 
@@ -39,9 +40,11 @@ export type Hold = {
 };
 
 export type Preparing = Plan & { readonly state: 'PREPARING' };
-export type Scheduled = Plan & { readonly state: 'SCHEDULED' };
+/** `turnTime`: when TikTok's rate limit lets the account announce it. Given once, so that each post waits once. */
+type Waiting = Plan & { readonly turnTime?: Date };
+export type Scheduled = Waiting & { readonly state: 'SCHEDULED' };
 /** Nothing of the last attempt is left to go on with: either none lives, or the answer to its announcement is missing. */
-export type Initializing = Plan & {
+export type Initializing = Waiting & {
   readonly state: 'PUBLISHING';
   readonly phase: 'INITIALIZING';
   /** What the last try met. */
@@ -64,12 +67,14 @@ export type Processing = Plan & {
   readonly error?: PublishError;
 };
 export type Publishing = Initializing | Uploading | Finalizing | Processing;
-export type Held = Plan & { readonly state: 'HELD'; readonly hold: Hold; readonly error?: PublishError };
+export type Held = Waiting & { readonly state: 'HELD'; readonly hold: Hold; readonly error?: PublishError };
 export type Published = Plan & {
   readonly state: 'PUBLISHED';
   readonly publishTime: Date;
   /** Empty until TikTok tells; more than one when a draft was posted several times. */
   readonly tiktokPostIds: readonly string[];
+  /** Everyone can see it at its link. False before moderation, for posts to fewer than everyone, and after it was hidden. */
+  readonly publiclyAvailable: boolean;
 };
 export type InCreatorInbox = Plan & { readonly state: 'IN_CREATOR_INBOX'; readonly publishTime: Date };
 export type Failed = Plan & {
@@ -98,6 +103,13 @@ export type PostState = Post['state'];
 export function liveAttempt(post: Post): LiveAttempt | undefined {
   const last = post.attempts.at(-1);
   return last !== undefined && last.outcome === undefined ? last : undefined;
+}
+
+/** The living attempt of a post that can't be without one. */
+export function theAttempt(post: Publishing): LiveAttempt {
+  const attempt = liveAttempt(post);
+  if (attempt === undefined) throw new Error(`post ${post.id} is ${post.phase} without a living attempt`);
+  return attempt;
 }
 
 /** The latest attempt that TikTok gave a publish id. */
@@ -166,6 +178,27 @@ export function begin(
   };
 }
 
+/**
+ * Records the intent of a pull. TikTok posts what it can fetch, without another word from us: from here on only evidence
+ * decides.
+ */
+export function beginPull(post: Scheduled | Initializing | Held, plan: ChunkPlan, now: Date): Finalizing {
+  const begun = begin(post, { transfer: 'PULL', plan }, now);
+  return {
+    ...withAttempt(planOf(begun), { ...theAttempt(begun), finalizeTime: now }),
+    state: 'PUBLISHING',
+    phase: 'FINALIZING',
+  };
+}
+
+/** TikTok's id of a pull is known. */
+export const pulling = (post: Finalizing, publishId: string): Processing => ({
+  ...withAttempt(planOf(post), { ...theAttempt(post), publishId, polls: 0 }),
+  state: 'PUBLISHING',
+  phase: 'PROCESSING',
+  setbacks: 0,
+});
+
 /** TikTok's ids are known. Stored before any byte leaves. */
 export const upload = (post: Initializing, attempt: LiveAttempt): Uploading => ({
   ...withAttempt(planOf(post), attempt),
@@ -176,6 +209,12 @@ export const upload = (post: Initializing, attempt: LiveAttempt): Uploading => (
 
 /** What it waited for is over before its time has come. */
 export const rescheduled = (post: Held): Scheduled => ({ ...planOf(post), state: 'SCHEDULED' });
+
+/** Due, but it is not the account's turn yet. */
+export const awaitTurn = <P extends Scheduled | Initializing | Held>(post: P, turnTime: Date): P => ({
+  ...post,
+  turnTime,
+});
 
 /** Goes on with a stored attempt after a hold. */
 export const resume = (post: Held): Uploading => ({ ...planOf(post), state: 'PUBLISHING', phase: 'UPLOADING' });
@@ -224,8 +263,13 @@ export const published = (post: Post, tiktokPostIds: readonly string[], now: Dat
   ...(post.state === 'PUBLISHED' ? post : { ...settle(post, 'PUBLISHED', now), publishTime: now }),
   state: 'PUBLISHED',
   tiktokPostIds,
+  // TikTok tells ids of posts only that everyone can see (open-api §4.5).
+  publiclyAvailable: tiktokPostIds.length > 0,
   setbacks: 0,
 });
+
+/** TikTok no longer shows it to everyone. Its id stays known: it may come back. */
+export const hidden = (post: Published): Published => ({ ...post, publiclyAvailable: false });
 
 export const deliveredToInbox = (post: Post, now: Date): InCreatorInbox => ({
   ...settle(post, 'IN_CREATOR_INBOX', now),
@@ -260,6 +304,29 @@ export const giveUpWaiting = (post: Finalizing | Processing, error: PublishError
   state: 'UNCONFIRMED',
   error,
 });
+
+/**
+ * The work on it ended its worker again and again, so that it is left alone and the others flow. Before the last byte nothing
+ * can have come of it; after that nobody knows.
+ */
+export function setAside(post: Post, crashes: number, now: Date): Post {
+  switch (post.state) {
+    case 'PREPARING':
+    case 'SCHEDULED':
+    case 'HELD':
+      return fail(post, { code: 'CONNECTOR_FAILED', crashes }, now);
+    case 'PUBLISHING':
+      return post.phase === 'INITIALIZING' || post.phase === 'UPLOADING'
+        ? fail(post, { code: 'CONNECTOR_FAILED', crashes }, now)
+        : giveUpWaiting(post, { code: 'OUTCOME_UNCONFIRMED' }, now);
+    case 'PUBLISHED':
+    case 'IN_CREATOR_INBOX':
+    case 'FAILED':
+    case 'UNCONFIRMED':
+    case 'CANCELLED':
+      return post;
+  }
+}
 
 /** Waits. A living attempt that has its publish id goes on later where it stopped. */
 export const hold = (

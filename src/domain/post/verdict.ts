@@ -18,6 +18,7 @@ import {
   type Unconfirmed,
   type Uploading,
 } from './post.ts';
+import type { Moment } from './setback.ts';
 import { restingStep, type Step } from './step.ts';
 
 /** What TikTok says of a publish job. A word we don't know means that it still works on it (open-api §4.5). */
@@ -88,13 +89,24 @@ export const keepWaiting = (post: Processing | Finalizing, attempt: LiveAttempt,
     nextActionTime: inSeconds(now, pollDelaySeconds(attempt.polls)),
   };
 
-/** Could not even be asked: the same, but the setbacks grow and with them the time until the next look. */
-export function keepTrying(post: Processing | Finalizing, attempt: LiveAttempt, error: PublishError, now: Date): Step {
+/**
+ * Could not even be asked: the same, but the setbacks grow and with them the time until the next look. Without our own turn
+ * nothing went wrong.
+ */
+export function keepTrying(
+  post: Processing | Finalizing,
+  attempt: LiveAttempt,
+  error: PublishError,
+  { now, random }: Moment,
+): Step {
+  const late = atDeadline(post, attempt, now);
+  if (late !== undefined) return late;
+  if (error.code === 'UPSTREAM_RATE_LIMITED') {
+    return { post, nextActionTime: inSeconds(error.retryTime ?? inSeconds(now, 60), 30 * random) };
+  }
   const later = setBack(post, error);
-  const consequence = consequenceOf(error);
-  const atLeast = consequence.kind === 'BACK_OFF' ? consequence.atLeastSeconds : 60;
-  const delay = Math.max(Math.min(backOff(later.setbacks), 60), atLeast);
-  return atDeadline(post, attempt, now) ?? { post: later, nextActionTime: inSeconds(now, delay) };
+  const delay = consequenceOf(error).kind === 'BACK_OFF' ? Math.min(backOff(later.setbacks), 60) : 60;
+  return { post: later, nextActionTime: inSeconds(now, delay) };
 }
 
 function atDeadline(post: Processing | Finalizing, attempt: LiveAttempt, now: Date): Step | undefined {

@@ -64,3 +64,16 @@ export const reject = (video: ImportingVideo, reason: Finding): RejectedVideo =>
   state: 'REJECTED',
   findings: [reason],
 });
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  mp4: 'video/mp4',
+  mov: 'video/quicktime',
+  webm: 'video/webm',
+};
+
+/** As HTTP names it. */
+export function contentTypeOf(video: ReadyVideo): string {
+  const contentType = CONTENT_TYPES[video.spec.container];
+  if (contentType === undefined) throw new Error(`video ${video.id} is ${video.spec.container}, which is never READY`);
+  return contentType;
+}

@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ExposeMetrics } from '../../../src/adapters/http/metrics.ts';
 import { httpServer } from '../../../src/adapters/http/server.ts';
 import { PostService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
 import { rpcHandler } from '../../../src/adapters/rpc/node-handler.ts';
@@ -20,7 +21,11 @@ afterEach(async () => {
 
 async function serve(
   answers: Partial<UseCases>,
-  { ready = async () => true, ...changes }: Partial<RpcNeeds> & { readonly ready?: () => Promise<boolean> } = {},
+  {
+    ready = async () => true,
+    metrics = async () => ({ contentType: 'text/plain', text: '' }),
+    ...changes
+  }: Partial<RpcNeeds> & { readonly ready?: () => Promise<boolean>; readonly metrics?: ExposeMetrics } = {},
 ): Promise<string> {
   const needs = fakeNeeds(answers, changes);
   const routes = connectorRoutes(needs);
@@ -28,6 +33,9 @@ async function serve(
     host: '127.0.0.1',
     port: 0,
     ready,
+    metrics,
+    serveMedia: async () => ({ kind: 'NOT_FOUND' }),
+    webhook: () => Promise.reject(new Error('no webhook is expected')),
     log: needs.log,
     isSandbox: needs.isSandbox,
     isUnavailable: needs.isUnavailable,
@@ -202,7 +210,31 @@ describe('the other addresses', () => {
     expect(await (await get(`${await serve({})}/readyz`)).json()).toEqual({ status: 'ready' });
   });
 
+  it('give the metrics as they are at each call', async () => {
+    let calls = 0;
+    const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+    const metrics = async () => ({ contentType, text: `calls_total ${++calls}\n` });
+    const origin = await serve({}, { metrics });
+    const response = await get(`${origin}/metrics`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe(contentType);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(await response.text()).toBe('calls_total 1\n');
+    expect(await (await get(`${origin}/metrics`)).text()).toBe('calls_total 2\n');
+    expect((await get(`${origin}/metrics`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  it('say that the metrics failed, without a word of why', async () => {
+    const log = recordingLog();
+    const origin = await serve({}, { metrics: () => Promise.reject(new Error('password=secret')), log });
+    const response = await get(`${origin}/metrics`);
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain('secret');
+    expect(log.lines).toMatchObject([{ level: 'error', fields: { error: { message: 'password=secret' } } }]);
+  });
+
   it.each([
+    ['POST', '/metrics', 405, 'METHOD_NOT_ALLOWED'],
     ['GET', '/', 404, 'NOT_FOUND'],
     ['GET', '/oauth/tiktok/callback/', 404, 'NOT_FOUND'],
     ['GET', '//', 404, 'NOT_FOUND'],
@@ -223,7 +255,7 @@ describe('the RPCs over HTTP/1.1', () => {
     ['Connect', createConnectTransport],
     ['gRPC-Web', createGrpcWebTransport],
   ])('are served over %s', async (_, transport) => {
-    const baseUrl = await serve({ getPost: async () => ok(scheduled) });
+    const baseUrl = await serve({ getPost: async () => ok({ step: scheduled, timeline: [] }) });
     const client = createClient(PostService, transport({ baseUrl, httpVersion: '1.1' }));
     expect((await client.getPost({ postId: 'post_01' })).post?.postId).toBe('post_01');
   });
@@ -251,7 +283,7 @@ describe('the RPCs over HTTP/1.1', () => {
   });
 
   it('outlive a request whose Host is no host', async () => {
-    const baseUrl = await serve({ getPost: async () => ok(scheduled) });
+    const baseUrl = await serve({ getPost: async () => ok({ step: scheduled, timeline: [] }) });
     const answered = Promise.withResolvers<number | undefined>();
     const request = httpRequest(`${baseUrl}/glowtify.tiktok.v1.PostService/GetPost`, {
       method: 'POST',

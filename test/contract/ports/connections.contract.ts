@@ -110,6 +110,20 @@ export function connectionsContract(name: string, make: () => Promise<Connection
       expect(await connections.isConnected('OPEN', 'open-1')).toBe(false);
     });
 
+    it('finds every connection of an account, in all workspaces and states of one family', async () => {
+      const connections = await make();
+      const stored = [
+        anActiveConnection(),
+        aDisconnectedConnection({ workspaceId: OTHER_WORKSPACE }),
+        aDeadConnection({ workspaceId: 'ws_c' as WorkspaceId }),
+      ];
+      for (const connection of stored.toReversed()) await connections.add(connection);
+      await connections.add(anActiveConnection({ apiFamily: 'BUSINESS' }));
+      await connections.add(anActiveConnection({ account: anAccount({ openId: 'open-2' }) }));
+      expect(await connections.ofAccount('OPEN', 'open-1')).toEqual(stored);
+      expect(await connections.ofAccount('OPEN', 'open-3')).toEqual([]);
+    });
+
     it('takes an account once for each workspace and family', async () => {
       const connections = await make();
       const first = anActiveConnection();

@@ -45,6 +45,10 @@ async function aFakeTikTok({ rotates }: { readonly rotates: boolean }) {
       const verdict = tiktok.jobs.find((job) => job.publishId === publishId)?.verdict;
       return verdict?.state === 'PUBLISHED' ? verdict.tiktokPostIds : [];
     },
+    show(tiktokPostId: string, isPublic: boolean) {
+      if (isPublic) tiktok.hidden.delete(tiktokPostId);
+      else tiktok.hidden.add(tiktokPostId);
+    },
     loseNext,
     asked: (call: TikTokCall) => tiktok.called(call),
     now: () => clock.now(),

@@ -1,28 +1,43 @@
 import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../../src/application/ports/clock.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { canonicalDigest } from '../../support/canonical-digest.ts';
 import { copyOf, revealed } from '../../support/copy.ts';
 import { fixedClock } from '../../support/fixed-clock.ts';
 import { inMemoryConnections } from '../../support/in-memory-connections.ts';
 import { inMemoryCredentials } from '../../support/in-memory-credentials.ts';
+import { inMemoryGates } from '../../support/in-memory-gates.ts';
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
 import { inMemoryPosts } from '../../support/in-memory-posts.ts';
+import { inMemoryTurns } from '../../support/in-memory-turns.ts';
 import { inMemoryVideos } from '../../support/in-memory-videos.ts';
+import { inMemoryWebhookInbox } from '../../support/in-memory-webhook-inbox.ts';
 import { sequentialIds } from '../../support/sequential-ids.ts';
 import { clockContract } from './clock.contract.ts';
 import { connectionsContract } from './connections.contract.ts';
 import { credentialsContract } from './credentials.contract.ts';
+import { gatesContract } from './gates.contract.ts';
 import { pendingAuthorizationsContract } from './pending-authorizations.contract.ts';
 import { postsContract } from './posts.contract.ts';
+import { turnsContract } from './turns.contract.ts';
 import { videosContract } from './videos.contract.ts';
+import { webhookInboxContract } from './webhook-inbox.contract.ts';
 
 const FAKE = 'an in-memory fake';
 
 const stores = async () => {
   const clock = fixedClock();
   const videos = inMemoryVideos({ clock });
-  return { clock, videos, ...inMemoryPosts({ clock, videos }) };
+  const connections = inMemoryConnections();
+  return { clock, videos, connections, ...inMemoryPosts({ clock, videos, connections }) };
 };
+
+/** Time passes only when it is told to. */
+function onAClock<T>(store: (needs: { readonly clock: Clock }) => T) {
+  const clock = fixedClock();
+  const passTime = async (seconds: number) => clock.advance(seconds);
+  return { clock, passTime, driftSeconds: 0, store: store({ clock }) };
+}
 
 clockContract('a clock that stands still', async () => fixedClock());
 connectionsContract(FAKE, async () => inMemoryConnections());
@@ -30,6 +45,22 @@ credentialsContract(FAKE, async () => inMemoryCredentials({ clock: fixedClock() 
 pendingAuthorizationsContract(FAKE, async () => inMemoryPendingAuthorizations());
 videosContract(FAKE, stores);
 postsContract(FAKE, stores);
+gatesContract(FAKE, async () => {
+  const { store: gates, ...rest } = onAClock(inMemoryGates);
+  return { gates, ...rest };
+});
+turnsContract(
+  FAKE,
+  async () => {
+    const { store: turns, ...rest } = onAClock(inMemoryTurns);
+    return { turns, ...rest };
+  },
+  { runs: 300 },
+);
+webhookInboxContract(FAKE, async () => {
+  const clock = fixedClock();
+  return { clock, inbox: inMemoryWebhookInbox({ clock }) };
+});
 
 describe('what the fakes are made of', () => {
   it('counts ids up, in order and in the real shape', () => {

@@ -18,6 +18,7 @@ const ENDPOINT_OF: Readonly<Record<TikTokCall, EndpointName>> = {
   announce: 'video_init',
   sendChunk: 'upload',
   readStatus: 'status',
+  publicAmong: 'video_query',
   listVideos: 'video_list',
 };
 
@@ -56,6 +57,7 @@ async function openTikTokAt(options: SandboxOptions) {
       control.advanceClock(1);
     },
     publicIds: (publishId) => control.ledger().posts.find((post) => post.publishId === publishId)?.publicPostIds ?? [],
+    show: (tiktokPostId, isPublic) => control.setVideoPublic(tiktokPostId, isPublic),
     loseNext: (call, what) =>
       void control.addFault({
         endpoint: ENDPOINT_OF[call],

@@ -4,20 +4,27 @@ import { type Database, openDatabase } from '../../../src/adapters/persistence/d
 import { databaseClock } from '../../../src/adapters/persistence/database-clock.ts';
 import { postgresConnections } from '../../../src/adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from '../../../src/adapters/persistence/postgres-credentials.ts';
+import { postgresGates } from '../../../src/adapters/persistence/postgres-gates.ts';
 import { postgresPendingAuthorizations } from '../../../src/adapters/persistence/postgres-pending-authorizations.ts';
 import { postgresPostEvents } from '../../../src/adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from '../../../src/adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from '../../../src/adapters/persistence/postgres-posts.ts';
+import { postgresTurns } from '../../../src/adapters/persistence/postgres-turns.ts';
 import { postgresVideos } from '../../../src/adapters/persistence/postgres-videos.ts';
+import { postgresWebhookInbox } from '../../../src/adapters/persistence/postgres-webhook-inbox.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
+import { later } from '../../support/builders.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { clockContract } from './clock.contract.ts';
 import { connectionsContract } from './connections.contract.ts';
 import { credentialsContract } from './credentials.contract.ts';
+import { type GateStore, gatesContract } from './gates.contract.ts';
 import { pendingAuthorizationsContract } from './pending-authorizations.contract.ts';
 import { postsContract } from './posts.contract.ts';
+import { type TurnStore, turnsContract } from './turns.contract.ts';
 import { videosContract } from './videos.contract.ts';
+import { webhookInboxContract } from './webhook-inbox.contract.ts';
 
 const cipher = aesGcmCipher([{ id: 'test', bytes: Buffer.from('0123456789abcdef0123456789abcdef') }]);
 let fresh: Awaited<ReturnType<typeof freshDatabase>>;
@@ -38,7 +45,8 @@ afterAll(async () => {
 
 async function empty(): Promise<Database> {
   await database.pool.query(
-    'truncate connection, credential, pending_authorization, request_key, video, post, attempt, post_event',
+    `truncate connection, credential, pending_authorization, request_key, video, post, attempt, post_event, gate, turn,
+       webhook_event cascade`,
   );
   return database;
 }
@@ -50,8 +58,68 @@ async function stores() {
     posts: postgresPosts(emptied, cipher, events.announce),
     queue: postgresPostQueue(emptied, cipher, events.announce),
     videos: postgresVideos(emptied),
+    connections: postgresConnections(emptied),
     events,
     clock,
+  };
+}
+
+/** The statements of a test take seconds at most. */
+const DRIFT_SECONDS = 20;
+
+/**
+ * The database's clock can't be moved, so that what it holds is moved into the past instead. Seen from here its clock has gone on:
+ * `ahead` is a moment of the database's as the test sees it, `back` the other way round.
+ */
+function movable(move: string) {
+  let passed = 0;
+  return {
+    clock: { now: () => later(passed, clock.now()) },
+    driftSeconds: DRIFT_SECONDS,
+    async passTime(seconds: number) {
+      passed += seconds;
+      await database.pool.query(move, [seconds]);
+    },
+    ahead: (time: Date): Date => later(passed, time),
+    back: (time: Date): Date => later(-passed, time),
+  };
+}
+
+async function gateStore(): Promise<GateStore> {
+  const gates = postgresGates(await empty());
+  const { ahead, ...moved } = movable('update gate set shut_until = shut_until - make_interval(secs => $1)');
+  return {
+    ...moved,
+    gates: {
+      async pass(keys, trySeconds) {
+        const passed = await gates.pass(keys, trySeconds);
+        return passed.shut === undefined ? passed : { shut: { ...passed.shut, until: ahead(passed.shut.until) } };
+      },
+      shut: async (closing, error) => ahead(await gates.shut(closing, error)),
+      hasten: (keys) => gates.hasten(keys),
+      open: (key) => gates.open(key),
+      all: async (among) => (await gates.all(among)).map((gate) => ({ ...gate, until: ahead(gate.until) })),
+    },
+  };
+}
+
+async function turnStore(): Promise<TurnStore> {
+  const turns = postgresTurns(database);
+  const { ahead, back, ...moved } = movable(
+    `update turn set times = array(
+       select time - make_interval(secs => $1) from unnest(times) with ordinality as given(time, place) order by place)`,
+  );
+  return {
+    ...moved,
+    turns: {
+      next: async (key, quota, notBefore) =>
+        ahead(await turns.next(key, quota, ...(notBefore === undefined ? [] : [back(notBefore)]))),
+      async take(key, quota) {
+        const turn = await turns.take(key, quota);
+        return turn.taken ? turn : { taken: false, freeTime: ahead(turn.freeTime) };
+      },
+      exhaust: (key, quota) => turns.exhaust(key, quota),
+    },
   };
 }
 
@@ -63,3 +131,6 @@ pendingAuthorizationsContract('postgresPendingAuthorizations', async () =>
 );
 videosContract('postgresVideos', stores);
 postsContract('postgresPosts, postgresPostQueue and postgresPostEvents', stores);
+webhookInboxContract('postgresWebhookInbox', async () => ({ inbox: postgresWebhookInbox(await empty()), clock }));
+gatesContract('postgresGates', gateStore);
+turnsContract('postgresTurns', turnStore, { runs: 25 });

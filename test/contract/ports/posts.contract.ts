@@ -1,13 +1,16 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { TracedCall } from '../../../src/application/ports/call-trace.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
+import type { Connections } from '../../../src/application/ports/connections.ts';
 import type { EventFilter, PostEvent, PostEvents } from '../../../src/application/ports/post-events.ts';
-import type { Lease, PostQueue } from '../../../src/application/ports/post-queue.ts';
+import { type Lease, type PostQueue, SUSPECT_LAPSES } from '../../../src/application/ports/post-queue.ts';
 import type { PostFilter, Posts } from '../../../src/application/ports/posts.ts';
 import type { RequestKey } from '../../../src/application/ports/request-key.ts';
 import type { Videos } from '../../../src/application/ports/videos.ts';
 import type { PostId, WorkspaceId } from '../../../src/domain/ids.ts';
+import type { Attempt } from '../../../src/domain/post/attempt.ts';
 import { cancel, hold, type Post, schedule } from '../../../src/domain/post/post.ts';
-import type { Step } from '../../../src/domain/post/step.ts';
+import { restingStep, type Step } from '../../../src/domain/post/step.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import {
@@ -15,6 +18,7 @@ import {
   aFailedPost,
   aFinalizingPost,
   aHeldPost,
+  anActiveConnection,
   anAnnouncedAttempt,
   anAttempt,
   anEndedAttempt,
@@ -44,6 +48,7 @@ export type PostStores = {
   readonly events: PostEvents;
   /** Of the same store: a post is taken only while its video is there. */
   readonly videos: Videos;
+  readonly connections: Connections;
   /** The store's own time, roughly: leases and due times are measured in it. */
   readonly clock: Clock;
 };
@@ -107,7 +112,10 @@ const variants: readonly (readonly [name: string, build: () => Post])[] = [
   ['PREPARING', () => aPreparingPost()],
   ['PREPARING with everything', () => aPreparingPost(everything)],
   ['SCHEDULED', () => aScheduledPost()],
-  ['SCHEDULED with everything', () => aScheduledPost({ ...everything, attempts: fullAttempts })],
+  [
+    'SCHEDULED with everything',
+    () => aScheduledPost({ ...everything, attempts: fullAttempts, turnTime: later(10.333) }),
+  ],
   ['a draft without a privacy level', () => aScheduledPost({ settings: draftSettings() })],
   ['INITIALIZING', () => anInitializingPost()],
   ['INITIALIZING without an attempt', () => anInitializingPost({ attempts: [] })],
@@ -118,6 +126,7 @@ const variants: readonly (readonly [name: string, build: () => Post])[] = [
         ...everything,
         attempts: [...fullAttempts, anAttempt({ number: 3 })],
         error: { code: 'UPSTREAM_RATE_LIMITED', retryTime: later(60.5) },
+        turnTime: later(70.125),
       }),
   ],
   ['UPLOADING', () => anUploadingPost()],
@@ -159,6 +168,7 @@ const variants: readonly (readonly [name: string, build: () => Post])[] = [
         attempts: [...fullAttempts, anAnnouncedAttempt(live)],
         hold: { reason: 'PLATFORM_OUTAGE', releaseTime: later(300.5) },
         error: { code: 'PLATFORM_UNAVAILABLE' },
+        turnTime: later(400.75),
       }),
   ],
   ['HELD for a quota', () => aHeldPost({ hold: { reason: 'QUOTA', releaseTime: later(3600) } })],
@@ -177,6 +187,7 @@ const variants: readonly (readonly [name: string, build: () => Post])[] = [
         tiktokPostIds: ['7600000000000000001', '7600000000000000002'],
       }),
   ],
+  ['PUBLISHED and hidden since', () => aPublishedPost({ tiktokPostIds: ['7600'], publiclyAvailable: false })],
   ['IN_CREATOR_INBOX', () => aPostInTheInbox()],
   [
     'IN_CREATOR_INBOX with everything',
@@ -640,6 +651,106 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await posts.findByTiktokPostId(ids.connectionId(), '7600000000000000001')).toBeUndefined();
     });
 
+    it('knows when the posts of a connection were published since a moment, oldest first', async () => {
+      const stores = await make();
+      const connectionId = ids.connectionId();
+      for (const seconds of [30, -10, 10, 0]) {
+        await given(stores, aPublishedPost({ connectionId, publishTime: later(seconds) }));
+      }
+      await given(stores, aPostInTheInbox({ connectionId, publishTime: later(20) }));
+      await given(stores, aPublishedPost({ publishTime: later(20) }));
+      expect(await stores.posts.publishTimes(connectionId, NOW)).toEqual([later(10), later(30)]);
+      expect(await stores.posts.publishTimes(connectionId, later(30))).toEqual([]);
+      expect(await stores.posts.publishTimes(ids.connectionId(), NOW)).toEqual([]);
+    });
+
+    it('shows a hold that ends by itself as ending when it is looked at next, whenever that was moved to', async () => {
+      const stores = await make();
+      const releaseTime = later(3600, stores.clock.now());
+      const moved = later(7200, stores.clock.now());
+      const post = aHeldPost({ hold: { reason: 'QUOTA', releaseTime } });
+      await given(stores, { post, nextActionTime: moved });
+      const shown = { post: { hold: { reason: 'QUOTA', releaseTime: moved } }, nextActionTime: moved };
+      expect(await found(stores, post.id)).toMatchObject(shown);
+      expect((await stores.posts.list(MANY, { size: 1 })).items).toMatchObject([shown]);
+    });
+
+    describe('the timeline', () => {
+      const call = (endpoint: string, parts: Partial<TracedCall> = {}): TracedCall => ({
+        endpoint,
+        time: later(1.5),
+        milliseconds: 120.5,
+        ...parts,
+      });
+
+      it('has what was done for a post, what came of it and what is to come, oldest first', async () => {
+        const stores = await make();
+        const nextActionTime = later(3600, stores.clock.now());
+        const lease = await claimed(stores, aScheduledPost());
+        const { postId } = lease;
+        const identity = identityOf(lease.post);
+        const announced = anUploadingPost({ ...identity, attempts: [anAnnouncedAttempt()] });
+        const calls = [
+          call('/v2/post/publish/creator_info/query/', { status: 200, code: 'ok', logId: 'L1' }),
+          call('/v2/post/publish/video/init/', { status: 200, code: 'ok' }),
+        ];
+        const error = { code: 'PLATFORM_UNAVAILABLE', tiktokCode: 'internal_error' } as const;
+        const held = aHeldPost({
+          ...identity,
+          version: 2,
+          hold: { reason: 'PLATFORM_OUTAGE', releaseTime: nextActionTime },
+          attempts: announced.attempts,
+          error,
+        });
+        await stores.queue.store(lease, announced, { calls });
+        await stores.queue.finish(lease, { post: held, nextActionTime }, { calls: [call('upload')] });
+        await stores.posts.update(postId, cancelling);
+        await given(stores, aScheduledPost());
+
+        const entries = await stores.posts.timeline(postId);
+        const told = calls.map(({ milliseconds: _, status: __, ...rest }) => rest);
+        const now = stores.clock.now().getTime();
+        for (const { time, since, count } of entries) {
+          expect([since, count]).toEqual([time, 1]);
+          expect(Math.abs(time.getTime() - now)).toBeLessThan(600_000);
+        }
+        expect(entries.map(({ time: _, since: __, count: ___, ...rest }) => rest)).toEqual([
+          { state: 'SCHEDULED', calls: [], nextActionTime: expect.any(Date) },
+          { state: 'PUBLISHING', phase: 'UPLOADING', attempt: 1, calls: told },
+          {
+            state: 'HELD',
+            holdReason: 'PLATFORM_OUTAGE',
+            attempt: 1,
+            calls: [{ endpoint: 'upload', time: later(1.5) }],
+            error,
+            nextActionTime,
+          },
+          { state: 'CANCELLED', attempt: 1, calls: [] },
+        ]);
+      });
+
+      it('tells of each kind of post what is true of it', async () => {
+        const stores = await make();
+        for (const [kind, build] of variants) {
+          const post = build();
+          await given(stores, post);
+          const [entry] = await stores.posts.timeline(post.id);
+          expect(entry, kind).toMatchObject({
+            state: post.state,
+            ...(post.state === 'PUBLISHING' ? { phase: post.phase } : {}),
+            ...(post.state === 'HELD' ? { holdReason: post.hold.reason } : {}),
+            ...('error' in post && post.error !== undefined ? { error: post.error } : {}),
+            ...(post.attempts.length > 0 ? { attempt: post.attempts.length } : {}),
+          });
+        }
+      });
+
+      it('is empty for a post that nobody knows', async () => {
+        const { posts } = await make();
+        expect(await posts.timeline(ids.postId())).toEqual([]);
+      });
+    });
+
     describe('waking', () => {
       const waiting: readonly [string, (parts: object) => Post][] = [
         ['held for a reconnect', (parts) => aHeldPost(parts)],
@@ -700,6 +811,116 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         expect((await stores.queue.claim(CLAIM)).map(({ postId }) => postId)).toEqual([preparing.id]);
       });
 
+      const [lives, over] = [undefined, 'FAILED'] as const;
+      const byPublishId: readonly (readonly [
+        state: string,
+        outcome: Attempt['outcome'],
+        woken: boolean,
+        build: (parts: { readonly attempts: readonly Attempt[] }) => Post,
+      ])[] = [
+        ['UPLOADING', lives, true, (parts) => anUploadingPost(parts)],
+        ['FINALIZING', lives, true, (parts) => aFinalizingPost(parts)],
+        ['PROCESSING', lives, true, (parts) => aProcessingPost(parts)],
+        ['HELD', lives, true, (parts) => aHeldPost({ ...parts, hold: { reason: 'QUOTA', releaseTime: later(1) } })],
+        ['PUBLISHED', 'PUBLISHED', true, (parts) => aPublishedPost(parts)],
+        ['IN_CREATOR_INBOX', 'IN_CREATOR_INBOX', true, (parts) => aPostInTheInbox(parts)],
+        ['UNCONFIRMED', 'UNCONFIRMED', true, (parts) => anUnconfirmedPost(parts)],
+        ['INITIALIZING', over, false, (parts) => anInitializingPost(parts)],
+        ['HELD', over, false, (parts) => aHeldPost({ ...parts, hold: { reason: 'QUOTA', releaseTime: later(1) } })],
+        ['PREPARING', over, false, (parts) => aPreparingPost(parts)],
+        ['SCHEDULED', over, false, (parts) => aScheduledPost(parts)],
+        ['FAILED', over, false, (parts) => aFailedPost(parts)],
+        ['CANCELLED', 'CANCELLED', false, (parts) => aCancelledPost(parts)],
+      ];
+      it.each(byPublishId)(
+        'a publish id makes its post due that is %s, its attempt being %s: %s',
+        async (_, outcome, woken, build) => {
+          const stores = await make();
+          const attempt = (publishId: string, number = 1): Attempt =>
+            outcome === undefined
+              ? anAnnouncedAttempt({ number, publishId })
+              : anEndedAttempt({ number, publishId, outcome });
+          const mine = build({ attempts: [anEndedAttempt({ publishId: 'v_pub~old' }), attempt('v_pub~1', 2)] });
+          const other = build({ attempts: [attempt('v_pub~2')] });
+          await given(stores, { post: mine, nextActionTime: later(86_400, stores.clock.now()) });
+          await given(stores, other);
+          await stores.posts.wake({ publishId: 'v_pub~1' });
+          expect((await stores.queue.claim(CLAIM)).map(({ postId }) => postId)).toEqual(woken ? [mine.id] : []);
+        },
+      );
+
+      it('a publish id that nobody knows wakes nobody', async () => {
+        const stores = await make();
+        await given(stores, aProcessingPost());
+        await stores.posts.wake({ publishId: 'v_pub~unknown' });
+        expect(await stores.queue.claim(CLAIM)).toEqual([]);
+      });
+
+      const calls: readonly (readonly [string, (post: Post) => Parameters<Posts['wake']>[0], () => Post])[] = [
+        ['its connection', ({ connectionId }) => ({ connectionId }), () => aProcessingPost()],
+        ['its video', ({ videoId }) => ({ videoId }), () => aPreparingPost()],
+        ['its publish id', () => ({ publishId: 'v_pub_file~1' }), () => aProcessingPost()],
+      ];
+      it.each(calls)(
+        'by %s while a worker has it makes it due at once when the worker lets go',
+        async (_, what, build) => {
+          const stores = await make();
+          const lease = await claimed(stores, build());
+          await stores.posts.wake(what(lease.post));
+          expect(await stores.queue.store(lease, lease.post)).toBe(true);
+          const post = { ...lease.post, version: 2 };
+          expect(await stores.queue.finish(lease, { post, nextActionTime: later(3600, stores.clock.now()) })).toBe(
+            true,
+          );
+          const { nextActionTime } = await found(stores, lease.postId);
+          expect(nextActionTime?.getTime()).toBeLessThanOrEqual(stores.clock.now().getTime());
+
+          const next = await claimAgain(stores, lease.postId);
+          expect(await stores.queue.finish(next, { post: next.post })).toBe(true);
+          expect(await found(stores, lease.postId)).not.toHaveProperty('nextActionTime');
+        },
+      );
+
+      const endings: readonly (readonly [state: string, due: boolean, build: (parts: object) => Post])[] = [
+        ['PROCESSING', true, (parts) => aProcessingPost(parts)],
+        ['UPLOADING', true, (parts) => anUploadingPost(parts)],
+        ['held for a reconnect', true, (parts) => aHeldPost(parts)],
+        ['PUBLISHED', true, (parts) => aPublishedPost(parts)],
+        ['IN_CREATOR_INBOX', true, (parts) => aPostInTheInbox(parts)],
+        ['UNCONFIRMED', true, (parts) => anUnconfirmedPost(parts)],
+        [
+          'INITIALIZING behind a failed attempt',
+          false,
+          (parts) => anInitializingPost({ attempts: [anEndedAttempt()], ...parts }),
+        ],
+        ['INITIALIZING before the first attempt', false, (parts) => anInitializingPost({ attempts: [], ...parts })],
+        [
+          'held for a quota',
+          false,
+          (parts) => aHeldPost({ hold: { reason: 'QUOTA', releaseTime: later(1) }, ...parts }),
+        ],
+        ['held for an outage', false, (parts) => aHeldPost({ hold: { reason: 'PLATFORM_OUTAGE' }, ...parts })],
+        ['FAILED', false, (parts) => aFailedPost(parts)],
+        ['CANCELLED', false, (parts) => aCancelledPost(parts)],
+      ];
+      it.each(endings)('while a worker had it makes a post due that ends up %s: %s', async (_, due, build) => {
+        const stores = await make();
+        const lease = await claimed(stores, anInitializingPost({ attempts: [] }));
+        await stores.posts.wake({ connectionId: lease.post.connectionId });
+        const post = build(identityOf(lease.post));
+        expect(await stores.queue.finish(lease, { post, nextActionTime: later(3600, stores.clock.now()) })).toBe(true);
+        expect(await stores.queue.claim(CLAIM)).toHaveLength(due ? 1 : 0);
+      });
+
+      it('is over with the claim that follows it', async () => {
+        const stores = await make();
+        const dead = await claimed(stores, aProcessingPost(), 0);
+        await stores.posts.wake({ connectionId: dead.post.connectionId });
+        const lease = await claimAgain(stores, dead.postId);
+        expect(await stores.queue.finish(lease, { post: lease.post })).toBe(true);
+        expect(await found(stores, dead.postId)).not.toHaveProperty('nextActionTime');
+      });
+
       it('leaves a post to the worker that holds it', async () => {
         const stores = await make();
         const lease = await claimed(stores, anUploadingPost());
@@ -716,6 +937,73 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         expect((await found(stores, post.id)).post.version).toBe(post.version);
         expect(await allEvents(stores, start)).toEqual([]);
       });
+    });
+  });
+
+  describe(`The end of an outage, as ${name} takes it`, () => {
+    const inADay = (stores: PostStores) => later(86_400, stores.clock.now());
+
+    /** A post of a connection of that family, held until tomorrow. */
+    async function heldFor(stores: PostStores, reason: 'PLATFORM_OUTAGE' | 'QUOTA', apiFamily: 'OPEN' | 'BUSINESS') {
+      const connection = anActiveConnection({
+        apiFamily,
+        account: { openId: ids.connectionId(), displayName: 'Acme' },
+      });
+      await stores.connections.add(connection);
+      const hold = { reason, releaseTime: inADay(stores) };
+      return given(stores, restingStep(aHeldPost({ connectionId: connection.id, hold })));
+    }
+
+    it('makes the posts that were held for it due within the time that is given, and says how many they are', async () => {
+      const stores = await make();
+      const held: Post[] = [];
+      for (let index = 0; index < 20; index += 1) held.push(await heldFor(stores, 'PLATFORM_OUTAGE', 'OPEN'));
+      const before = stores.clock.now();
+      const spreads: number[] = [];
+      expect(
+        await stores.posts.releaseOutage('OPEN', (posts) => {
+          spreads.push(posts);
+          return 3600;
+        }),
+      ).toBe(20);
+      expect(spreads).toEqual([20]);
+      const times: number[] = [];
+      for (const { id } of held) {
+        const { post, nextActionTime } = await found(stores, id);
+        expect(post).toMatchObject({ state: 'HELD', version: 1, hold: { releaseTime: nextActionTime } });
+        times.push(((nextActionTime?.getTime() ?? 0) - before.getTime()) / 1000);
+      }
+      // The store's own clock may differ a little from ours.
+      expect(Math.min(...times)).toBeGreaterThan(-5);
+      expect(Math.max(...times)).toBeLessThan(3605);
+      expect(new Set(times.map((time) => Math.floor(time / 600))).size).toBeGreaterThan(2);
+    });
+
+    it('is none for other families, for other holds and for a post that a worker has', async () => {
+      const stores = await make();
+      const family = await heldFor(stores, 'PLATFORM_OUTAGE', 'BUSINESS');
+      const quota = await heldFor(stores, 'QUOTA', 'OPEN');
+      const leased = await heldFor(stores, 'PLATFORM_OUTAGE', 'OPEN');
+      await stores.posts.update(leased.id, (post) =>
+        ok({ post: { ...post }, nextActionTime: later(-1, stores.clock.now()) }),
+      );
+      const lease = await claimAgain(stores, leased.id);
+      expect(await stores.posts.releaseOutage('OPEN', () => 0)).toBe(0);
+      expect(await stores.queue.claim(CLAIM)).toEqual([]);
+      expect(await stores.queue.store(lease, lease.post)).toBe(true);
+      expect(await stores.posts.releaseOutage('BUSINESS', () => 0)).toBe(1);
+      expect((await stores.queue.claim(CLAIM)).map(({ postId }) => postId)).toEqual([family.id]);
+      expect((await found(stores, quota.id)).nextActionTime?.getTime()).toBeGreaterThan(
+        later(80_000, stores.clock.now()).getTime(),
+      );
+    });
+
+    it('leaves no event: nothing about the posts is new', async () => {
+      const stores = await make();
+      await heldFor(stores, 'PLATFORM_OUTAGE', 'OPEN');
+      const start = await here(stores);
+      expect(await stores.posts.releaseOutage('OPEN', () => 0)).toBe(1);
+      expect(await allEvents(stores, start)).toEqual([]);
     });
   });
 
@@ -786,10 +1074,37 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await stores.queue.store(old, { ...cancelled, state: 'CANCELLED' })).toBe(false);
       expect(await stores.queue.finish(old, { post: { ...cancelled, state: 'CANCELLED' } })).toBe(false);
       expect(await stores.queue.renew(old, 60)).toBe(false);
-      await stores.queue.release(old);
+      expect(await stores.queue.letGo(old)).toBe(false);
       expect((await found(stores, post.id)).post).toMatchObject({ state: 'SCHEDULED', version: 1 });
       expect(await allEvents(stores, start)).toEqual([]);
       expect(await stores.queue.claim(CLAIM)).toEqual([]);
+    });
+
+    it('stores nothing that does not follow from the post as it is, and goes on holding it', async () => {
+      const stores = await make();
+      const lease = await claimed(stores, anUploadingPost());
+      expect(await stores.queue.store(lease, lease.post)).toBe(true);
+      const start = await here(stores);
+      for (const version of [1, 3]) {
+        expect(await stores.queue.store(lease, { ...lease.post, version, setbacks: 9 })).toBe(false);
+        expect(await stores.queue.finish(lease, { post: { ...lease.post, version, setbacks: 9 } })).toBe(false);
+      }
+      expect((await found(stores, lease.postId)).post).toMatchObject({ version: 2, setbacks: 0 });
+      expect(await allEvents(stores, start)).toEqual([]);
+      expect(await stores.queue.finish(lease, { post: { ...lease.post, version: 2 } })).toBe(true);
+    });
+
+    it('stores one of twenty writes that follow from the same version', async () => {
+      const stores = await make();
+      const lease = await claimed(stores, anUploadingPost());
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, setbacks) => stores.queue.store(lease, { ...lease.post, setbacks })),
+      );
+      expect(outcomes.filter((stored) => stored)).toHaveLength(1);
+      expect((await found(stores, lease.postId)).post).toMatchObject({
+        version: 2,
+        setbacks: outcomes.findIndex((stored) => stored),
+      });
     });
 
     it('stores a post and goes on holding it', async () => {
@@ -801,7 +1116,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(asStored(post)).toEqual(asStored(uploading));
       expect(post.version).toBe(2);
       expect(await stores.queue.claim(CLAIM)).toEqual([]);
-      expect(await stores.queue.store(lease, uploading)).toBe(true);
+      expect(await stores.queue.store(lease, { ...uploading, version: 2 })).toBe(true);
       expect((await found(stores, lease.postId)).post.version).toBe(3);
     });
 
@@ -831,8 +1146,9 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         true,
       );
       expect(asStored((await found(stores, lease.postId)).post)).toEqual(asStored(scheduled));
-      expect(await stores.queue.store(lease, scheduled)).toBe(false);
-      expect(await stores.queue.finish(lease, { post: scheduled })).toBe(false);
+      const current = { ...scheduled, version: 2 };
+      expect(await stores.queue.store(lease, current)).toBe(false);
+      expect(await stores.queue.finish(lease, { post: current })).toBe(false);
       expect(await stores.queue.renew(lease, 60)).toBe(false);
       const next = await claimAgain(stores, lease.postId);
       expect(next.fence).toBeGreaterThan(lease.fence);
@@ -850,15 +1166,36 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await stores.queue.claim(CLAIM)).toEqual([]);
     });
 
-    it('releases a post unchanged and due at once', async () => {
+    it('lets go of a post as it was, and nobody is told of anything', async () => {
       const stores = await make();
-      const lease = await claimed(stores, aScheduledPost());
+      const lease = await claimed(stores, aProcessingPost());
       const start = await here(stores);
-      await stores.queue.release(lease);
-      await stores.queue.release(lease);
+      const nextActionTime = later(3600, stores.clock.now());
+      expect(await stores.queue.letGo(lease, nextActionTime)).toBe(true);
+      expect(await stores.queue.letGo(lease, nextActionTime)).toBe(false);
       expect(await stores.queue.store(lease, lease.post)).toBe(false);
-      expect((await claimAgain(stores, lease.postId)).post.version).toBe(1);
+      const step = await found(stores, lease.postId);
+      expect(step.nextActionTime).toEqual(nextActionTime);
+      expect(revealed(step.post)).toEqual(revealed(lease.post));
       expect(await allEvents(stores, start)).toEqual([]);
+      expect(await stores.queue.claim(CLAIM)).toEqual([]);
+    });
+
+    it('lets go without a time of what nothing more happens to by itself', async () => {
+      const stores = await make();
+      const lease = await claimed(stores, aScheduledPost(), 0);
+      expect(await stores.queue.letGo(lease)).toBe(true);
+      expect(await found(stores, lease.postId)).not.toHaveProperty('nextActionTime');
+      expect(await stores.queue.claim(CLAIM)).toEqual([]);
+    });
+
+    it('lets go of a post that was woken meanwhile: it is due at once', async () => {
+      const stores = await make();
+      const lease = await claimed(stores, aProcessingPost());
+      await stores.posts.wake({ connectionId: lease.post.connectionId });
+      expect(await stores.queue.letGo(lease, later(3600, stores.clock.now()))).toBe(true);
+      const again = await claimAgain(stores, lease.postId);
+      expect(again).toMatchObject({ lapses: 0, post: { version: 1 } });
     });
 
     it('is taken from a worker by a caller’s change', async () => {
@@ -868,7 +1205,6 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await stores.queue.store(lease, lease.post)).toBe(false);
       expect(await stores.queue.finish(lease, { post: lease.post })).toBe(false);
       expect(await stores.queue.renew(lease, 60)).toBe(false);
-      await stores.queue.release(lease);
       expect((await found(stores, lease.postId)).post.state).toBe('CANCELLED');
       expect(await stores.queue.claim(CLAIM)).toEqual([]);
     });
@@ -899,6 +1235,147 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect((await claimAgain(stores, lease.postId)).fence).toBeGreaterThan(lease.fence);
     });
 
+    describe('lapses', () => {
+      /** Claimed as often, each time by a worker that does not let go. Gives the last lease. */
+      async function lapsed(stores: PostStores, times: number, post: Post = aScheduledPost()): Promise<Lease> {
+        let lease = await claimed(stores, post, 0);
+        for (let lapse = 0; lapse < times; lapse += 1) lease = await suspected(stores, post.id);
+        return lease;
+      }
+
+      /** Of the due posts this one, suspect or not. Its lease is over at once. */
+      async function suspected({ queue }: PostStores, id: PostId): Promise<Lease> {
+        const leases = await queue.claim({ owner: 'worker', limit: 100, leaseSeconds: 0, suspect: true });
+        const lease = leases.find(({ postId }) => postId === id);
+        if (lease === undefined) throw new Error(`${id} was not due`);
+        return lease;
+      }
+
+      const claimedLater = async (stores: PostStores, { postId }: Lease) => (await suspected(stores, postId)).lapses;
+
+      it('count the leases in a row that ended without their worker letting go', async () => {
+        const stores = await make();
+        const post = aScheduledPost();
+        const counted = [(await claimed(stores, post, 0)).lapses];
+        for (let lapse = 0; lapse < 4; lapse += 1) counted.push((await suspected(stores, post.id)).lapses);
+        expect(counted).toEqual([0, 1, 2, 3, 4]);
+      });
+
+      it('are none while the worker renews, and none for a post that rested in between', async () => {
+        const stores = await make();
+        const lease = await claimed(stores, aScheduledPost(), 0);
+        await stores.queue.renew(lease, 0);
+        await stores.queue.renew(lease, 0);
+        expect(
+          await stores.queue.finish(lease, { post: lease.post, nextActionTime: later(-1, stores.clock.now()) }),
+        ).toBe(true);
+        expect(await claimedLater(stores, lease)).toBe(0);
+      });
+
+      it('are over when a worker lets go', async () => {
+        const stores = await make();
+        const lease = await lapsed(stores, 3);
+        await stores.queue.finish(lease, { post: lease.post, nextActionTime: later(-1, stores.clock.now()) });
+        expect(await claimedLater(stores, lease)).toBe(0);
+      });
+
+      it('go on with a change that brought no byte further, and are over with one that did', async () => {
+        const stores = await make();
+        const lease = await lapsed(stores, 3);
+        await stores.queue.store(lease, lease.post);
+        const again = await suspected(stores, lease.postId);
+        expect(again.lapses).toBe(4);
+        await stores.queue.store(again, again.post, { progressed: true });
+        expect(await claimedLater(stores, lease)).toBe(1);
+      });
+
+      it('are over when a caller changes the post', async () => {
+        const stores = await make();
+        const lease = await lapsed(stores, 3);
+        await stores.posts.update(lease.postId, (post) =>
+          ok({ post: { ...post }, nextActionTime: later(-1, stores.clock.now()) }),
+        );
+        expect(await claimedLater(stores, lease)).toBe(0);
+      });
+
+      it('make a suspect of a post, and suspects are taken one at a time, by who asks for them', async () => {
+        const stores = await make();
+        const suspects: PostId[] = [];
+        for (let index = 0; index < 3; index += 1) {
+          suspects.push((await claimed(stores, aScheduledPost(), 0)).postId);
+        }
+        for (let lapse = 0; lapse < SUSPECT_LAPSES; lapse += 1) {
+          await stores.queue.claim({ owner: 'worker', limit: 100, leaseSeconds: 0 });
+        }
+        const innocent = await given(stores, { post: aScheduledPost(), nextActionTime: later(-1, stores.clock.now()) });
+
+        expect((await stores.queue.claim(CLAIM)).map(({ postId }) => postId)).toEqual([innocent.id]);
+        expect(await stores.queue.claim(CLAIM)).toEqual([]);
+        const taken: PostId[] = [];
+        for (let index = 0; index < 3; index += 1) {
+          const leases = await stores.queue.claim({ ...CLAIM, suspect: true });
+          expect(leases).toHaveLength(1);
+          taken.push(...leases.map(({ postId }) => postId));
+        }
+        expect(taken.toSorted()).toEqual(suspects.toSorted());
+        expect(await stores.queue.claim({ ...CLAIM, suspect: true })).toEqual([]);
+      });
+
+      it('do not let a suspect come on top of the limit', async () => {
+        const stores = await make();
+        await lapsed(stores, SUSPECT_LAPSES);
+        await given(stores, { post: aScheduledPost(), nextActionTime: later(-1, stores.clock.now()) });
+        const request = { ...CLAIM, limit: 1, suspect: true };
+        expect([await stores.queue.claim(request), await stores.queue.claim(request)]).toMatchObject([[{}], [{}]]);
+      });
+
+      it('give a suspect to one of ten workers', async () => {
+        const stores = await make();
+        const { postId } = await lapsed(stores, SUSPECT_LAPSES);
+        const claims = await Promise.all(
+          Array.from({ length: 10 }, (_, index) =>
+            stores.queue.claim({ owner: `worker-${index}`, limit: 5, leaseSeconds: 60, suspect: true }),
+          ),
+        );
+        expect(claims.flat().map((lease) => lease.postId)).toEqual([postId]);
+      });
+    });
+
+    it('passes over who is crowded, and takes the others, the earliest first', async () => {
+      const stores = await make();
+      const now = stores.clock.now();
+      const connectionId = ids.connectionId();
+      const due = async (seconds: number, parts: Partial<Post>) =>
+        (await given(stores, { post: aScheduledPost(parts as object), nextActionTime: later(seconds, now) })).id;
+      const busyWorkspace = await due(-50, { workspaceId: OTHER_WORKSPACE });
+      const busyConnection = await due(-40, { connectionId });
+      const second = await due(-20, {});
+      const first = await due(-30, {});
+      const crowded = { workspaces: [OTHER_WORKSPACE], connections: [connectionId] };
+      const claimedIds = async (parts: object) =>
+        (await stores.queue.claim({ ...CLAIM, ...parts })).map(({ postId }) => postId);
+      expect(await claimedIds({ crowded, limit: 1 })).toEqual([first]);
+      expect(await claimedIds({ crowded })).toEqual([second]);
+      expect(await claimedIds({ crowded })).toEqual([]);
+      expect(await claimedIds({ crowded: { workspaces: [OTHER_WORKSPACE], connections: [] } })).toEqual([
+        busyConnection,
+      ]);
+      expect(await claimedIds({ crowded: { workspaces: [], connections: [] } })).toEqual([busyWorkspace]);
+    });
+
+    it('tells when the next post comes due after a moment, whatever is overdue', async () => {
+      const stores = await make();
+      const now = stores.clock.now();
+      for (const seconds of [-3600, 3600, 7200]) {
+        await given(stores, { post: aScheduledPost(), nextActionTime: later(seconds, now) });
+      }
+      expect(await stores.queue.earliest()).toEqual(later(-3600, now));
+      expect(await stores.queue.earliest(later(-3600, now))).toEqual(later(3600, now));
+      expect(await stores.queue.earliest(now)).toEqual(later(3600, now));
+      expect(await stores.queue.earliest(later(3600, now))).toEqual(later(7200, now));
+      expect(await stores.queue.earliest(later(7200, now))).toBeUndefined();
+    });
+
     it('tells when the next post comes due or the next lease ends', async () => {
       const stores = await make();
       expect(await stores.queue.earliest()).toBeUndefined();
@@ -923,7 +1400,10 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       const initializing = anInitializingPost({ ...identityOf(lease.post), attempts: [anAttempt()] });
       const uploading = anUploadingPost({ ...identityOf(lease.post), attempts: [anAnnouncedAttempt()] });
       await stores.queue.store(lease, initializing);
-      await stores.queue.finish(lease, { post: uploading, nextActionTime: later(3600, stores.clock.now()) });
+      await stores.queue.finish(lease, {
+        post: { ...uploading, version: 2 },
+        nextActionTime: later(3600, stores.clock.now()),
+      });
       await stores.posts.update(postId, cancelling);
 
       const events = await allEvents(stores, start);
@@ -954,7 +1434,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
           attempts: [anEndedAttempt({ publishId: 'v_pub_file~1' }), anAttempt({ number: 2 })],
         }),
       ];
-      for (const post of story) await stores.queue.store(lease, post);
+      for (const [index, post] of story.entries()) await stores.queue.store(lease, { ...post, version: index + 1 });
       const events = await allEvents(stores, start, { ...ALL, postIds: [postId] });
       const withoutAddress = (post: Post) =>
         asStored({ ...post, attempts: post.attempts.map(({ uploadUrl: _, ...attempt }) => attempt) });
@@ -1068,7 +1548,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       const lease = await claimed(stores, aScheduledPost());
       const changes: readonly (() => Promise<unknown>)[] = [
         () => stores.queue.store(lease, lease.post),
-        () => stores.queue.finish(lease, { post: lease.post }),
+        () => stores.queue.finish(lease, { post: { ...lease.post, version: 2 } }),
         () => stores.posts.update(lease.postId, cancelling),
         () => given(stores, aScheduledPost()),
       ];
@@ -1105,11 +1585,12 @@ function cancelling(post: Post) {
   return cancelled.ok ? ok({ post: cancelled.value }) : cancelled;
 }
 
-/** What never changes about a post. */
-const identityOf = ({ id, workspaceId, connectionId, videoId, createTime }: Post) => ({
+/** What never changes about a post, and its version. */
+const identityOf = ({ id, workspaceId, connectionId, videoId, createTime, version }: Post) => ({
   id,
   workspaceId,
   connectionId,
   videoId,
   createTime,
+  version,
 });

@@ -15,6 +15,7 @@ export type TikTokCall =
   | 'announce'
   | 'sendChunk'
   | 'readStatus'
+  | 'publicAmong'
   | 'listVideos';
 
 /** What there is beyond the port: the person, the moderators, the network and the time. */
@@ -31,6 +32,8 @@ export type OtherSide = {
   finish(publishId: string): void;
   /** The public posts that this one became, as TikTok knows them. */
   publicIds(publishId: string): readonly string[];
+  /** The creator takes the post out of public view, or shows it again. */
+  show(tiktokPostId: string, isPublic: boolean): void;
   /** The next such call is lost on its way, or is done and its answer is lost. */
   loseNext(call: TikTokCall, what: 'REQUEST' | 'ANSWER'): void;
   /** How often such a call arrived, or was lost on its way. */
@@ -254,6 +257,7 @@ export function tiktokContract(
           announce: await publishing.announce(token, { caption: '', settings, plan: oneChunk }),
           announceDraft: await publishing.announce(token, { caption: '', settings: draft, plan: oneChunk }),
           readStatus: await publishing.readStatus(token, publishId),
+          publicAmong: await publishing.publicAmong(token, ['7']),
           listVideos: await publishing.listVideos(token, world.other.now()),
         };
         for (const [call, outcome] of Object.entries(calls)) {
@@ -498,6 +502,27 @@ export function tiktokContract(
       });
     });
 
+    describe('what everyone can see', () => {
+      it('is told of the posts that are asked about, in that order, and of no other', async () => {
+        const { other, publishing, grant, sent } = await connected();
+        const ids: string[] = [];
+        for (const caption of ['first', 'second', 'third']) {
+          const { publishId } = await sent({ caption });
+          other.finish(publishId);
+          ids.push(...other.publicIds(publishId));
+        }
+        const [first = '', second = '', third = ''] = ids;
+        const shown = async (asked: readonly string[]) => got(await publishing.publicAmong(grant.accessToken, asked));
+        expect(await shown([third, first])).toEqual([third, first]);
+        expect(await shown(['7999999999999999999', second])).toEqual([second]);
+        expect(await shown(['7999999999999999999'])).toEqual([]);
+        other.show(second, false);
+        expect(await shown([first, second])).toEqual([first]);
+        other.show(second, true);
+        expect(await shown([first, second])).toEqual([first, second]);
+      });
+    });
+
     describe.each(['REQUEST', 'ANSWER'] as const)('a network that loses the %s', (what) => {
       it.each<[TikTokCall, (world: Connected) => Promise<unknown>]>([
         ['revoke', ({ authorization, grant }) => authorization.revoke(grant.accessToken)],
@@ -508,6 +533,7 @@ export function tiktokContract(
           ({ publishing, grant }) => publishing.announce(grant.accessToken, { caption: '', settings, plan: oneChunk }),
         ],
         ['readStatus', ({ publishing, grant }) => publishing.readStatus(grant.accessToken, 'v_pub_file~1')],
+        ['publicAmong', ({ publishing, grant }) => publishing.publicAmong(grant.accessToken, ['7'])],
         ['listVideos', ({ publishing, grant, other }) => publishing.listVideos(grant.accessToken, other.now())],
       ])('makes the platform unavailable to %s, which asks once', async (call, ask) => {
         const world = await connected();

@@ -92,7 +92,7 @@ describe('the routes in memory', () => {
     const client = createClient(
       PostService,
       transport(
-        { getPost: async () => ok({ post: { ...aPlan(), state: 'SCHEDULED' } }) },
+        { getPost: async () => ok({ step: { post: { ...aPlan(), state: 'SCHEDULED' } }, timeline: [] }) },
         {
           log,
           findConnection: async () => {

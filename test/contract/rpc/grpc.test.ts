@@ -102,6 +102,7 @@ const PUBLISHED = {
   state: 'PUBLISHED',
   publishTime: new Date('2026-03-01T12:00:30Z'),
   tiktokPostIds: ['7300000000000000001', '7300000000000000002'],
+  publiclyAvailable: true,
 } as const;
 
 const POST_MESSAGE = {
@@ -143,6 +144,8 @@ const POST_MESSAGE = {
   update_time: seconds('12:00:30'),
   next_action_time: seconds('12:00:00'),
   sandbox: false,
+  timeline: [],
+  publicly_available: false,
 };
 
 const PUBLISHED_MESSAGE = {
@@ -154,6 +157,7 @@ const PUBLISHED_MESSAGE = {
   publish_time: seconds('12:00:30'),
   dispatch_lateness: { seconds: '1', nanos: 250_000_000 },
   next_action_time: null,
+  publicly_available: true,
 };
 
 const ATTEMPT_MESSAGE = {
@@ -749,7 +753,7 @@ describe('PostService over gRPC', () => {
       {
         getPost: async (input) => {
           asked.push(input);
-          return ok({ post: PUBLISHED });
+          return ok({ step: { post: PUBLISHED }, timeline: [] });
         },
         listPosts: async (input) => {
           asked.push(input);
@@ -1149,7 +1153,7 @@ describe('stopping the gRPC server', () => {
         getPost: async () => {
           begun.resolve();
           await finish.promise;
-          return ok(scheduledStep);
+          return ok({ step: scheduledStep, timeline: [] });
         },
       }),
     );

@@ -458,3 +458,57 @@ describe('what is logged', () => {
     expect(JSON.stringify(world.log.lines)).not.toMatch(/act\.\d|rft\.\d/);
   });
 });
+
+describe('a call that TikTok counts for the account', () => {
+  const CREATOR = 'READ_CREATOR:OPEN:open-1';
+  const slowed: PublishError = { code: 'UPSTREAM_RATE_LIMITED', tiktokCode: 'rate_limit_exceeded' };
+
+  it('takes a turn each time, and is not made when none is free', async () => {
+    const world = new World();
+    const { id } = await givenExpiring(world, 86_400);
+    const access = world.access();
+    const outcomes = await Promise.all(Array.from({ length: 25 }, () => access.call(id, using(world), 'READ_CREATOR')));
+    expect(outcomes.filter(({ ok }) => ok)).toHaveLength(20);
+    expect(outcomes.filter(({ ok }) => !ok)).toEqual(
+      Array(5).fill(err({ code: 'UPSTREAM_RATE_LIMITED', retryTime: later(62) })),
+    );
+    expect(world.tiktok.called('readAccount')).toBe(20);
+    world.clock.advance(62);
+    expect(await access.call(id, using(world), 'READ_CREATOR')).toMatchObject({ ok: true });
+  });
+
+  it('leaves the turns of other calls alone, and a call without a quota needs none', async () => {
+    const world = new World();
+    const { id } = await givenExpiring(world, 86_400);
+    for (let turn = 0; turn < 20; turn += 1) await world.turns.take(CREATOR, world.tiktok.quotas.READ_CREATOR);
+    const access = world.access();
+    expect(await access.call(id, using(world), 'READ_CREATOR')).toMatchObject({ ok: false });
+    expect(await access.call(id, using(world), 'READ_STATUS')).toMatchObject({ ok: true });
+    expect(await access.call(id, using(world))).toMatchObject({ ok: true });
+  });
+
+  it('uses up all turns when TikTok counts more than we do', async () => {
+    const world = new World();
+    const { id } = await givenExpiring(world, 86_400);
+    const access = world.access();
+    expect(await access.call(id, async () => err(slowed), 'READ_CREATOR')).toEqual(err(slowed));
+    expect(await access.call(id, using(world), 'READ_CREATOR')).toEqual(
+      err({ code: 'UPSTREAM_RATE_LIMITED', retryTime: later(62) }),
+    );
+    expect(await access.call(id, using(world), 'READ_STATUS')).toMatchObject({ ok: true });
+  });
+
+  it('uses up no turn when the account has to reconnect: nobody is asked', async () => {
+    const world = new World();
+    const connection = await givenExpiring(world, 0);
+    world.tiktok.kill('grant');
+    const access = world.access();
+    for (let call = 0; call < 25; call += 1) {
+      expect(await access.call(connection.id, using(world), 'READ_CREATOR')).toMatchObject({
+        ok: false,
+        error: { code: 'ACCOUNT_SESSION_INVALID' },
+      });
+    }
+    expect(await world.turns.take(CREATOR, world.tiktok.quotas.READ_CREATOR)).toEqual({ taken: true });
+  });
+});

@@ -18,7 +18,6 @@ import {
   anInitializingPost,
   anUnconfirmedPost,
   anUploadingPost,
-  aPostInTheInbox,
   aPreparingPost,
   aPublishedPost,
   aRejectedVideo,
@@ -525,6 +524,12 @@ function effectOf(error: PublishError, at: Date): object {
   }
 }
 
+/** The same before TikTok took the post on: what it would say to others as well is kept from them, and nobody asks meanwhile. */
+const effectBefore = (error: PublishError, at: Date): object =>
+  error.code === 'APP_CREDENTIALS_REJECTED'
+    ? { state: 'HELD', hold: { reason: 'PLATFORM_OUTAGE', releaseTime: later(30, at) }, error }
+    : effectOf(error, at);
+
 describe('what TikTok refuses with (PUB-17)', () => {
   const errors = everyPublishError.map((error) => [error.code, error] as const);
 
@@ -533,7 +538,7 @@ describe('what TikTok refuses with (PUB-17)', () => {
     const post = await givenDuePost(world);
     world.tiktok.next('readCreator', refuses(error), refuses(error));
     await world.work();
-    expect(await world.post(post.id)).toMatchObject(effectOf(error, NOW));
+    expect(await world.post(post.id)).toMatchObject(effectBefore(error, NOW));
     expect(world.tiktok.jobs).toEqual([]);
   });
 
@@ -543,7 +548,7 @@ describe('what TikTok refuses with (PUB-17)', () => {
     world.tiktok.next('announce', refuses(error), refuses(error));
     await world.work();
     const met = await world.post(post.id);
-    expect(met).toMatchObject(effectOf(error, NOW));
+    expect(met).toMatchObject(effectBefore(error, NOW));
     expect(liveAttempt(met)).toBeUndefined();
     expect(world.tiktok.called('sendChunk')).toBe(0);
   });
@@ -584,8 +589,12 @@ describe('what TikTok refuses with (PUB-17)', () => {
     world.clock.advance(1);
     world.tiktok.next('readStatus', refuses(error), refuses(error));
     await world.work();
-    expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHING', phase: 'PROCESSING', error });
-    expect((await world.step(post.id)).nextActionTime).toBeDefined();
+    const step = await world.step(post.id);
+    expect(step.post).toMatchObject({ state: 'PUBLISHING', phase: 'PROCESSING' });
+    // To be slowed down is no fault.
+    if (error.code === 'UPSTREAM_RATE_LIMITED') expect(step.post).toMatchObject({ setbacks: 0 });
+    else expect(step.post).toMatchObject({ error, setbacks: 1 });
+    expect(step.nextActionTime).toBeDefined();
   });
 
   it('as an outage, when it goes on: the post says so, and goes out when TikTok is well again', async () => {
@@ -955,7 +964,6 @@ describe('a stored attempt', () => {
   it.each([
     ['FAILED', aFailedPost],
     ['CANCELLED', aCancelledPost],
-    ['IN_CREATOR_INBOX', aPostInTheInbox],
   ] as const)('of a post that is %s is left alone, whoever wakes it', async (state, build) => {
     const world = new World();
     const post = await world.givenPost((needed): Post => build(needed), { nextActionTime: NOW });

@@ -201,6 +201,23 @@ describe('retrying a post', () => {
     expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });
   });
 
+  it('of a post that waits for a cap tries at once whether it still holds: whoever asks may know', async () => {
+    const world = new World();
+    const [connection] = await world.givenAccounts(1);
+    if (connection === undefined) throw new Error('no account');
+    const posts: Post[] = [];
+    for (let post = 0; post < 3; post += 1) posts.push(await world.givenPost(aScheduledPost, { connection }));
+    world.tiktok.next('announce', refuses({ code: 'ACCOUNT_DAILY_POST_CAP', tiktokCode: 'spam_risk_too_many_posts' }));
+    for (const _ of posts) await world.work();
+    const [retried] = posts;
+    if (retried === undefined) throw new Error('no post');
+    for (const { id } of posts) expect(await world.post(id)).toMatchObject({ hold: { reason: 'QUOTA' } });
+    expect(await retry(world, retried)).toMatchObject({ ok: true });
+    await world.workUntilQuiet({ withinDays: 0.5 / 24 });
+    expect(await world.post(retried.id)).toMatchObject({ state: 'PUBLISHED' });
+    expect(world.tiktok.called('announce')).toBe(2);
+  });
+
   it('happens once for each request', async () => {
     const world = new World();
     const post = await world.givenPost((needed) => aFailedPost({ ...needed, error: UNAVAILABLE }));
@@ -325,11 +342,15 @@ describe('reconciling a post', () => {
     expect(world.tiktok.calls).toEqual([]);
   });
 
-  it('has nothing to ask about a draft in the inbox', async () => {
+  it('asks about a draft in the inbox, and learns that its creator finished it', async () => {
     const world = new World();
     const post = await world.givenPost((needed) => aPostInTheInbox(needed));
+    world.tiktok.next('readStatus', answers(ok({ state: 'IN_CREATOR_INBOX' } as const)));
     expect(await reconcile(world, post)).toEqual(ok({ post }));
-    expect(world.tiktok.calls).toEqual([]);
+    world.tiktok.next('readStatus', answers(ok({ state: 'PUBLISHED', tiktokPostIds: ['7'] } as const)));
+    expect(await reconcile(world, post)).toMatchObject(
+      ok({ post: { state: 'PUBLISHED', tiktokPostIds: ['7'], publiclyAvailable: true } }),
+    );
   });
 
   it('says what TikTok refused with', async () => {
@@ -356,7 +377,7 @@ describe('reading posts and videos', () => {
     const world = new World();
     const post = await world.givenPost(aScheduledPost);
     expect(await getPost(world)({ postId: post.id, workspaceId: WORKSPACE })).toMatchObject(
-      ok({ post: { id: post.id } }),
+      ok({ step: { post: { id: post.id } }, timeline: [{ state: 'SCHEDULED', count: 1 }] }),
     );
     const missing = err({ code: 'NOT_FOUND', resource: 'post', id: post.id });
     expect(await getPost(world)({ postId: post.id, workspaceId: OTHER_WORKSPACE })).toEqual(missing);

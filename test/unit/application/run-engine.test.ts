@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { AdvancePost, Shift } from '../../../src/application/advance-post.ts';
+import type { AdvancePost } from '../../../src/application/advance-post.ts';
 import type { FetchVideo } from '../../../src/application/fetch-video.ts';
-import type { Lease } from '../../../src/application/ports/post-queue.ts';
+import { type Lease, SUSPECT_LAPSES } from '../../../src/application/ports/post-queue.ts';
 import { type Capacity, engine } from '../../../src/application/run-engine.ts';
-import type { PostId } from '../../../src/domain/ids.ts';
+import type { Shift } from '../../../src/application/work-in-hand.ts';
+import type { PostId, WorkspaceId } from '../../../src/domain/ids.ts';
+import type { Scheduled } from '../../../src/domain/post/post.ts';
 import type { Step } from '../../../src/domain/post/step.ts';
-import { anImportingVideo, aRequest, aScheduledPost, later, NOW } from '../../support/builders.ts';
-import { World } from './world.ts';
+import { anImportingVideo, aRequest, aScheduledPost, ids, later, NOW } from '../../support/builders.ts';
+import { LEASE_SECONDS, World } from './world.ts';
 
 const CAPACITY: Capacity = { posts: 8, smallUploads: 2, largeUploads: 1, imports: 1 };
 /** Lets everything go on that waits for nothing but its turn. */
@@ -47,13 +49,20 @@ function given(capacity: Partial<Capacity> = {}) {
     return promise;
   };
   const running = () =>
-    engine({ ...world, advance, fetchVideo, owner: 'this process', capacity: { ...CAPACITY, ...capacity } });
+    engine({
+      ...world,
+      advance,
+      fetchVideo,
+      owner: 'this process',
+      capacity: { ...CAPACITY, ...capacity },
+      leaseSeconds: LEASE_SECONDS,
+    });
   return { world, jobs, fetches, running };
 }
 
-async function duePost(world: World, time: Date = NOW): Promise<PostId> {
+async function duePost(world: World, time: Date = NOW, parts: Partial<Scheduled> = {}): Promise<PostId> {
   const { id: videoId } = await world.givenVideo();
-  const post = aScheduledPost({ videoId });
+  const post = aScheduledPost({ videoId, ...parts });
   await world.posts.add({ post, nextActionTime: time }, aRequest());
   return post.id;
 }
@@ -126,7 +135,9 @@ describe('the engine', () => {
 
   it('takes no more at once than it has room for, and the next as soon as one is done', async () => {
     const { world, jobs, running } = given({ posts: 2 });
-    for (let index = 0; index < 5; index += 1) await duePost(world, later(index - 5));
+    for (let index = 0; index < 5; index += 1) {
+      await duePost(world, later(index - 5), { workspaceId: `ws_${index}` as WorkspaceId });
+    }
     running().start();
     await settle();
     expect(jobs).toHaveLength(2);
@@ -217,6 +228,139 @@ describe('the engine', () => {
   });
 });
 
+describe('places', () => {
+  const [MANY, FEW, NEW] = ['ws_many', 'ws_few', 'ws_new'] as [WorkspaceId, WorkspaceId, WorkspaceId];
+  const inHand = (jobs: readonly Job[], workspaceId: WorkspaceId) =>
+    jobs.filter(({ lease }) => lease.post.workspaceId === workspaceId).length;
+
+  /** Due for a while, each to an account of its own unless said. */
+  async function givenBacklog(world: World, count: number, parts: Partial<Scheduled>): Promise<void> {
+    for (let post = 0; post < count; post += 1) await duePost(world, later(-10), parts);
+  }
+
+  it('are taken by one workspace up to its share, and another’s newly due post gets one at once', async () => {
+    const { world, jobs, running } = given({ posts: 256 });
+    await givenBacklog(world, 300, { workspaceId: MANY });
+    running().start();
+    await settle();
+    expect(jobs).toHaveLength(128);
+    await duePost(world, NOW, { workspaceId: NEW });
+    await world.doorbell.ringNow();
+    await settle();
+    expect(inHand(jobs, NEW)).toBe(1);
+    expect(inHand(jobs, MANY)).toBe(128);
+  });
+
+  it('leave room for a third workspace when two have more to do than there is room for', async () => {
+    const { world, jobs, running } = given({ posts: 256 });
+    await givenBacklog(world, 300, { workspaceId: MANY });
+    await givenBacklog(world, 300, { workspaceId: FEW });
+    running().start();
+    await settle();
+    expect([inHand(jobs, MANY), inHand(jobs, FEW)]).toSatisfy((taken: number[]) =>
+      taken.every((count) => count >= 85 && count < 85 + 43 + 32),
+    );
+    expect(jobs.length).toBeLessThan(256);
+    await duePost(world, NOW, { workspaceId: NEW });
+    await world.doorbell.ringNow();
+    await settle();
+    expect(inHand(jobs, NEW)).toBe(1);
+  });
+
+  it('are taken by one account up to half of its workspace’s share, and the workspace’s others get theirs', async () => {
+    const { world, jobs, running } = given({ posts: 256 });
+    const connectionId = ids.connectionId();
+    await givenBacklog(world, 200, { workspaceId: MANY, connectionId });
+    await duePost(world, NOW, { workspaceId: MANY });
+    running().start();
+    await settle();
+    expect(jobs.filter(({ lease }) => lease.post.connectionId === connectionId)).toHaveLength(64);
+    expect(jobs).toHaveLength(65);
+  });
+
+  it('are filled again as soon as one is free, and everything gets one in the end', async () => {
+    const { world, jobs, running } = given({ posts: 256 });
+    await givenBacklog(world, 150, { workspaceId: MANY });
+    running().start();
+    await settle();
+    expect(jobs).toHaveLength(128);
+    jobs[0]?.end();
+    await settle();
+    expect(jobs.length).toBeGreaterThan(128);
+    for (const { end } of jobs.slice(1)) end();
+    await settle();
+    expect(jobs).toHaveLength(150);
+  });
+
+  it('that nobody may take are not asked for again and again', async () => {
+    const { world, running } = given({ posts: 256 });
+    await givenBacklog(world, 300, { workspaceId: MANY });
+    const { queue } = world;
+    let claims = 0;
+    world.queue = {
+      ...queue,
+      claim: (request) => {
+        claims += 1;
+        return queue.claim(request);
+      },
+    };
+    running().start();
+    await pass(world, 10);
+    expect(claims).toBeLessThan(12);
+  });
+});
+
+describe('a post that may be what ends its workers', () => {
+  /** Each of them has ended workers before. Due for a while. */
+  async function givenSuspects(world: World, count: number): Promise<readonly PostId[]> {
+    const suspects: PostId[] = [];
+    for (let suspect = 0; suspect < count; suspect += 1) suspects.push(await duePost(world, later(-10)));
+    for (let lapse = 0; lapse <= SUSPECT_LAPSES; lapse += 1) {
+      await world.queue.claim({ owner: 'dead', limit: 100, leaseSeconds: 0 });
+    }
+    world.clock.advance(1);
+    return suspects;
+  }
+
+  it('is worked on alone, while the others flow', async () => {
+    const { world, jobs, running } = given();
+    const suspects = await givenSuspects(world, 3);
+    const innocents = [await duePost(world), await duePost(world)];
+    running().start();
+    await settle();
+    const taken = () => jobs.map(({ lease }) => lease.postId);
+    expect(taken().filter((id) => suspects.includes(id))).toHaveLength(1);
+    expect(taken()).toEqual(expect.arrayContaining(innocents));
+
+    innocents.push(await duePost(world));
+    await world.doorbell.ringNow();
+    await settle();
+    expect(taken()).toEqual(expect.arrayContaining(innocents));
+    expect(taken().filter((id) => suspects.includes(id))).toHaveLength(1);
+  });
+
+  it('is followed by the next one as soon as it is done', async () => {
+    const { world, jobs, running } = given();
+    const suspects = await givenSuspects(world, 3);
+    running().start();
+    for (let done = 0; done < 3; done += 1) {
+      await settle();
+      expect(jobs).toHaveLength(done + 1);
+      jobs[done]?.end();
+    }
+    expect(jobs.map(({ lease }) => lease.postId).toSorted()).toEqual([...suspects].toSorted());
+  });
+
+  it('takes no place that is not there', async () => {
+    const { world, jobs, running } = given({ posts: 1 });
+    await givenSuspects(world, 1);
+    await duePost(world);
+    running().start();
+    await settle();
+    expect(jobs).toHaveLength(1);
+  });
+});
+
 describe('uploads', () => {
   it('of large files wait for each other, and never for small ones', async () => {
     const { world, jobs, running } = given({ smallUploads: 2, largeUploads: 1 });
@@ -234,6 +378,32 @@ describe('uploads', () => {
     });
     await settle();
     expect(started.toSorted()).toEqual([0, 2, 3]);
+  });
+});
+
+describe('room for uploads', () => {
+  it('is shared by the workspaces: a hundred of one keep no other waiting', async () => {
+    const { world, jobs, running } = given({ posts: 256, smallUploads: 1 });
+    for (let post = 0; post < 100; post += 1)
+      await duePost(world, later(-10), { workspaceId: 'ws_many' as WorkspaceId });
+    await duePost(world, later(-9), { workspaceId: 'ws_one' as WorkspaceId });
+    running().start();
+    await settle();
+    const started: WorkspaceId[] = [];
+    let end = (): void => {};
+    for (const { lease, shift } of jobs) {
+      void shift.whenThereIsRoom(1, () => {
+        started.push(lease.post.workspaceId);
+        const { promise, resolve } = Promise.withResolvers<void>();
+        end = resolve;
+        return promise;
+      });
+    }
+    for (let upload = 0; upload < 3; upload += 1) {
+      await settle();
+      end();
+    }
+    expect(started.slice(0, 3)).toEqual(['ws_many', 'ws_many', 'ws_one']);
   });
 });
 

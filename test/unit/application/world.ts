@@ -1,48 +1,75 @@
+import { asyncCallTrace } from '../../../src/adapters/system/async-call-trace.ts';
 import { type AccountAccess, accountAccess } from '../../../src/application/account-access.ts';
-import { type AdvancePost, advancePost, type Shift } from '../../../src/application/advance-post.ts';
+import { type AdvancePost, advancePost } from '../../../src/application/advance-post.ts';
 import { type AskTikTok, askTikTok } from '../../../src/application/ask-tiktok.ts';
+import { type PlatformHealth, platformHealth } from '../../../src/application/platform-health.ts';
 import type { Connections } from '../../../src/application/ports/connections.ts';
 import type { Credentials } from '../../../src/application/ports/credentials.ts';
 import type { FailPointName } from '../../../src/application/ports/fail-point.ts';
+import type { Gates } from '../../../src/application/ports/gates.ts';
 import type { Ids } from '../../../src/application/ports/ids.ts';
+import type { MediaAddresses } from '../../../src/application/ports/media-addresses.ts';
 import type { PendingAuthorizations } from '../../../src/application/ports/pending-authorizations.ts';
 import type { PostEvents } from '../../../src/application/ports/post-events.ts';
-import type { PostQueue } from '../../../src/application/ports/post-queue.ts';
+import type { Lease, PostQueue } from '../../../src/application/ports/post-queue.ts';
 import type { Posts } from '../../../src/application/ports/posts.ts';
+import type { Turns } from '../../../src/application/ports/turns.ts';
 import type { VideoFetcher } from '../../../src/application/ports/video-fetcher.ts';
 import type { VideoStore } from '../../../src/application/ports/video-store.ts';
+import type { WebhookInbox } from '../../../src/application/ports/webhook-inbox.ts';
 import type { PostPolicy } from '../../../src/application/publish-post.ts';
 import type { TikToks } from '../../../src/application/tiktoks.ts';
+import type { Shift } from '../../../src/application/work-in-hand.ts';
 import type { Active, Connection } from '../../../src/domain/connection/connection.ts';
 import type { PostId, VideoId } from '../../../src/domain/ids.ts';
 import type { Post } from '../../../src/domain/post/post.ts';
 import { restingStep, type Step } from '../../../src/domain/post/step.ts';
 import type { ReadyVideo, Video } from '../../../src/domain/video/video.ts';
-import { aFinding, anActiveConnection, aPolicy, aReadyVideo, aRequest, ids, later } from '../../support/builders.ts';
+import {
+  aFinding,
+  anAccount,
+  anActiveConnection,
+  aPolicy,
+  aReadyVideo,
+  aRequest,
+  ids,
+  later,
+} from '../../support/builders.ts';
 import { canonicalDigest } from '../../support/canonical-digest.ts';
 import { FakeTikTok } from '../../support/fake-tiktok.ts';
 import { type FixedClock, fixedClock } from '../../support/fixed-clock.ts';
 import { inMemoryConnections } from '../../support/in-memory-connections.ts';
 import { inMemoryCredentials } from '../../support/in-memory-credentials.ts';
 import { type InMemoryDoorbell, inMemoryDoorbell } from '../../support/in-memory-doorbell.ts';
+import { inMemoryGates } from '../../support/in-memory-gates.ts';
+import { inMemoryMediaAddresses } from '../../support/in-memory-media-addresses.ts';
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
 import { inMemoryPosts } from '../../support/in-memory-posts.ts';
+import { inMemoryTurns } from '../../support/in-memory-turns.ts';
 import { type InMemoryVideos, inMemoryVideos } from '../../support/in-memory-videos.ts';
+import { inMemoryWebhookInbox } from '../../support/in-memory-webhook-inbox.ts';
 import { type LogLine, recordingLog } from '../../support/recording-log.ts';
+import { recordingMetrics } from '../../support/recording-metrics.ts';
 
 /** Stands for the end of the process: nothing behind it happens. */
 export class Crash extends Error {
   override readonly name = 'Crash';
 }
 
+export const LEASE_SECONDS = 60;
+
 /** Everything the use cases need, in memory. A test changes what it is about. */
 export class World {
   readonly clock: FixedClock = fixedClock();
-  readonly tiktok = new FakeTikTok();
+  readonly trace = asyncCallTrace();
+  readonly tiktok = new FakeTikTok({
+    heard: (call) => this.trace.record({ ...call, time: this.clock.now(), milliseconds: 1 }),
+  });
   readonly tiktoks: TikToks = { default: 'OPEN', families: new Map([['OPEN', this.tiktok]]) };
   readonly ids: Ids = ids;
   readonly digest = canonicalDigest;
   readonly log: ReturnType<typeof recordingLog> = recordingLog();
+  readonly metrics: ReturnType<typeof recordingMetrics> = recordingMetrics();
   readonly doorbell: InMemoryDoorbell = inMemoryDoorbell({ clock: this.clock });
   readonly pending: PendingAuthorizations = inMemoryPendingAuthorizations();
   readonly store: VideoStore = hollowVideoStore(async (id) => {
@@ -53,6 +80,14 @@ export class World {
   credentials: Credentials = inMemoryCredentials({ clock: this.clock });
   videos: InMemoryVideos = inMemoryVideos({ clock: this.clock });
   policy: PostPolicy = aPolicy();
+  gates: Gates = inMemoryGates({ clock: this.clock });
+  turns: Turns = inMemoryTurns({ clock: this.clock });
+  health: PlatformHealth = platformHealth(this);
+  readonly publicUrl = 'https://connector.example';
+  addresses: MediaAddresses = inMemoryMediaAddresses({ clock: this.clock });
+  inbox: WebhookInbox = inMemoryWebhookInbox({ clock: this.clock });
+  /** 0 is without any jitter. */
+  random: () => number = () => 0;
   posts: Posts;
   queue: PostQueue;
   events: PostEvents;
@@ -62,7 +97,7 @@ export class World {
   crashAt: FailPointName | undefined;
 
   constructor() {
-    const { posts, queue, events } = inMemoryPosts({ clock: this.clock, videos: this.videos });
+    const { posts, queue, events } = inMemoryPosts(this);
     this.posts = posts;
     this.queue = queue;
     this.events = events;
@@ -122,12 +157,26 @@ export class World {
     return video;
   }
 
-  /** A post with a connection and a video of its own, looked at when its state says. */
+  /** Connected accounts of their own, whose tokens are good beside each other. */
+  async givenAccounts(count: number): Promise<readonly Active[]> {
+    this.tiktok.keepsOlderPairs = true;
+    const connections: Active[] = [];
+    for (let account = 1; account <= count; account += 1) {
+      connections.push(await this.givenConnection({ account: anAccount({ openId: `account-${account}` }) }));
+    }
+    return connections;
+  }
+
+  /** A post with a video of its own, and a connection of its own unless there is one. Looked at when its state says. */
   async givenPost<P extends Post>(
     build: (parts: Pick<Post, 'connectionId' | 'videoId'>) => P,
-    { video, nextActionTime }: { readonly video?: Video; readonly nextActionTime?: Date } = {},
+    {
+      video,
+      nextActionTime,
+      connection: known,
+    }: { readonly video?: Video; readonly nextActionTime?: Date; readonly connection?: Connection } = {},
   ): Promise<P> {
-    const connection = await this.givenConnection();
+    const connection = known ?? (await this.givenConnection());
     const { id: videoId } = video ?? (await this.givenVideo());
     const post = build({ connectionId: connection.id, videoId });
     const step = nextActionTime === undefined ? restingStep(post) : { post, nextActionTime };
@@ -152,6 +201,20 @@ export class World {
     return connection;
   }
 
+  /** Takes the earliest due post. */
+  async claim(owner = 'worker'): Promise<Lease | undefined> {
+    const [lease] = await this.queue.claim({ owner, limit: 1, leaseSeconds: LEASE_SECONDS, suspect: true });
+    return lease;
+  }
+
+  /** Workers take the post that is due, one after the other, and each of them ends over it. It is due once more then. */
+  async lapse(times: number): Promise<void> {
+    for (let lapse = 0; lapse < times; lapse += 1) {
+      if ((await this.claim(`lapse ${lapse}`)) === undefined) throw new Error('nothing is due');
+      this.clock.advance(LEASE_SECONDS);
+    }
+  }
+
   /** One look of one worker: the earliest due post, advanced as far as it goes. False when nothing is due. */
   async work({
     owner = 'worker',
@@ -160,19 +223,32 @@ export class World {
     readonly owner?: string;
     readonly shift?: Partial<Shift>;
   } = {}): Promise<boolean> {
-    const [lease] = await this.queue.claim({ owner, limit: 1, leaseSeconds: 60 });
+    const lease = await this.claim(owner);
     if (lease === undefined) return false;
     await this.advance()(lease, { ...aShift, ...shift });
     return true;
   }
 
+  /** One look of a whole process: every due post at once. Gives how many they were. */
+  async workOnAll(): Promise<number> {
+    const request = { owner: 'process', limit: 1000, leaseSeconds: LEASE_SECONDS, suspect: true };
+    const leases = await this.queue.claim(request);
+    const advance = this.advance();
+    await Promise.all(leases.map((lease) => advance(lease, aShift)));
+    return leases.length;
+  }
+
   /** Lets time and workers go on until nothing is left to do. A crash is a worker's end; the next one has another name. */
   async workUntilQuiet({ withinDays = 9 }: { readonly withinDays?: number } = {}): Promise<void> {
     const end = later(withinDays * 86_400, this.clock.now());
-    for (let worker = 1; ; ) {
+    for (let worker = 1, looks = 0; ; looks += 1) {
       const earliest = await this.queue.earliest();
       if (earliest === undefined || earliest > end) return;
-      if (earliest > this.clock.now()) this.clock.set(earliest);
+      if (looks > 10_000) throw new Error(`work never rests at ${this.clock.now().toISOString()}`);
+      if (earliest > this.clock.now()) {
+        this.clock.set(earliest);
+        looks = 0;
+      }
       try {
         await this.work({ owner: `worker ${worker}` });
       } catch (error) {

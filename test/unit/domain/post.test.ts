@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   awaitStart,
+  awaitTurn,
   begin,
   cancel,
   confirmBytes,
@@ -12,6 +13,7 @@ import {
   finalize,
   giveUpWaiting,
   type Held,
+  hidden,
   hold,
   type Initializing,
   liveAttempt,
@@ -25,6 +27,7 @@ import {
   type Scheduled,
   schedule,
   sentAttempt,
+  setAside,
   setBack,
   startOver,
   upload,
@@ -183,6 +186,67 @@ describe('retrying', () => {
   });
 });
 
+describe('setting aside a post that ended its workers', () => {
+  it.each(named)('that is %s', (name, post) => {
+    const aside = setAside(post, 5, later(60));
+    switch (name) {
+      case 'PREPARING':
+      case 'SCHEDULED':
+      case 'HELD':
+      case 'HELD while uploading':
+      case 'INITIALIZING':
+      case 'UPLOADING': {
+        const cause = { code: 'CONNECTOR_FAILED', crashes: 5 } as const;
+        expect(aside).toEqual(fail(post, cause, later(60)));
+        expect(aside).toMatchObject({ state: 'FAILED', error: cause, edited: false });
+        expect(liveAttempt(aside)).toBeUndefined();
+        break;
+      }
+      case 'FINALIZING':
+      case 'PROCESSING':
+        expect(aside).toMatchObject({
+          state: 'UNCONFIRMED',
+          error: { code: 'OUTCOME_UNCONFIRMED' },
+          attempts: [{ publishId: 'v_pub_file~1', outcome: 'UNCONFIRMED', endTime: later(60) }],
+        });
+        break;
+      default:
+        expect(aside).toBe(post);
+    }
+  });
+});
+
+describe('the link of a post', () => {
+  it('is for everyone once TikTok tells its id, and only then', () => {
+    expect(published(aProcessingPost(), [], NOW)).toMatchObject({ tiktokPostIds: [], publiclyAvailable: false });
+    expect(published(aProcessingPost(), ['7'], NOW)).toMatchObject({ tiktokPostIds: ['7'], publiclyAvailable: true });
+  });
+
+  it('leads nowhere once the post is hidden, keeps its id, and leads there again when it is back', () => {
+    const out = published(aProcessingPost(), ['7'], NOW);
+    const away = hidden(out);
+    expect(away).toEqual({ ...out, publiclyAvailable: false });
+    expect(published(away, ['7'], later(9))).toEqual(out);
+  });
+});
+
+describe('a turn', () => {
+  it.each([
+    ['SCHEDULED', aScheduledPost()],
+    ['INITIALIZING', anInitializingPost()],
+    ['HELD', aHeldPost()],
+  ] as const)('is noted by a post that is %s, and changes nothing else', (_, post) => {
+    expect(awaitTurn(post, later(62))).toEqual({ ...post, turnTime: later(62) });
+  });
+
+  it('is used up by the attempt it was for', () => {
+    const attempt = { transfer: 'UPLOAD', plan: anAttempt().plan } as const;
+    const begun = begin(awaitTurn(aScheduledPost(), later(62)), attempt, later(62));
+    expect(begun).not.toHaveProperty('turnTime');
+    expect(planOf(awaitTurn(aHeldPost(), later(62)))).not.toHaveProperty('turnTime');
+  });
+});
+
 describe('attempts', () => {
   it('that are counted as failed were taken on by TikTok, and since the last schedule', () => {
     const { publishId: _, ...unannounced } = anEndedAttempt();
@@ -290,6 +354,18 @@ const moves = (now: Date): readonly Move[] => [
     name: 'resume',
     from: (post) => (post.state === 'HELD' && liveAttempt(post) !== undefined ? resume(post) : undefined),
   },
+  {
+    name: 'wait for a turn',
+    from: (post) => (mayStart(post) && liveAttempt(post) === undefined ? awaitTurn(post, now) : undefined),
+  },
+  {
+    name: 'set aside',
+    from: (post) => {
+      const aside = setAside(post, 5, now);
+      return aside === post ? undefined : aside;
+    },
+  },
+  { name: 'hide', from: (post) => (post.state === 'PUBLISHED' ? hidden(post) : undefined) },
   { name: 'CANCEL', from: (post) => made(cancel(post, now)) },
   { name: 'EDIT', from: (post) => made(edit(post, { caption: 'New' })) },
   { name: 'RETRY', from: (post) => made(retry(post, { acceptDuplicateRisk: true }, now)) },
@@ -418,7 +494,17 @@ describe('a post, whatever happens to it', () => {
   });
 
   it('has a plan with all that is true in every state, and nothing of its own state', () => {
-    const ofState = ['state', 'phase', 'hold', 'error', 'edited', 'publishTime', 'tiktokPostIds'];
+    const ofState = [
+      'state',
+      'phase',
+      'hold',
+      'error',
+      'edited',
+      'publishTime',
+      'tiktokPostIds',
+      'publiclyAvailable',
+      'turnTime',
+    ];
     always((_, __, after) => {
       const rest = Object.entries(after).filter(([member]) => !ofState.includes(member));
       expect(planOf(after)).toEqual(Object.fromEntries(rest));

@@ -74,7 +74,7 @@ describe('what an error does to its post', () => {
   const RECONNECT = { kind: 'HOLD_RECONNECT' } as const;
   const QUOTA = { kind: 'HOLD_QUOTA', seconds: 3600 } as const;
   const FAIL = { kind: 'FAIL' } as const;
-  const SOON = { kind: 'BACK_OFF', atLeastSeconds: 0 } as const;
+  const SOON = { kind: 'BACK_OFF' } as const;
 
   /** The contract's table: the consequence, who mends it, whether time alone may, and whether the same may be tried again. */
   const table: Readonly<Record<PublishErrorCode, readonly [Consequence, string, boolean, boolean]>> = {
@@ -86,7 +86,7 @@ describe('what an error does to its post', () => {
     APP_DAILY_USER_CAP: [QUOTA, 'OPERATOR', true, true],
     ACCOUNT_DAILY_POST_CAP: [QUOTA, 'USER', true, true],
     ACCOUNT_PENDING_DRAFT_CAP: [QUOTA, 'USER', true, true],
-    UPSTREAM_RATE_LIMITED: [{ kind: 'BACK_OFF', atLeastSeconds: 60 }, 'PLATFORM', true, true],
+    UPSTREAM_RATE_LIMITED: [SOON, 'PLATFORM', true, true],
     PRIVACY_LEVEL_NOT_ALLOWED: [FAIL, 'USER', false, true],
     VIDEO_FORMAT_REJECTED: [FAIL, 'USER', false, false],
     VIDEO_DURATION_REJECTED: [FAIL, 'USER', false, false],
@@ -98,6 +98,7 @@ describe('what an error does to its post', () => {
     CONNECTOR_REQUEST_REJECTED: [FAIL, 'CONNECTOR', false, true],
     APP_CREDENTIALS_REJECTED: [SOON, 'OPERATOR', true, true],
     PLATFORM_UNAVAILABLE: [SOON, 'PLATFORM', true, true],
+    CONNECTOR_FAILED: [FAIL, 'CONNECTOR', false, true],
     OUTCOME_UNCONFIRMED: [FAIL, 'PLATFORM', false, true],
     SCHEDULE_MISSED: [FAIL, 'USER', true, true],
     VIDEO_MISSING: [FAIL, 'OPERATOR', false, false],

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Finalizing, Post, Processing, Unconfirmed, Uploading } from '../../../src/domain/post/post.ts';
 import { liveAttempt } from '../../../src/domain/post/post.ts';
-import { afterPublished, keepWaiting, type PublishStatus, takeVerdict } from '../../../src/domain/post/verdict.ts';
+import {
+  afterPublished,
+  keepTrying,
+  keepWaiting,
+  type PublishStatus,
+  takeVerdict,
+} from '../../../src/domain/post/verdict.ts';
 import { consequenceOf } from '../../../src/domain/publish-error.ts';
 import {
   aFinalizingPost,
@@ -155,6 +161,66 @@ describe('waiting for a verdict', () => {
     );
     const late = { ...attempt, finalizeTime: later(3600) };
     expect(keepWaiting(aProcessingPost({ attempts: [late] }), late, later(86_400)).post.state).toBe('PUBLISHING');
+  });
+});
+
+describe('a verdict that could not be asked for', () => {
+  const DOWN = { code: 'PLATFORM_UNAVAILABLE', tiktokCode: 'internal_error' } as const;
+  const attempt = anAnnouncedAttempt({ finalizeTime: NOW, polls: 7 });
+  const waiting = [
+    ['FINALIZING', aFinalizingPost({ attempts: [attempt] })],
+    ['PROCESSING', aProcessingPost({ attempts: [attempt] })],
+  ] as const;
+
+  describe.each(waiting)('for a post that is %s', (_, post) => {
+    it.each([
+      [0, 5],
+      [1, 20],
+      [2, 60],
+      [3, 60],
+      [99, 60],
+    ])('is asked for again after %i setbacks, and a minute later at last', (setbacks, seconds) => {
+      expect(keepTrying({ ...post, setbacks }, attempt, DOWN, { now: AT, random: 0 })).toEqual({
+        post: { ...post, setbacks: setbacks + 1, error: DOWN },
+        nextActionTime: later(seconds, AT),
+      });
+    });
+
+    it.each(everyPublishError.map((error) => [error.code, error] as const))(
+      'leaves the post open at %s',
+      (__, error) => {
+        const step = keepTrying(post, attempt, error, { now: AT, random: 0 });
+        expect(step.post).toMatchObject({ state: 'PUBLISHING', phase: post.phase, attempts: [attempt] });
+        expect(step.nextActionTime).toBeDefined();
+      },
+    );
+
+    it('is no setback when it is not our turn, and each post comes back at a moment of its own', () => {
+      const early = { code: 'UPSTREAM_RATE_LIMITED', retryTime: later(40, AT) } as const;
+      for (const [random, seconds] of [
+        [0, 40],
+        [0.5, 55],
+        [1, 70],
+      ] as const) {
+        expect(keepTrying(post, attempt, early, { now: AT, random })).toEqual({
+          post,
+          nextActionTime: later(seconds, AT),
+        });
+      }
+      const untold = { code: 'UPSTREAM_RATE_LIMITED' } as const;
+      expect(keepTrying(post, attempt, untold, { now: AT, random: 0 }).nextActionTime).toEqual(later(60, AT));
+    });
+
+    it('leaves the outcome open after a day, whyever it could not be asked for', () => {
+      const errors = [DOWN, { code: 'UPSTREAM_RATE_LIMITED' }, { code: 'ACCOUNT_SESSION_INVALID' }] as const;
+      for (const error of errors) {
+        expect(keepTrying(post, attempt, error, { now: later(86_399.999), random: 0 }).post.state).toBe('PUBLISHING');
+        expect(keepTrying(post, attempt, error, { now: later(86_400), random: 0 }).post).toMatchObject({
+          state: 'UNCONFIRMED',
+          error: { code: 'OUTCOME_UNCONFIRMED' },
+        });
+      }
+    });
   });
 });
 

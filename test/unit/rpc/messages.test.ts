@@ -211,7 +211,7 @@ describe('posts', () => {
       },
     ],
     PUBLISHED: [
-      { ...plan, state: 'PUBLISHED', publishTime: AT, tiktokPostIds: [] },
+      { ...plan, state: 'PUBLISHED', publishTime: AT, tiktokPostIds: [], publiclyAvailable: false },
       { publishTime: timestampFromDate(AT), tiktokPostId: '', shareUri: '' },
     ],
     IN_CREATOR_INBOX: [{ ...plan, state: 'IN_CREATOR_INBOX', publishTime: AT }, { publishTime: timestampFromDate(AT) }],
@@ -237,7 +237,8 @@ describe('posts', () => {
   });
 
   it('links to the first post on TikTok, where the handle is known', () => {
-    const post: Post = { ...plan, state: 'PUBLISHED', publishTime: AT, tiktokPostIds: ['71', '72'] };
+    const tiktokPostIds = ['71', '72'];
+    const post: Post = { ...plan, state: 'PUBLISHED', publishTime: AT, tiktokPostIds, publiclyAvailable: true };
     expect(postMessage({ post }, { sandbox: true, shareUri: (id) => `https://t/${id}` })).toMatchObject({
       tiktokPostId: '71',
       shareUri: 'https://t/71',

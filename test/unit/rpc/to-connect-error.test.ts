@@ -76,6 +76,7 @@ const PUBLISH_ERRORS: {
   CONNECTOR_REQUEST_REJECTED: [{ code: 'CONNECTOR_REQUEST_REJECTED' }, Code.Internal],
   APP_CREDENTIALS_REJECTED: [{ code: 'APP_CREDENTIALS_REJECTED' }, Code.Unavailable],
   PLATFORM_UNAVAILABLE: [{ code: 'PLATFORM_UNAVAILABLE' }, Code.Unavailable],
+  CONNECTOR_FAILED: [{ code: 'CONNECTOR_FAILED', crashes: 5 }, Code.Internal],
   OUTCOME_UNCONFIRMED: [{ code: 'OUTCOME_UNCONFIRMED' }, Code.FailedPrecondition],
   SCHEDULE_MISSED: [{ code: 'SCHEDULE_MISSED', latenessSeconds: 7200 }, Code.FailedPrecondition],
   VIDEO_MISSING: [{ code: 'VIDEO_MISSING' }, Code.FailedPrecondition],

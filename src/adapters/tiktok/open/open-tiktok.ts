@@ -4,7 +4,7 @@ import { readAccount } from './account.ts';
 import { openApi } from './api.ts';
 import { openOAuth } from './authorization.ts';
 import { type Address, type Call, openHttp } from './http.ts';
-import { openPublishing } from './publishing.ts';
+import { OPEN_QUOTAS, openPublishing } from './publishing.ts';
 import { sendChunk } from './upload.ts';
 
 /** TikTok's own hosts, and how long we wait for them. */
@@ -49,6 +49,7 @@ export function openTikTok(options: OpenTikTokOptions): TikTok & { close(): Prom
   return {
     family: 'OPEN',
     sandbox: options.sandbox,
+    quotas: OPEN_QUOTAS,
     authorization: {
       ...openOAuth({
         http,

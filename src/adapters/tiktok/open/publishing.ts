@@ -1,4 +1,4 @@
-import type { Announced, CreatorInfo, Publishing } from '../../../application/ports/tiktok.ts';
+import type { Announced, CreatorInfo, Publishing, Quotas } from '../../../application/ports/tiktok.ts';
 import type { ChunkPlan } from '../../../domain/post/chunk-plan.ts';
 import type { ListedVideo } from '../../../domain/post/match.ts';
 import type { PostSettings, PrivacyLevel } from '../../../domain/post/settings.ts';
@@ -15,11 +15,39 @@ import { type AllowedOrigins, uploadAddress } from './upload-address.ts';
 
 /** How long an upload address lives (open-api §4.2). TikTok's answer does not tell. */
 const UPLOAD_SECONDS = 3600;
+
+/** A minute, and how much longer than another a call may be on its way. */
+const WINDOW_SECONDS = 62;
+/** For each user access token (open-api §8). */
+export const OPEN_QUOTAS: Quotas = {
+  ANNOUNCE: { calls: 6, windowSeconds: WINDOW_SECONDS },
+  READ_CREATOR: { calls: 20, windowSeconds: WINDOW_SECONDS },
+  READ_STATUS: { calls: 30, windowSeconds: WINDOW_SECONDS },
+};
+
 const MAX_PUBLISH_ID_LENGTH = 64;
 const MAX_LISTED = 20;
 const LISTED_FIELDS = 'id,create_time,video_description,duration,share_url';
 
 export function openPublishing(api: Api, allowed: AllowedOrigins): Omit<Publishing, 'sendChunk'> {
+  /** open-api §4.2, §4.3: of a draft only where its video comes from. */
+  const init = (accessToken: Secret, caption: string, settings: PostSettings, source: JsonObject) =>
+    api.call(
+      settings.draft
+        ? {
+            path: '/v2/post/publish/inbox/video/init/',
+            accessToken,
+            body: { source_info: source },
+            scopes: ['video.upload'],
+          }
+        : {
+            path: '/v2/post/publish/video/init/',
+            accessToken,
+            body: { post_info: postInfo(caption, settings), source_info: source },
+            scopes: ['video.publish'],
+          },
+    );
+
   return {
     async readCreator(accessToken) {
       const path = '/v2/post/publish/creator_info/query/';
@@ -28,22 +56,14 @@ export function openPublishing(api: Api, allowed: AllowedOrigins): Omit<Publishi
     },
 
     async announce(accessToken, { caption, settings, plan }) {
-      const answer = await api.call(
-        settings.draft
-          ? {
-              path: '/v2/post/publish/inbox/video/init/',
-              accessToken,
-              body: { source_info: sourceInfo(plan) },
-              scopes: ['video.upload'],
-            }
-          : {
-              path: '/v2/post/publish/video/init/',
-              accessToken,
-              body: { post_info: postInfo(caption, settings), source_info: sourceInfo(plan) },
-              scopes: ['video.publish'],
-            },
-      );
+      const answer = await init(accessToken, caption, settings, uploaded(plan));
       return answer.ok ? readAnnounced(answer.value, allowed) : answer;
+    },
+
+    async announcePull(accessToken, { caption, settings, mediaUrl }) {
+      const source = { source: 'PULL_FROM_URL', video_url: mediaUrl.reveal() };
+      const answer = await init(accessToken, caption, settings, source);
+      return answer.ok ? readPublishId(answer.value) : answer;
     },
 
     async readStatus(accessToken, publishId) {
@@ -51,6 +71,15 @@ export function openPublishing(api: Api, allowed: AllowedOrigins): Omit<Publishi
       const body = { publish_id: publishId };
       const answer = await api.call({ path, accessToken, body, scopes: ['video.publish'] });
       return answer.ok ? readStatus(answer.value) : answer;
+    },
+
+    async publicAmong(accessToken, tiktokPostIds) {
+      const path = '/v2/video/query/?fields=id';
+      const body = { filters: { video_ids: tiktokPostIds.slice(0, MAX_LISTED) } };
+      const answer = await api.call({ path, accessToken, body, scopes: ['video.list'] });
+      if (!answer.ok) return answer;
+      const shown = asList(answer.value.data['videos']).map((video) => isJsonObject(video) && asId(video['id']));
+      return ok(tiktokPostIds.filter((id) => shown.includes(id)));
     },
 
     async listVideos(accessToken, before) {
@@ -117,21 +146,29 @@ const postInfo = (caption: string, settings: PostSettings): JsonObject =>
     is_aigc: settings.aiGenerated,
   });
 
-const sourceInfo = ({ sizeBytes, chunkBytes, chunkCount }: ChunkPlan): JsonObject => ({
+const uploaded = ({ sizeBytes, chunkBytes, chunkCount }: ChunkPlan): JsonObject => ({
   source: 'FILE_UPLOAD',
   video_size: sizeBytes,
   chunk_size: chunkBytes,
   total_chunk_count: chunkCount,
 });
 
-function readAnnounced({ data, answer }: Approved, allowed: AllowedOrigins): Result<Announced, PublishError> {
+function readPublishId({ data, answer }: Approved): Result<{ readonly publishId: string }, PublishError> {
   const publishId = asText(data['publish_id']);
+  return publishId === undefined || publishId.length > MAX_PUBLISH_ID_LENGTH
+    ? err(malformed(answer, 'publish_id'))
+    : ok({ publishId });
+}
+
+function readAnnounced(approved: Approved, allowed: AllowedOrigins): Result<Announced, PublishError> {
+  const { data, answer } = approved;
+  const named = readPublishId(approved);
+  if (!named.ok) return named;
   const uploadUrl = asText(data['upload_url']);
-  if (publishId === undefined || publishId.length > MAX_PUBLISH_ID_LENGTH) return err(malformed(answer, 'publish_id'));
   if (uploadUrl === undefined || uploadAddress(uploadUrl, allowed) === undefined) {
     return err(malformed(answer, 'upload_url at an allowed origin'));
   }
-  return ok({ publishId, uploadUrl: new Secret(uploadUrl), uploadSeconds: UPLOAD_SECONDS });
+  return ok({ ...named.value, uploadUrl: new Secret(uploadUrl), uploadSeconds: UPLOAD_SECONDS });
 }
 
 /** open-api §4.5. A word that we don't know means that TikTok still works on it. */

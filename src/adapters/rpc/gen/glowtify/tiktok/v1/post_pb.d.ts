@@ -132,7 +132,7 @@ export declare type Post = Message<"glowtify.tiktok.v1.Post"> & {
   tiktokPostId: string;
 
   /**
-   * Link to the post. Known when `tiktok_post_id` is.
+   * Link to the post. Set while everyone can see it there (`publicly_available`) and the account's handle is known.
    *
    * @generated from field: string share_uri = 17;
    */
@@ -208,6 +208,21 @@ export declare type Post = Message<"glowtify.tiktok.v1.Post"> & {
    * @generated from field: bool sandbox = 27;
    */
   sandbox: boolean;
+
+  /**
+   * What was done for this post and what came of it, oldest first. Only GetPost fills it.
+   *
+   * @generated from field: repeated glowtify.tiktok.v1.TimelineEntry timeline = 28;
+   */
+  timeline: TimelineEntry[];
+
+  /**
+   * True while everyone can see the post on TikTok. False before TikTok's moderation, for other audiences, and once it was
+   * hidden or deleted there; it may become true again.
+   *
+   * @generated from field: bool publicly_available = 29;
+   */
+  publiclyAvailable: boolean;
 };
 
 /**
@@ -429,6 +444,130 @@ export declare type Attempt = Message<"glowtify.tiktok.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export declare const AttemptSchema: GenMessage<Attempt>;
+
+/**
+ * One change of a post: what was tried, what TikTok answered, and what comes next.
+ *
+ * @generated from message glowtify.tiktok.v1.TimelineEntry
+ */
+export declare type TimelineEntry = Message<"glowtify.tiktok.v1.TimelineEntry"> & {
+  /**
+   * When it happened. Of changes that are alike and follow each other (polls, chunks) the latest.
+   *
+   * @generated from field: google.protobuf.Timestamp event_time = 1;
+   */
+  eventTime?: Timestamp | undefined;
+
+  /**
+   * The earliest of them.
+   *
+   * @generated from field: google.protobuf.Timestamp first_time = 2;
+   */
+  firstTime?: Timestamp | undefined;
+
+  /**
+   * How many they are. From 1.
+   *
+   * @generated from field: int32 count = 3;
+   */
+  count: number;
+
+  /**
+   * The state it led to.
+   *
+   * @generated from field: glowtify.tiktok.v1.PostState state = 4;
+   */
+  state: PostState;
+
+  /**
+   * How far publishing was. Set only in PUBLISHING.
+   *
+   * @generated from field: glowtify.tiktok.v1.PublishingPhase phase = 5;
+   */
+  phase: PublishingPhase;
+
+  /**
+   * What it waits for. Set only in HELD.
+   *
+   * @generated from field: glowtify.tiktok.v1.HoldReason hold_reason = 6;
+   */
+  holdReason: HoldReason;
+
+  /**
+   * The attempt it belongs to, from 1. 0 before the first.
+   *
+   * @generated from field: int32 attempt_number = 7;
+   */
+  attemptNumber: number;
+
+  /**
+   * The calls to TikTok that led to it, oldest first.
+   *
+   * @generated from field: repeated glowtify.tiktok.v1.TikTokCall calls = 8;
+   */
+  calls: TikTokCall[];
+
+  /**
+   * What went wrong.
+   *
+   * @generated from field: glowtify.tiktok.v1.PublishError error = 9;
+   */
+  error?: PublishError | undefined;
+
+  /**
+   * When something happens next by itself. Absent while a worker is at it, and when nothing more happens by itself.
+   *
+   * @generated from field: google.protobuf.Timestamp next_action_time = 10;
+   */
+  nextActionTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message glowtify.tiktok.v1.TimelineEntry.
+ * Use `create(TimelineEntrySchema)` to create a new message.
+ */
+export declare const TimelineEntrySchema: GenMessage<TimelineEntry>;
+
+/**
+ * One call to TikTok.
+ *
+ * @generated from message glowtify.tiktok.v1.TikTokCall
+ */
+export declare type TikTokCall = Message<"glowtify.tiktok.v1.TikTokCall"> & {
+  /**
+   * Path of the call, without its query; `upload` for a chunk of the video.
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint: string;
+
+  /**
+   * When it ended.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * TikTok's code (`ok`), or what the network said when there was no answer. Empty when the answer named none.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * TikTok's log id, for its support. Empty when there was none.
+   *
+   * @generated from field: string log_id = 4;
+   */
+  logId: string;
+};
+
+/**
+ * Describes the message glowtify.tiktok.v1.TikTokCall.
+ * Use `create(TikTokCallSchema)` to create a new message.
+ */
+export declare const TikTokCallSchema: GenMessage<TikTokCall>;
 
 /**
  * What to do when a post can't go out on time.

@@ -667,7 +667,7 @@ export declare const PostService: GenService<{
     output: typeof PublishPostResponseSchema;
   },
   /**
-   * Reads one post with its attempts. NOT_FOUND.
+   * Reads one post with its attempts and its timeline. NOT_FOUND.
    *
    * @generated from rpc glowtify.tiktok.v1.PostService.GetPost
    */

@@ -1,6 +1,10 @@
+import { status } from '@grpc/grpc-js';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { FailPointName } from '../../src/application/ports/fail-point.ts';
+import { SMALLEST_LARGEST_CHUNK_BYTES } from '../../src/domain/post/chunk-plan.ts';
 import { bigMp4Stream } from '../support/big-mp4.ts';
-import { errorDetails } from '../support/grpc-client.ts';
+import { errorDetails, refusalOf } from '../support/grpc-client.ts';
+import { bytesOf, initsOf, outcomesOf } from '../support/judge.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
 import {
   aPost,
@@ -9,7 +13,6 @@ import {
   type Post,
   type PostEvent,
   postThat,
-  postThatHurries,
   publish,
   publishedOnce,
   type Timestamp,
@@ -21,61 +24,83 @@ import {
 } from '../support/story.ts';
 
 const surroundings = realService();
+const CALLERS = 100;
+/** Of a video of two chunks that could not be sent in one. */
+const CHUNK_BYTES = SMALLEST_LARGEST_CHUNK_BYTES / 2 + 1;
 
 let world: Surroundings;
 let service: ServiceProcess;
 let other: ServiceProcess;
 let small: Video;
+let big: Video;
 
 beforeAll(async () => {
   // As many inits a minute as TikTok really takes from one account.
   world = await surroundings({ initPerMinute: 6, creatorInfoPerMinute: 20, statusPerMinute: 30 });
-  [service, other] = await Promise.all([world.start(), world.start()]);
+  const environment = { TIKTOK_CHUNK_BYTES: String(SMALLEST_LARGEST_CHUNK_BYTES) };
+  [service, other] = await Promise.all([
+    world.start({ stoppable: true, environment }),
+    world.start({ stoppable: true, environment }),
+  ]);
   small = await upload(service.clients);
+  big = await uploadBytes(service.clients, await bigMp4Stream(2 * CHUNK_BYTES));
 });
 
 const connect = () => connectNewAccount({ clients: service.clients, sandbox: world.sandbox });
 
+/** Each caller asks the other process than the one before. */
+const askAtOnce = (requestOf: (index: number) => object) =>
+  Array.from({ length: CALLERS }, (_, index) =>
+    (index % 2 === 0 ? service : other).clients.posts.PublishPost<{ post: Post; replayed: boolean }>(requestOf(index)),
+  );
+
+const rowsOf = async (column: 'caption' | 'request_id', value: string) =>
+  column === 'caption'
+    ? world.sql('select id from post where starts_with(caption, $1)', [value])
+    : world.sql('select resource_id from request_key where request_id = $1', [value]);
+
 describe('Two processes on one database', () => {
-  it('answer 25 callers with the same request_id at once with one post', async () => {
+  it(`PUB-12 answer ${CALLERS} callers with the same request_id at once with one post, and refuse another with it`, async () => {
     const request = aPost(await connect(), small);
-    const answers = await Promise.all(
-      Array.from({ length: 25 }, (_, index) =>
-        (index % 2 === 0 ? service : other).clients.posts.PublishPost<{ post: Post; replayed: boolean }>(request),
-      ),
-    );
+    const answers = await Promise.all(askAtOnce(() => request));
     const [id, ...others] = new Set(answers.map(({ post }) => post.post_id));
     expect(others).toEqual([]);
-    expect(answers.filter(({ replayed }) => replayed)).toHaveLength(24);
+    expect(answers.filter(({ replayed }) => replayed)).toHaveLength(CALLERS - 1);
 
     const post = await postThat(other.clients, id ?? '', 'PUBLISHED');
     publishedOnce(world.sandbox, post, small);
-    expect(world.sandbox.control.ledger().inits.filter(({ title }) => title === request.caption)).toHaveLength(1);
-    const { posts } = await service.clients.posts.ListPosts<{ posts: Post[] }>({ workspace_id: WORKSPACE });
-    expect(posts.filter(({ caption }) => caption === request.caption)).toHaveLength(1);
+    expect(initsOf(world.sandbox, request)).toHaveLength(1);
+    expect(await rowsOf('caption', request.caption)).toHaveLength(1);
+    expect(await rowsOf('request_id', request.request_id)).toHaveLength(1);
+
+    for (const { clients } of [service, other]) {
+      const refusal = await refusalOf(clients.posts.PublishPost({ ...request, caption: 'Another' }));
+      expect(refusal).toMatchObject({ code: status.INVALID_ARGUMENT, reason: 'REQUEST_ID_REUSED' });
+      // The first is still what it stands for.
+      const again = await clients.posts.PublishPost<{ post: Post; replayed: boolean }>(request);
+      expect(again).toMatchObject({ replayed: true, post: { post_id: id, state: 'POST_STATE_PUBLISHED' } });
+    }
+    expect(await rowsOf('caption', 'Another')).toEqual([]);
   });
 
-  it('refuse 24 of 25 callers that send different posts with one request_id', async () => {
+  it(`PUB-12 refuse ${CALLERS - 1} of ${CALLERS} callers that send different posts with one request_id`, async () => {
     const request = aPost(await connect(), small);
     const answers = await Promise.allSettled(
-      Array.from({ length: 25 }, (_, index) =>
-        (index % 2 === 0 ? service : other).clients.posts.PublishPost<{ post: Post }>({
-          ...request,
-          caption: `${request.caption} ${index}`,
-        }),
-      ),
+      askAtOnce((index) => ({ ...request, caption: `${request.caption} ${index}` })),
     );
     const accepted = answers.filter((answer) => answer.status === 'fulfilled');
     expect(accepted).toHaveLength(1);
     for (const answer of answers) {
-      if (answer.status === 'rejected') expect(errorDetails(answer.reason).reason).toBe('REQUEST_ID_REUSED');
+      if (answer.status === 'fulfilled') continue;
+      expect(errorDetails(answer.reason)).toMatchObject({ code: status.INVALID_ARGUMENT, reason: 'REQUEST_ID_REUSED' });
     }
     await postThat(service.clients, accepted[0]?.value.post.post_id ?? '', 'PUBLISHED');
     const { inits } = world.sandbox.control.ledger();
     expect(inits.filter(({ title }) => title?.startsWith(request.caption))).toHaveLength(1);
+    expect(await rowsOf('caption', request.caption)).toHaveLength(1);
   });
 
-  it('publish 40 posts that are due at the same moment once each', async () => {
+  it('PUB-16 publish 40 posts of 8 accounts that are due at the same moment once each', async () => {
     const connections = await Promise.all(Array.from({ length: 8 }, connect));
     const watch = await other.clients.watch({ workspace_id: WORKSPACE }, { deadlineMilliseconds: 50_000 });
     const due = timestamp(new Date(Date.now() + 2_000));
@@ -108,10 +133,9 @@ describe('Two processes on one database', () => {
   });
 });
 
-describe('A cancel', () => {
+describe('PUB-13 (C16) A cancel', () => {
   it('that comes while chunks are on their way wins: no last byte leaves', async () => {
     const { control } = world.sandbox;
-    const big = await uploadBytes(service.clients, await bigMp4Stream(65_000_000));
     const connection = await connect();
     const { username } = connection.account;
     const fault = control.addFault({ endpoint: 'upload', kind: 'hold', when: 'after', chunk: 0, account: username });
@@ -131,9 +155,47 @@ describe('A cancel', () => {
     const { inits, posts, uploads } = control.ledger();
     const [init] = inits.filter(({ title }) => title === caption);
     expect(init?.stage).toBe('UPLOADING');
-    expect(uploads.find(({ publishId }) => publishId === init?.publishId)?.receivedBytes).toBe(32_500_000);
+    expect(uploads.find(({ publishId }) => publishId === init?.publishId)?.receivedBytes).toBe(CHUNK_BYTES);
     expect(posts.filter(({ title }) => title === caption)).toEqual([]);
     expect((await getPost(service.clients, post_id)).state).toBe('POST_STATE_CANCELLED');
+  });
+
+  const places: readonly (readonly [at: FailPointName, wins: boolean, inits: number])[] = [
+    ['claimed', true, 0],
+    ['intent-stored', true, 1],
+    ['announced', true, 1],
+    ['ids-stored', true, 1],
+    ['chunk-sent', true, 1],
+    ['chunk-stored', true, 1],
+    ['finalizing-stored', false, 1],
+    ['last-byte-sent', false, 1],
+    ['processing-stored', false, 1],
+    ['verdict-read', false, 1],
+  ];
+
+  it.each(places)('that comes while a worker is at %s wins: %s', async (at, wins, inits) => {
+    const processes = [service, other];
+    const stops = await Promise.all(processes.map((each) => each.stopAt(at)));
+    const { post_id, caption } = await publish(service.clients, aPost(await connect(), big));
+    await Promise.race(stops.map((stop) => stop.reached()));
+
+    const answer = other.clients.posts.CancelPost<{ post: Post }>({ post_id });
+    if (wins) expect((await answer).post.state).toBe('POST_STATE_CANCELLED');
+    else expect(await refusalOf(answer)).toMatchObject({ code: 9, reason: 'POST_ALREADY_SENT' });
+    await Promise.all(stops.map((stop) => stop.goOn()));
+    if (wins) {
+      await Promise.race(processes.map((each) => each.logged('a post went to another worker', { postId: post_id })));
+    }
+
+    const post = await postThat(service.clients, post_id, wins ? 'CANCELLED' : 'PUBLISHED');
+    expect(initsOf(world.sandbox, post)).toHaveLength(inits);
+    if (!wins) {
+      publishedOnce(world.sandbox, post, big);
+      return;
+    }
+    expect(outcomesOf(post).filter((outcome) => outcome !== 'CANCELLED')).toEqual([]);
+    expect(world.sandbox.control.ledger().posts.filter(({ title }) => title === caption)).toEqual([]);
+    for (const bytes of bytesOf(world.sandbox, post)) expect(bytes).toBeLessThan(Number(big.size_bytes));
   });
 
   it('at any moment either keeps the post off TikTok or says that it is too late', async () => {
@@ -169,52 +231,5 @@ describe('A cancel', () => {
     for (const { caption, cancelled } of outcomes) {
       expect(posts.filter(({ title }) => title === caption)).toHaveLength(cancelled ? 0 : 1);
     }
-  });
-});
-
-describe('A process that is told to stop', () => {
-  it('ends by itself with code 0', async () => {
-    const third = await world.start();
-    expect({ code: await third.stop(), error: third.output().match(/^\w*Error.*/m)?.[0] }).toEqual({ code: 0 });
-  });
-
-  it.each([
-    ['ends its chunk, and the next process sends the rest', true],
-    ['leaves a chunk that does not end, and the next process sends that again', false],
-  ])('while it uploads %s', { timeout: 90_000 }, async (_, chunkEnds) => {
-    const { control } = world.sandbox;
-    await Promise.all([service.kill(), other.kill()]);
-    const stopping = await world.start();
-    const big = await uploadBytes(stopping.clients, await bigMp4Stream(130_000_000));
-    const connection = await connectNewAccount({ clients: stopping.clients, sandbox: world.sandbox });
-    const { username } = connection.account;
-    const fault = control.addFault({ endpoint: 'upload', kind: 'hold', chunk: 1, account: username });
-    const { post_id, caption } = await publish(stopping.clients, aPost(connection, big));
-    const hold = await control.waitForHold({ faultId: fault.id });
-
-    const watch = await stopping.clients.watch({ workspace_id: WORKSPACE, post_ids: [post_id] });
-    const asked = performance.now();
-    const stopped = stopping.stop();
-    await expect(watch.next()).rejects.toMatchObject({ code: 14 });
-    if (chunkEnds) control.release(hold.id);
-    await stopped;
-    expect((performance.now() - asked) / 1000).toBeLessThan(chunkEnds ? 15 : 25);
-    if (!chunkEnds) control.release(hold.id, 'drop');
-    // A chunk that was under way may end; another one is not begun.
-    expect(control.ledger().uploads.at(-1)?.receivedBytes).toBe(chunkEnds ? 86_666_666 : 43_333_333);
-
-    service = await world.start();
-    // Given back, not left to lapse: nobody waits for the end of a lease.
-    const post = await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
-    publishedOnce(world.sandbox, post, big);
-    const ledger = control.ledger();
-    const init = ledger.inits.filter(({ title }) => title === caption);
-    expect(init).toHaveLength(1);
-    const ranges = ledger.uploads.find(({ publishId }) => publishId === post.publish_id)?.ranges ?? [];
-    expect(ranges.map(({ first }) => first)).toEqual([0, 43_333_333, 86_666_666]);
-    const sent = ledger.calls.filter(
-      ({ endpoint, publishId }) => endpoint === 'upload' && publishId === post.publish_id,
-    );
-    expect(sent).toHaveLength(chunkEnds ? 3 : 4);
   });
 });

@@ -1,0 +1,48 @@
+import { randomInt } from 'node:crypto';
+import { FlagError, HELP, readOptions } from '../test/chaos/options.ts';
+import { Interrupted, runChaos } from '../test/chaos/run.ts';
+
+/**
+ * Whether the promise holds: every post that was accepted goes out once, whoever dies. `npm run chaos -- --help` tells of it; how
+ * it works begins in test/chaos/run.ts.
+ */
+const over = new AbortController();
+
+// Again and again: whoever is impatient must not leave frozen processes and a database behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => over.abort(new Interrupted(`${signal}: everything is ended, nothing is left behind`)));
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2), () => randomInt(2 ** 32));
+  if (options === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  const { kills, workers, seed, leaseSeconds } = options;
+  const repeat = `--kills ${kills} --workers ${workers} --lease ${leaseSeconds} --seed ${seed}`;
+  console.log(`chaos: ${repeat}`);
+  try {
+    const { good, findings, result } = await runChaos(options, over, (line) => console.log(line));
+    for (const finding of findings) console.log(`\n${finding}`);
+    if (!good) console.log(`\n${findings.length} findings above; the same choices again: npm run chaos -- ${repeat}`);
+    console.log(JSON.stringify(result));
+    return good ? 0 : 1;
+  } catch (error) {
+    const { reason } = over.signal;
+    if (reason instanceof Interrupted) {
+      console.error(reason.message);
+      return 130;
+    }
+    console.error(`the run itself failed (${repeat}):`, error);
+    return 1;
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof FlagError)) throw error;
+  console.error(`${error.message}\nnpm run chaos -- --help explains them.`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,2 @@
+/** Before every name of this service's own. */
+export const PREFIX = 'tiktok_connector_';

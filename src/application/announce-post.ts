@@ -1,0 +1,353 @@
+import type { Connection } from '../domain/connection/connection.ts';
+import { isError } from '../domain/finding.ts';
+import { planChunks } from '../domain/post/chunk-plan.ts';
+import {
+  activeUsersGate,
+  type Closing,
+  closingFor,
+  type GateKey,
+  gatesOf,
+  isPlatformTrouble,
+  platformGate,
+  platformGates,
+} from '../domain/post/gate.ts';
+import { MAX_FAILED_ATTEMPTS } from '../domain/post/pacing.ts';
+import {
+  awaitStart,
+  awaitTurn,
+  begin,
+  fail,
+  failedAttempts,
+  type Held,
+  hold,
+  type Initializing,
+  type Post,
+  rescheduled,
+  type Scheduled,
+  startOver,
+  theAttempt,
+  type Uploading,
+  upload,
+} from '../domain/post/post.ts';
+import { type Moment, meet } from '../domain/post/setback.ts';
+import { restingStep, type Step } from '../domain/post/step.ts';
+import type { PublishError } from '../domain/publish-error.ts';
+import { err, ok, type Result } from '../domain/result.ts';
+import { inSeconds } from '../domain/time.ts';
+import type { ReadyVideo } from '../domain/video/video.ts';
+import { check } from '../domain/video/video-policy.ts';
+import type { AccountAccess } from './account-access.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Connections } from './ports/connections.ts';
+import type { FailPoint } from './ports/fail-point.ts';
+import type { Gates, ShutGate } from './ports/gates.ts';
+import type { Log } from './ports/log.ts';
+import type { Metrics } from './ports/metrics.ts';
+import type { Posts } from './ports/posts.ts';
+import type { Publishing } from './ports/tiktok.ts';
+import { quotaKey, type Turns } from './ports/turns.ts';
+import type { VideoStore } from './ports/video-store.ts';
+import type { Videos } from './ports/videos.ts';
+import { type PostPolicy, videoPolicyFor } from './publish-post.ts';
+import type { PullVideo } from './pull-video.ts';
+import { type TikToks, tiktokOf } from './tiktoks.ts';
+import type { WorkInHand } from './work-in-hand.ts';
+
+/** What a post needs to go out, as it is at this moment. */
+export type Means = { readonly connection: Connection; readonly video: ReadyVideo; readonly publishing: Publishing };
+
+export type AnnouncePost = {
+  /**
+   * Waits for its turn, passes the gates, checks what can be known before, stores the intent, tells TikTok, and stores TikTok's
+   * ids. After that its bytes may be sent.
+   */
+  start(
+    post: Scheduled | Initializing | Held,
+    work: WorkInHand,
+  ): Promise<Step | { readonly announced: Uploading; readonly means: Means }>;
+  /** Later than its late policy allows. Undefined while it is not. */
+  tooLate(post: Scheduled | Initializing | Held, time: Date): Step | undefined;
+  findMeans(post: Post): Promise<Result<Means, PublishError>>;
+  /** What keeps a post that is announced already from going on: TikTok itself is not well. */
+  barredByPlatform(post: Uploading, means: Means): Promise<Step | undefined>;
+  /** TikTok, or our standing with it, said no before the last byte. What it would say to others as well is kept from it. */
+  meetRefusal(post: Initializing | Uploading, error: PublishError): Promise<Step>;
+};
+
+/** One post that tries a shut gate again is waited for so long: creator info and announcement have 20 s each. */
+const TRY_SECONDS = 60;
+/** A turn is good while it is fresh: after a standstill all those of the past would come at once. */
+const TURN_SECONDS = 15;
+const DAY_SECONDS = 86_400;
+/** The database says what is due; our idea of its clock may be this much behind. */
+const CLOCK_SECONDS = 1;
+/** Posts that wait for TikTok to be well again come back so far apart. */
+const RETURN_SPREAD_SECONDS = 60;
+
+export function announcePost(needs: {
+  readonly posts: Posts;
+  readonly connections: Connections;
+  readonly videos: Videos;
+  readonly store: VideoStore;
+  readonly access: AccountAccess;
+  readonly tiktoks: TikToks;
+  readonly gates: Gates;
+  readonly turns: Turns;
+  readonly pull: PullVideo;
+  readonly clock: Clock;
+  readonly moment: () => Moment;
+  readonly policy: PostPolicy;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly failPoint: FailPoint;
+}): AnnouncePost {
+  const {
+    posts,
+    connections,
+    videos,
+    store,
+    access,
+    tiktoks,
+    gates,
+    turns,
+    pull,
+    clock,
+    moment,
+    policy,
+    metrics,
+    log,
+  } = needs;
+  const { failPoint } = needs;
+
+  async function findMeans(post: Post): Promise<Result<Means, PublishError>> {
+    const connection = await connections.find(post.connectionId);
+    if (connection === undefined || connection.state === 'DISCONNECTED') {
+      return err({ code: 'ACCOUNT_ACCESS_REVOKED' });
+    }
+    const video = await videos.find(post.videoId);
+    const whole = video?.state === 'READY' && (await store.size(video.id)) === video.sizeBytes;
+    return whole
+      ? ok({ connection, video, publishing: tiktokOf(tiktoks, connection.apiFamily).publishing })
+      : err({ code: 'VIDEO_MISSING' });
+  }
+
+  async function start(
+    post: Scheduled | Initializing | Held,
+    work: WorkInHand,
+  ): Promise<Step | { readonly announced: Uploading; readonly means: Means }> {
+    const now = clock.now();
+    // Moved to a later time while it was held, or woken for something of the past.
+    if (post.state !== 'PUBLISHING' && post.scheduleTime > inSeconds(now, CLOCK_SECONDS)) {
+      return restingStep(post.state === 'HELD' ? rescheduled(post) : post);
+    }
+    const late = tooLate(post, now);
+    if (late !== undefined) return late;
+    const lastError = post.attempts.at(-1)?.error;
+    if (lastError !== undefined && failedAttempts(post) >= MAX_FAILED_ATTEMPTS) {
+      return { post: fail(post, lastError, now) };
+    }
+    const means = await findMeans(post);
+    if (!means.ok) return meetRefusal(awaitStart(post), means.error);
+    const { connection, publishing, video } = means.value;
+
+    const turnTime = await turnFor(post, connection, now);
+    if (turnTime > inSeconds(clock.now(), CLOCK_SECONDS)) {
+      metrics.waited('ANNOUNCE', (turnTime.getTime() - now.getTime()) / 1000);
+      return tooLate(post, turnTime) ?? { post: awaitTurn(post, turnTime), nextActionTime: turnTime };
+    }
+    const passed = await pass(post, connection);
+    if ('shut' in passed) return barred(post, connection, passed.shut);
+
+    const refusal = await checkCreator(post, means.value);
+    if (refusal !== undefined) return tried(passed.trying, connection, awaitStart(post), refusal);
+
+    if (post.dispatchLatenessSeconds === undefined) {
+      metrics.dispatched(Math.max(0, (clock.now().getTime() - post.scheduleTime.getTime()) / 1000));
+    }
+    if (policy.transfer === 'PULL') {
+      const told = await pull.announce(post, means.value, work);
+      if ('refused' in told) return tried(passed.trying, connection, told.refused, told.error);
+      await reopenTried(passed.trying, connection, told.post);
+      return told;
+    }
+    const plan = planChunks(video.sizeBytes, policy.largestChunkBytes);
+    const intent = await work.save(begin(post, { transfer: 'UPLOAD', plan }, clock.now()));
+    await failPoint('intent-stored');
+    const { caption, settings } = intent;
+    const answer = await access.call(post.connectionId, (token) =>
+      publishing.announce(token, { caption, settings, plan }),
+    );
+    await failPoint('announced');
+    if (!answer.ok) {
+      const outcome = answer.error.code === 'PLATFORM_UNAVAILABLE' ? 'ORPHANED' : 'FAILED';
+      const over = startOver(intent, outcome, answer.error, clock.now());
+      return tried(passed.trying, connection, over, answer.error);
+    }
+    const { publishId, uploadUrl, uploadSeconds } = answer.value;
+    const uploadExpireTime = inSeconds(clock.now(), uploadSeconds);
+    const attempt = { ...theAttempt(intent), publishId, uploadUrl, uploadExpireTime };
+    // No byte leaves before this is stored. Should it never be, nobody has the address, and nothing comes of it.
+    const announced = await work.saveHoweverLong(upload(intent, attempt));
+    await failPoint('ids-stored');
+    await reopenTried(passed.trying, connection, announced);
+    return { announced, means: means.value };
+  }
+
+  function tooLate(post: Scheduled | Initializing | Held, time: Date): Step | undefined {
+    const latenessSeconds = (time.getTime() - post.scheduleTime.getTime()) / 1000;
+    if (latenessSeconds <= post.latePolicy.maxLatenessSeconds) return undefined;
+    const error: PublishError = { code: 'SCHEDULE_MISSED', latenessSeconds };
+    switch (post.latePolicy.action) {
+      case 'PUBLISH':
+        return undefined;
+      case 'HOLD':
+        return restingStep(hold(post, { reason: 'LATE' }, error));
+      case 'FAIL':
+        return { post: fail(post, error, clock.now()) };
+    }
+  }
+
+  /** When TikTok's limit lets the account announce this post. Given once: who comes back at its time goes on. */
+  async function turnFor(post: Scheduled | Initializing | Held, connection: Connection, now: Date): Promise<Date> {
+    const { turnTime } = post;
+    if (turnTime !== undefined && inSeconds(turnTime, TURN_SECONDS) >= now) return turnTime;
+    return turns.next(quotaKey('ANNOUNCE', connection), announceQuota(connection));
+  }
+
+  const announceQuota = ({ apiFamily }: Connection) => tiktokOf(tiktoks, apiFamily).quotas.ANNOUNCE;
+
+  async function pass(
+    post: Post,
+    connection: Connection,
+  ): Promise<{ readonly shut: ShutGate } | { readonly trying: readonly GateKey[] }> {
+    const keys = gatesOf(connection, post.settings);
+    const passed = await gates.pass(keys, TRY_SECONDS);
+    if (passed.shut === undefined) return passed;
+    const usersOnly = activeUsersGate(connection.apiFamily);
+    if (passed.shut.key !== usersOnly) return { shut: passed.shut };
+    // An account that TikTok counts today already may go on posting (open-api §8).
+    const today = await posts.publishTimes(connection.id, inSeconds(clock.now(), -DAY_SECONDS));
+    if (today.length === 0) return { shut: passed.shut };
+    const others = await gates.pass(
+      keys.filter((key) => key !== usersOnly),
+      TRY_SECONDS,
+    );
+    return others.shut === undefined ? others : { shut: others.shut };
+  }
+
+  /** TikTok would refuse it as it refused another: it waits without asking. */
+  async function barred(
+    post: Scheduled | Initializing | Held,
+    connection: Connection,
+    { key, error, until }: Pick<ShutGate, 'key' | 'error' | 'until'>,
+  ): Promise<Step> {
+    if (isPlatformTrouble(error)) return heldForOutage(post, error, until);
+    // Those that wait at one gate come back one by one.
+    const returnTime = await turns.next(`RETURN:${key}`, announceQuota(connection), until);
+    const late = tooLate(post, returnTime);
+    if (late !== undefined) return late;
+    return error.code === 'UPSTREAM_RATE_LIMITED'
+      ? { post: { ...awaitStart(post), error: { ...error, retryTime: returnTime } }, nextActionTime: returnTime }
+      : restingStep(hold(post, { reason: 'QUOTA', releaseTime: returnTime }, error));
+  }
+
+  const heldForOutage = (post: Scheduled | Initializing | Held | Uploading, error: PublishError, until: Date): Step =>
+    restingStep(
+      hold(
+        post,
+        { reason: 'PLATFORM_OUTAGE', releaseTime: inSeconds(until, moment().random * RETURN_SPREAD_SECONDS) },
+        error,
+      ),
+    );
+
+  async function barredByPlatform(post: Uploading, { connection }: Means): Promise<Step | undefined> {
+    // Whose time has come bars nobody any more: there may be no announcement left to try it.
+    const now = clock.now();
+    const keys = platformGates(connection);
+    const shut = (await gates.all(keys)).find(({ key, until }) => keys.includes(key) && until > now);
+    return shut === undefined ? undefined : heldForOutage(post, shut.error, shut.until);
+  }
+
+  /** Who tried a gate met another refusal than the one that shut it: TikTok answers, and that much is well again. */
+  async function tried(
+    trying: readonly GateKey[],
+    connection: Connection,
+    post: Initializing,
+    error: PublishError,
+  ): Promise<Step> {
+    const { apiFamily } = connection;
+    if (isPlatformTrouble(error)) {
+      for (const key of trying) {
+        if (platformGates(connection).includes(key)) await stayShut(key, error);
+      }
+    } else if (trying.includes(platformGate(apiFamily))) {
+      await reopen(platformGate(apiFamily), connection);
+    }
+    return meetRefusal(post, error);
+  }
+
+  async function stayShut(key: GateKey, error: PublishError): Promise<void> {
+    const until = await gates.shut({ key, seconds: 30, atMostSeconds: 300 }, error);
+    log.warn({ gate: key, ...error, until }, 'one post tried, and TikTok is still not well');
+  }
+
+  /** Only an announcement that TikTok took on tells that what was shut is over. */
+  async function reopenTried(trying: readonly GateKey[], connection: Connection, { attempts }: Post): Promise<void> {
+    if (attempts.at(-1)?.publishId === undefined) return;
+    for (const key of trying) await reopen(key, connection);
+  }
+
+  async function reopen(key: GateKey, connection: Connection): Promise<void> {
+    if (!(await gates.open(key))) return;
+    if (!platformGates(connection).includes(key)) return;
+    const released = await posts.releaseOutage(connection.apiFamily, releaseSeconds);
+    log.info({ gate: key, released }, 'TikTok is well again: the posts that waited for it go out one by one');
+  }
+
+  async function meetRefusal(post: Initializing | Uploading, error: PublishError): Promise<Step> {
+    const connection = await connections.find(post.connectionId);
+    const closing = connection === undefined ? undefined : closingFor(error, connection);
+    if (connection === undefined || closing === undefined) return meet(post, error, moment());
+    const learned =
+      error.code === 'ACCOUNT_DAILY_POST_CAP' ? await learnCap(error, closing, connection) : { error, closing };
+    const until = await gates.shut(learned.closing, learned.error);
+    if (post.phase === 'UPLOADING') return meet(post, learned.error, moment());
+    return barred(post, connection, { key: closing.key, error: learned.error, until });
+  }
+
+  /** The cap is a sliding day: it gives way when the oldest post of the day is a day old, if not sooner. */
+  async function learnCap(
+    error: Extract<PublishError, { code: 'ACCOUNT_DAILY_POST_CAP' }>,
+    closing: Closing,
+    { id }: Connection,
+  ): Promise<{ readonly error: PublishError; readonly closing: Closing }> {
+    const now = clock.now();
+    const times = await posts.publishTimes(id, inSeconds(now, -DAY_SECONDS));
+    const [oldest] = times;
+    if (oldest === undefined) return { error, closing };
+    const left = (inSeconds(oldest, DAY_SECONDS).getTime() - now.getTime()) / 1000;
+    return {
+      error: { ...error, seenCap: times.length },
+      closing: { ...closing, seconds: Math.max(1, Math.min(left, closing.seconds)) },
+    };
+  }
+
+  /** Everything that can be known before TikTok is asked to take the post. Undefined when all is well. */
+  async function checkCreator(post: Post, { publishing, video }: Means): Promise<PublishError | undefined> {
+    if (post.settings.draft) return undefined;
+    const creator = await access.call(post.connectionId, (token) => publishing.readCreator(token), 'READ_CREATOR');
+    if (!creator.ok) return creator.error;
+    const { privacyLevels, maxVideoSeconds } = creator.value;
+    const { privacyLevel } = post.settings;
+    if (privacyLevel === undefined || !privacyLevels.includes(privacyLevel)) {
+      return { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: privacyLevels };
+    }
+    const finding = check(video.spec, videoPolicyFor(policy.video, maxVideoSeconds)).find(isError);
+    return finding === undefined ? undefined : { code: 'CHECK_FAILED', finding };
+  }
+
+  return { start, tooLate, findMeans, barredByPlatform, meetRefusal };
+}
+
+/** So gently do posts come back after an outage: 20 a second, ten minutes at most. */
+const releaseSeconds = (waiting: number): number => Math.min(Math.max(waiting / 20, 1), 600);

@@ -1,0 +1,38 @@
+import type { AttemptOutcome } from '../../domain/post/attempt.ts';
+import type { PublishErrorCode } from '../../domain/publish-error.ts';
+import type { GrantRefusal, Quotas } from './tiktok.ts';
+
+/** One call to TikTok as it ended. */
+export type AnsweredCall = {
+  /** Path without a query; `upload` for a chunk. */
+  readonly endpoint: string;
+  /** Absent when there was no answer. */
+  readonly status?: number;
+  /** TikTok's code (`ok`), or what the network said. Absent when the answer named none. */
+  readonly code?: string;
+  readonly seconds: number;
+};
+
+export type RefreshOutcome = 'RENEWED' | GrantRefusal['code'];
+
+/** What became of a message that claims to be TikTok's. `REPEATED`: known already, and harmless. */
+export type WebhookOutcome = 'ACCEPTED' | 'REPEATED' | 'REFUSED' | 'FAILED';
+
+/** What the service tells of its own work to whoever watches over it. Telling never waits and never fails. */
+export interface Metrics {
+  /** The first attempt of a post is stored. Once for each post. */
+  dispatched(latenessSeconds: number): void;
+  /** An attempt has its outcome; `code` says why when it was not to be. */
+  attemptEnded(outcome: AttemptOutcome, code?: PublishErrorCode): void;
+  /** A call had to wait for its turn within what TikTok allows. */
+  waited(call: keyof Quotas, seconds: number): void;
+  /** Work that ended its worker again and again is left alone. */
+  setAside(kind: 'POST' | 'VIDEO'): void;
+  /** The engine looked for work, with success; how long that took. */
+  looked(seconds: number): void;
+  tiktokAnswered(call: AnsweredCall): void;
+  /** A refresh token was spent, or could not be. One report for each refresh, not for each call. */
+  tokenRefreshed(outcome: RefreshOutcome): void;
+  /** `event` is TikTok's word for it; absent while nothing proves that TikTok sent it. */
+  webhook(outcome: WebhookOutcome, event?: string): void;
+}

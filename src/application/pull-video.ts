@@ -1,0 +1,146 @@
+import { judgePull } from '../domain/post/media-evidence.ts';
+import { pollDelaySeconds } from '../domain/post/pacing.ts';
+import {
+  beginPull,
+  type Finalizing,
+  type Held,
+  type Initializing,
+  polled,
+  pulling,
+  type Scheduled,
+  startOver,
+  theAttempt,
+} from '../domain/post/post.ts';
+import { type Moment, meet } from '../domain/post/setback.ts';
+import type { Step } from '../domain/post/step.ts';
+import { keepTrying, keepWaiting, takeVerdict } from '../domain/post/verdict.ts';
+import type { PublishError } from '../domain/publish-error.ts';
+import { Secret } from '../domain/secret.ts';
+import { inSeconds } from '../domain/time.ts';
+import type { AccountAccess } from './account-access.ts';
+import type { Means } from './announce-post.ts';
+import type { AskTikTok } from './ask-tiktok.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Connections } from './ports/connections.ts';
+import type { FailPoint } from './ports/fail-point.ts';
+import type { Ids } from './ports/ids.ts';
+import type { Log } from './ports/log.ts';
+import type { MediaAddresses } from './ports/media-addresses.ts';
+import type { Posts } from './ports/posts.ts';
+import type { WebhookInbox } from './ports/webhook-inbox.ts';
+import { type TikToks, tiktokOf } from './tiktoks.ts';
+import type { WorkInHand } from './work-in-hand.ts';
+
+/** Videos that TikTok fetches itself. Its word that it will is all it takes, so the witness decides when that word is lost. */
+export type PullVideo = {
+  /** Opens an address, stores the intent, tells TikTok. `refused`: TikTok said a plain no, and nothing came of it. */
+  announce(
+    post: Scheduled | Initializing | Held,
+    means: Means,
+    work: WorkInHand,
+  ): Promise<Step | { readonly refused: Initializing; readonly error: PublishError }>;
+  /** What became of an announcement whose answer is missing. */
+  settle(post: Finalizing): Promise<Step>;
+};
+
+/** Closing takes effect at once; what was on its way needs a moment. */
+const AFTER_CLOSE_SECONDS = 60;
+
+export function pullVideo(needs: {
+  readonly addresses: MediaAddresses;
+  readonly posts: Posts;
+  readonly connections: Connections;
+  readonly inbox: WebhookInbox;
+  readonly tiktoks: TikToks;
+  readonly access: AccountAccess;
+  readonly ask: AskTikTok;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly moment: () => Moment;
+  readonly log: Log;
+  /** Where TikTok reaches this service. */
+  readonly publicUrl: string;
+  readonly failPoint: FailPoint;
+}): PullVideo {
+  const { addresses, posts, connections, inbox, tiktoks, access, ask, ids, clock, moment, log, publicUrl, failPoint } =
+    needs;
+
+  return {
+    async announce(post, { video, publishing }, work) {
+      const token = new Secret(ids.unguessable());
+      const plan = { sizeBytes: video.sizeBytes, chunkBytes: video.sizeBytes, chunkCount: 1 };
+      const begun = beginPull(post, plan, clock.now());
+      const owner = { postId: post.id, attemptNumber: theAttempt(begun).number };
+      await addresses.open({ ...owner, videoId: video.id }, token);
+      const intent = await work.save(begun);
+      await failPoint('intent-stored');
+      const { caption, settings } = intent;
+      const mediaUrl = new Secret(`${publicUrl}/media/${token.reveal()}`);
+      const answer = await access.call(post.connectionId, (accessToken) =>
+        publishing.announcePull(accessToken, { caption, settings, mediaUrl }),
+      );
+      await failPoint('announced');
+      if (answer.ok) {
+        const processing = await work.saveHoweverLong(pulling(intent, answer.value.publishId));
+        await failPoint('ids-stored');
+        return { post: processing, nextActionTime: inSeconds(clock.now(), pollDelaySeconds(0)) };
+      }
+      if (isPlainNo(answer.error)) {
+        await addresses.close(owner);
+        return { refused: startOver(intent, 'FAILED', answer.error, clock.now()), error: answer.error };
+      }
+      return settle({ ...intent, error: answer.error });
+    },
+    settle,
+  };
+
+  async function settle(post: Finalizing): Promise<Step> {
+    const attempt = theAttempt(post);
+    const owner = { postId: post.id, attemptNumber: attempt.number };
+    const evidence = await addresses.evidence(owner);
+    const now = clock.now();
+    const { sizeBytes } = attempt.plan;
+    const judgement = judgePull(evidence, { sizeBytes, startTime: attempt.startTime }, now);
+    switch (judgement.kind) {
+      case 'WAIT':
+        return { post, nextActionTime: judgement.until };
+      case 'CLOSE':
+        await addresses.close(owner);
+        return { post: polled(post, attempt), nextActionTime: inSeconds(now, AFTER_CLOSE_SECONDS) };
+      case 'DEAD': {
+        log.warn({ postId: post.id, attempt: attempt.number }, 'TikTok never fetched a video it may have been told of');
+        const error: PublishError = post.error ?? { code: 'PLATFORM_UNAVAILABLE' };
+        return meet(startOver(post, 'ORPHANED', error, now), error, moment());
+      }
+      case 'TAKEN': {
+        const learnt = await askByWebhook(post);
+        if (learnt !== undefined) return learnt;
+        const status = await ask(post);
+        if (!status.ok) return keepTrying(post, attempt, status.error, moment());
+        return takeVerdict(post, status.value, now) ?? keepWaiting(post, attempt, now);
+      }
+    }
+  }
+
+  /**
+   * TikTok's webhooks name publish ids. When just one of the account's belongs to nobody, and this is the only pull without an
+   * answer, it is this one's; whether it is a post, TikTok's status says. Anything less proves nothing.
+   */
+  async function askByWebhook(post: Finalizing): Promise<Step | undefined> {
+    const connection = await connections.find(post.connectionId);
+    if (connection === undefined) return undefined;
+    const { apiFamily, account } = connection;
+    const told = await inbox.publishIds(account.openId, theAttempt(post).startTime);
+    const { stray, unansweredPulls } = await posts.strayPublishIds({ apiFamily, openId: account.openId }, told);
+    const [publishId, another] = stray;
+    if (publishId === undefined || another !== undefined || unansweredPulls !== 1) return undefined;
+    const { publishing } = tiktokOf(tiktoks, apiFamily);
+    const status = await access.call(connection.id, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
+    if (!status.ok || status.value.state === 'WORKING' || status.value.state === 'FAILED') return undefined;
+    return takeVerdict(pulling(post, publishId), status.value, clock.now());
+  }
+}
+
+/** TikTok named a code of its own that is not its own trouble: it understood, and refused. Anything else may have been a yes. */
+const isPlainNo = ({ code, tiktokCode }: PublishError): boolean =>
+  tiktokCode !== undefined && code !== 'PLATFORM_UNAVAILABLE' && code !== 'APP_CREDENTIALS_REJECTED';

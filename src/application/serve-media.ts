@@ -1,0 +1,52 @@
+import type { ServedRange } from '../domain/post/media-evidence.ts';
+import type { Secret } from '../domain/secret.ts';
+import type { ReadyVideo } from '../domain/video/video.ts';
+import type { MediaAddresses } from './ports/media-addresses.ts';
+import type { VideoStore } from './ports/video-store.ts';
+import type { Videos } from './ports/videos.ts';
+
+/** What TikTok gets at the address of an attempt. */
+export type MediaAnswer =
+  /** Never was one, or is none any more: the same to whoever asks. */
+  | { readonly kind: 'NOT_FOUND' }
+  /** There was one, and it is closed for good. */
+  | { readonly kind: 'GONE' }
+  | {
+      readonly kind: 'VIDEO';
+      readonly video: ReadyVideo;
+      /** Noted piece by piece, each before it is given. Ends early, with an error, when the address is closed meanwhile. */
+      bytes(range: ServedRange): AsyncIterable<Uint8Array>;
+    };
+
+export type ServeMedia = (token: Secret) => Promise<MediaAnswer>;
+
+/**
+ * Small enough that a fetch which broke off shows as one, large enough that a big file costs few notes.
+ */
+const pieceBytes = (sizeBytes: number): number => Math.max(256 * 1024, Math.ceil(sizeBytes / 256));
+
+export function serveMedia(needs: {
+  readonly addresses: MediaAddresses;
+  readonly videos: Videos;
+  readonly store: VideoStore;
+}): ServeMedia {
+  const { addresses, videos, store } = needs;
+
+  return async (token) => {
+    const address = await addresses.find(token);
+    if (address === undefined) return { kind: 'NOT_FOUND' };
+    if (!address.open) return { kind: 'GONE' };
+    const video = await videos.find(address.videoId);
+    if (video?.state !== 'READY') return { kind: 'GONE' };
+    return { kind: 'VIDEO', video, bytes: (range) => noted(token, video, range) };
+  };
+
+  async function* noted(token: Secret, video: ReadyVideo, range: ServedRange): AsyncIterable<Uint8Array> {
+    const piece = pieceBytes(video.sizeBytes);
+    for (let start = range.start; start < range.endExclusive; start += piece) {
+      const part = { start, endExclusive: Math.min(start + piece, range.endExclusive) };
+      if (!(await addresses.note(token, part))) throw new Error('the address was closed while it was read');
+      yield* store.read(video.id, part);
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
+import { errorDetails, type GrpcClients } from '../support/grpc-client.ts';
+import type { Fleet } from './fleet.ts';
+import type { Random } from './random.ts';
+import type { Worker } from './worker-process.ts';
+
+/** Calls as a careful client makes them: to any worker, and when no answer came, the same again to another one. */
+export type Calls = {
+  /** Until one answers or refuses. Throws the refusal. */
+  repeat<T>(name: string, call: (clients: GrpcClients) => Promise<T>): Promise<T>;
+  /** A single time. Undefined when no answer came. */
+  once<T>(name: string, call: (clients: GrpcClients) => Promise<T>): Promise<T | undefined>;
+  /** Resolves with the worker that the next call of this name goes to, right after it was sent. */
+  nextTo(name: string): Promise<Worker>;
+  /** How many answers never came. */
+  unanswered(): number;
+  /** Answers that say that the service itself went wrong. Whoever made the call repeats it. */
+  readonly failures: readonly string[];
+};
+
+/** The codes after which nobody knows whether the call was heard. */
+const UNANSWERED: ReadonlySet<number> = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
+const BROKEN: ReadonlySet<number> = new Set([status.INTERNAL, status.UNKNOWN, status.DATA_LOSS, status.UNIMPLEMENTED]);
+
+/** Between two tries, so that a database that recovers is not stormed. */
+const PAUSE_MILLISECONDS = 150;
+
+export function callsTo(fleet: Fleet, random: Random, signal: AbortSignal): Calls {
+  const listeners = new Map<string, ((worker: Worker) => void)[]>();
+  const failures: string[] = [];
+  let unanswered = 0;
+
+  /** `undefined` when no answer came. */
+  async function ask<T>(name: string, call: (clients: GrpcClients) => Promise<T>): Promise<{ value: T } | undefined> {
+    signal.throwIfAborted();
+    const workers = await fleet.until(() => {
+      const found = fleet.reachable();
+      return found.length > 0 || signal.aborted ? found : undefined;
+    });
+    signal.throwIfAborted();
+    const worker = random.pick(workers);
+    try {
+      const answer = call(worker.clients);
+      for (const listener of listeners.get(name)?.splice(0) ?? []) listener(worker);
+      return { value: await answer };
+    } catch (error) {
+      // A client of ours that was closed because its worker ended has no words of the service's for it.
+      const lost = isCode(error) ? isUnanswered(error) : worker.phase() === 'ENDED';
+      const words = `${name} to ${worker.name}: ${inWords(error)}`;
+      const broken = isCode(error) && BROKEN.has(error.code);
+      if (!lost && !broken) throw new Error(words, { cause: error });
+      if (broken) failures.push(words);
+      unanswered += 1;
+      return undefined;
+    }
+  }
+
+  return {
+    async repeat(name, call) {
+      for (;;) {
+        const answer = await ask(name, call);
+        if (answer !== undefined) return answer.value;
+        await delay(PAUSE_MILLISECONDS, undefined, { signal });
+      }
+    },
+    once: async (name, call) => (await ask(name, call))?.value,
+    nextTo: (name) =>
+      new Promise((resolve) => {
+        const waiting = listeners.get(name) ?? [];
+        waiting.push(resolve);
+        listeners.set(name, waiting);
+      }),
+    unanswered: () => unanswered,
+    failures,
+  };
+}
+
+/**
+ * Also when a worker that was frozen meets all the calls of that time at once: its HTTP/2 refuses those that are too many, and
+ * the service never hears of them.
+ */
+export const isUnanswered = (error: { readonly code: number }): boolean =>
+  UNANSWERED.has(error.code) || (error.code === status.RESOURCE_EXHAUSTED && reasonOf(error) === undefined);
+
+export const isCode = (error: unknown): error is { readonly code: number } =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number' && 'metadata' in error;
+
+/** The reason a call was refused with; undefined when it was no refusal of the service's. */
+export function reasonOf(error: unknown): string | undefined {
+  const refusal = error instanceof Error && !isCode(error) ? error.cause : error;
+  return isCode(refusal) ? errorDetails(refusal).reason : undefined;
+}
+
+function inWords(error: unknown): string {
+  if (!isCode(error)) return String(error);
+  const { code, reason, message, violations } = errorDetails(error);
+  return [
+    status[code],
+    reason,
+    message,
+    ...violations.map(({ field, description }) => `${field}: ${description}`),
+  ].join(' ');
+}

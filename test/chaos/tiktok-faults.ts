@@ -1,0 +1,178 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FaultSpec } from '../../sandbox/faults.ts';
+import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { ConnectedAccount } from './accounts.ts';
+import type { Calls } from './calls.ts';
+import type { Crew } from './crew.ts';
+import type { Journal } from './journal.ts';
+import type { Random } from './random.ts';
+
+/** What TikTok gets wrong: answers that are lost, late or bad, verdicts that are passing failures, grants that end. */
+export type TiktokFaults = {
+  /** Goes on until the signal. Nothing of it is left then. */
+  run(signal: AbortSignal): Promise<void>;
+  /** All that were ordered. */
+  count(): number;
+};
+
+const MEAN_SECONDS_BETWEEN = 0.6;
+const LONGEST_HOLD_SECONDS = 9;
+const REFRESH = { deadlineMilliseconds: 20_000 };
+/** Three of these in a row fail a post for good. */
+const PASSING_FAILURE: FaultSpec = { kind: 'fail_reason', reason: 'internal' };
+
+/** The next calls to fit, whosever they are. */
+const lostAnswers = (random: Random): FaultSpec =>
+  random.weighted<FaultSpec>([
+    [8, { endpoint: 'video_init', kind: 'execute_then_drop' }],
+    [3, { endpoint: 'video_init', kind: 'drop_before' }],
+    [2, { endpoint: 'inbox_init', kind: 'execute_then_drop' }],
+    [8, { endpoint: 'upload', kind: 'execute_then_drop', chunk: 'last' }],
+    [6, { endpoint: 'upload', kind: 'drop_before', chunk: 'last' }],
+    [4, { endpoint: 'upload', kind: 'execute_then_drop', chunk: 1 }],
+    [3, { endpoint: 'upload', kind: 'drop_before', chunk: 1 }],
+    [3, { endpoint: 'upload', kind: 'short_read', chunk: 0, bytes: random.whole(1, 70_000) }],
+    [2, { endpoint: 'upload', kind: 'short_read', chunk: 1, bytes: random.whole(1, 5_000_000), keep: false }],
+    [4, { endpoint: 'status', kind: 'execute_then_drop' }],
+    [2, { endpoint: 'status', kind: 'drop_before' }],
+    [2, { endpoint: 'creator_info', kind: 'drop_before' }],
+  ]);
+
+const badAnswers = (random: Random): FaultSpec =>
+  random.weighted<FaultSpec>([
+    [5, { endpoint: random.pick(['status', 'video_init', 'creator_info']), kind: 'status', status: 503 }],
+    [4, { endpoint: 'upload', kind: 'status', status: random.pick([500, 503]), times: random.whole(1, 2) }],
+    [5, { endpoint: random.pick(['status', 'video_init', 'creator_info']), kind: 'error', code: 'internal_error' }],
+    [
+      1,
+      { endpoint: random.pick(['status', 'video_init', 'creator_info']), kind: 'error', code: 'rate_limit_exceeded' },
+    ],
+    [
+      2,
+      { endpoint: random.pick(['status', 'video_init', 'creator_info']), kind: 'error', code: 'access_token_invalid' },
+    ],
+  ]);
+
+const lateAnswers = (random: Random): FaultSpec => ({
+  endpoint: random.pick(['video_init', 'upload', 'upload', 'status', 'creator_info']),
+  kind: 'delay',
+  ms: random.whole(200, 5_000),
+  when: random.pick(['before', 'after']),
+});
+
+const heldAnswers = (random: Random): FaultSpec => ({
+  endpoint: random.pick(['video_init', 'upload', 'upload', 'status', 'creator_info']),
+  kind: 'hold',
+  when: random.pick(['before', 'after']),
+});
+
+/** Of a refresh, for one account. */
+const lostRefreshes = (random: Random, account: string): FaultSpec | undefined =>
+  random.weighted<FaultSpec | undefined>([
+    [4, undefined],
+    [3, { endpoint: 'token', grantType: 'refresh_token', kind: 'execute_then_drop', account }],
+    [3, { endpoint: 'token', grantType: 'refresh_token', kind: 'drop_before', account }],
+    [2, { endpoint: 'token', grantType: 'refresh_token', kind: 'status', status: 503, account }],
+    [2, { endpoint: 'token', grantType: 'refresh_token', kind: 'delay', ms: 3_000, when: 'after', account }],
+  ]);
+
+export function tiktokFaults(needs: {
+  readonly sandbox: Sandbox;
+  readonly calls: Calls;
+  readonly crew: Crew;
+  readonly accounts: readonly ConnectedAccount[];
+  readonly random: Random;
+  readonly journal: Journal;
+}): TiktokFaults {
+  const { sandbox, calls, crew, accounts, journal } = needs;
+  const { control } = sandbox;
+  const random = needs.random.branch('TikTok faults');
+  let count = 0;
+
+  function order(spec: FaultSpec): string {
+    count += 1;
+    const { id } = control.addFault(spec);
+    journal.note(`ordered of TikTok: ${JSON.stringify({ id, ...spec })}`);
+    return id;
+  }
+
+  async function releaseLater(faultId: string, signal: AbortSignal): Promise<void> {
+    const seconds = random.between(0.5, LONGEST_HOLD_SECONDS);
+    const how = random.pick(['answer', 'answer', 'drop'] as const);
+    const over = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
+    const hold = await Promise.race([control.waitForHold({ faultId }), over]);
+    if (hold === undefined) return;
+    await delay(seconds * 1000, undefined, { signal }).catch(() => undefined);
+    if (control.holds().some(({ id }) => id === hold.id)) control.release(hold.id, how);
+  }
+
+  async function refresh({ openId, connectionId }: ConnectedAccount): Promise<void> {
+    const fault = lostRefreshes(random, openId);
+    if (fault !== undefined) order(fault);
+    journal.note(`RefreshConnection of ${connectionId}`);
+    try {
+      await calls.once('RefreshConnection', ({ connections }) =>
+        connections.RefreshConnection({ connection_id: connectionId }, REFRESH),
+      );
+    } catch (error) {
+      // What it says of a lost grant is the service's to keep track of.
+      journal.note(String(error));
+    }
+  }
+
+  /** In the settings of the TikTok app. */
+  function removeOurApp({ openId, connectionId }: ConnectedAccount): void {
+    journal.note(`the owner of ${connectionId} removes our app`);
+    count += 1;
+    control.disconnectAccount(openId);
+  }
+
+  function goWrong(signal: AbortSignal): void {
+    const kind = random.weighted([
+      [42, 'LOST'],
+      [18, 'BAD'],
+      [12, 'LATE'],
+      [10, 'HELD'],
+      [5, 'FAILURE'],
+      [10, 'REFRESH'],
+      [3, 'REMOVAL'],
+    ] as const);
+    switch (kind) {
+      case 'LOST':
+        order(lostAnswers(random));
+        break;
+      case 'BAD':
+        order(badAnswers(random));
+        break;
+      case 'LATE':
+        order(lateAnswers(random));
+        break;
+      case 'HELD':
+        crew.add(releaseLater(order(heldAnswers(random)), signal));
+        break;
+      case 'FAILURE':
+        order(PASSING_FAILURE);
+        break;
+      case 'REFRESH':
+        crew.add(refresh(random.pick(accounts)));
+        break;
+      case 'REMOVAL':
+        removeOurApp(random.pick(accounts));
+        break;
+    }
+  }
+
+  return {
+    count: () => count,
+    async run(signal) {
+      while (!signal.aborted) {
+        goWrong(signal);
+        // How long TikTok works on the videos that come in now.
+        control.changeSettings({ processingMs: random.whole(200, 4_000) });
+        await delay(random.gap(MEAN_SECONDS_BETWEEN) * 1000, undefined, { signal }).catch(() => undefined);
+      }
+      control.clearFaults();
+      control.release();
+    },
+  };
+}

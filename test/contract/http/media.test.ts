@@ -1,0 +1,136 @@
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { mediaAnswer } from '../../../src/adapters/http/media.ts';
+import { type ServeMedia, serveMedia } from '../../../src/application/serve-media.ts';
+import { bytesCovered } from '../../../src/domain/post/media-evidence.ts';
+import { Secret } from '../../../src/domain/secret.ts';
+import { aReadyVideo, ids } from '../../support/builders.ts';
+import { fixedClock } from '../../support/fixed-clock.ts';
+import { inMemoryMediaAddresses } from '../../support/in-memory-media-addresses.ts';
+import { inMemoryVideoStore } from '../../support/in-memory-video-store.ts';
+import { inMemoryVideos } from '../../support/in-memory-videos.ts';
+
+const running: Server[] = [];
+afterEach(async () => {
+  for (const server of running.splice(0)) await new Promise((resolve) => server.close(resolve));
+});
+
+async function listen(serve: ServeMedia): Promise<string> {
+  const answer = mediaAnswer(serve);
+  const server = createServer((message, response) => {
+    answer(message, response).catch(() => response.destroy());
+  });
+  running.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const TOKEN = 'abcdefghijklmnopqrstuvwxyz0123456789_-ABCDE';
+
+async function given(sizeBytes = 1_000_000) {
+  const clock = fixedClock();
+  const addresses = inMemoryMediaAddresses({ clock });
+  const videos = inMemoryVideos({ clock });
+  const store = inMemoryVideoStore();
+  const content = Buffer.alloc(sizeBytes, Buffer.from(Array.from({ length: 251 }, (_, index) => index)));
+  const video = aReadyVideo({ sizeBytes });
+  await videos.add(video);
+  await store.put(
+    video.id,
+    (async function* () {
+      yield content;
+    })(),
+    { maxBytes: sizeBytes },
+  );
+  const owner = { postId: ids.postId(), attemptNumber: 1 };
+  await addresses.open({ ...owner, videoId: video.id }, new Secret(TOKEN));
+  const origin = await listen(serveMedia({ addresses, videos, store }));
+  const get = (headers: Record<string, string> = {}, method = 'GET') =>
+    fetch(`${origin}/media/${TOKEN}`, { method, headers: { connection: 'close', ...headers } });
+  const covered = async () => bytesCovered((await addresses.evidence(owner)).served);
+  return { addresses, owner, origin, content, get, covered };
+}
+
+describe('GET /media/…', () => {
+  it('gives the whole video, and notes every byte of it', async () => {
+    const { get, content, covered } = await given();
+    const response = await get();
+    expect(response.status).toBe(200);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'accept-ranges': 'bytes',
+      'cache-control': 'private, no-store',
+      'content-length': '1000000',
+      'content-type': 'video/mp4',
+    });
+    expect(Buffer.from(await response.arrayBuffer()).equals(content)).toBe(true);
+    expect(await covered()).toBe(1_000_000);
+  });
+
+  it.each([
+    ['bytes=0-0', 206, 0, 1],
+    ['bytes=999999-', 206, 999_999, 1_000_000],
+    ['bytes=-10', 206, 999_990, 1_000_000],
+    ['bytes=10-5000000', 206, 10, 1_000_000],
+    ['bytes=300000-699999', 206, 300_000, 700_000],
+    ['lines=1-2', 200, 0, 1_000_000],
+    ['bytes=0-1,5-6', 200, 0, 1_000_000],
+    ['bytes=9-3', 200, 0, 1_000_000],
+  ])('answers the range %s', async (range, status, start, end) => {
+    const { get, content, covered } = await given();
+    const response = await get({ range });
+    expect(response.status).toBe(status);
+    if (status === 206) expect(response.headers.get('content-range')).toBe(`bytes ${start}-${end - 1}/1000000`);
+    expect(Buffer.from(await response.arrayBuffer()).equals(content.subarray(start, end))).toBe(true);
+    expect(await covered()).toBe(end - start);
+  });
+
+  it.each(['bytes=1000000-', 'bytes=-0'])('refuses the range %s, which the video does not have', async (range) => {
+    const { get, covered } = await given();
+    const response = await get({ range });
+    expect(response.status).toBe(416);
+    expect(response.headers.get('content-range')).toBe('bytes */1000000');
+    expect(await covered()).toBe(0);
+  });
+
+  it('tells about the video without a byte, which is no fetch', async () => {
+    const { get, covered } = await given();
+    const response = await get({}, 'HEAD');
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, '1000000']);
+    expect(await covered()).toBe(0);
+  });
+
+  it('is gone once it was closed, and was never there for anybody who guesses', async () => {
+    const { get, addresses, owner, origin } = await given();
+    for (const path of ['/media/', '/media/x', `/media/${'a'.repeat(43)}`, `/media/${TOKEN}/`, `/media/../${TOKEN}`]) {
+      expect((await fetch(origin + path, { headers: { connection: 'close' } })).status).toBe(404);
+    }
+    await addresses.close(owner);
+    const response = await get();
+    expect([response.status, await response.text()]).toEqual([410, '']);
+  });
+
+  it('is cut off when it is closed while it is fetched, and the rest is not noted', async () => {
+    const { origin, addresses, owner, covered } = await given(64_000_000);
+    const received = await new Promise<number>((resolve, reject) => {
+      let bytes = 0;
+      const call = request(`${origin}/media/${TOKEN}`, (response) => {
+        response.once('data', () => {
+          response.pause();
+          addresses.close(owner).then(() => response.resume(), reject);
+        });
+        response.on('data', (part: Buffer) => {
+          bytes += part.length;
+        });
+        response.once('error', () => resolve(bytes));
+        response.once('end', () => resolve(bytes));
+      });
+      call.once('error', reject);
+      call.end();
+    });
+    expect(received).toBeLessThan(64_000_000);
+    // What was noted may be more than what arrived, and never less.
+    expect(await covered()).toBeGreaterThanOrEqual(received);
+    expect(await covered()).toBeLessThan(64_000_000);
+  });
+});

@@ -1,0 +1,168 @@
+import { beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import type { FailPointName } from '../../src/application/ports/fail-point.ts';
+import { SMALLEST_LARGEST_CHUNK_BYTES } from '../../src/domain/post/chunk-plan.ts';
+import { bigMp4Stream } from '../support/big-mp4.ts';
+import { bytesOf, chunksOf, initsOf, outcomesOf, recordOf } from '../support/judge.ts';
+import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
+import {
+  aPost,
+  type Connection,
+  connectNewAccount,
+  hurry,
+  postThatHurries,
+  publish,
+  publishedOnce,
+  upload,
+  uploadBytes,
+  type Video,
+} from '../support/story.ts';
+
+const surroundings = realService();
+const GONE = 'a post went to another worker';
+
+let world: Surroundings;
+let small: Video;
+/** In two chunks. */
+let big: Video;
+
+const start = (leaseSeconds: number): Promise<ServiceProcess> =>
+  world.start({
+    stoppable: true,
+    environment: { LEASE_SECONDS: String(leaseSeconds), TIKTOK_CHUNK_BYTES: String(SMALLEST_LARGEST_CHUNK_BYTES) },
+  });
+
+beforeAll(async () => {
+  world = await surroundings();
+  const service = await start(60);
+  small = await upload(service.clients);
+  big = await uploadBytes(service.clients, await bigMp4Stream(SMALLEST_LARGEST_CHUNK_BYTES + 2));
+  await service.kill();
+});
+
+/** Two processes; the first gets the post, because the second is frozen until then. */
+async function pair(leaseSeconds: number): Promise<[first: ServiceProcess, second: ServiceProcess]> {
+  return Promise.all([start(leaseSeconds), start(leaseSeconds)]);
+}
+
+let first: ServiceProcess;
+let second: ServiceProcess;
+
+/** Resolves when the first process is at this place with the post. */
+async function reachedByFirst(
+  at: FailPointName | 'mid-chunk',
+  video: Video,
+): Promise<{ readonly postId: string; readonly connection: Connection; readonly goOn: () => Promise<unknown> }> {
+  const { control } = world.sandbox;
+  const connection = await connectNewAccount({ clients: first.clients, sandbox: world.sandbox });
+  second.freeze();
+  if (at === 'mid-chunk') {
+    const { id } = control.addFault({
+      endpoint: 'upload',
+      kind: 'hold',
+      chunk: 0,
+      account: connection.account.username,
+    });
+    const { post_id } = await publish(first.clients, aPost(connection, video));
+    const hold = await control.waitForHold({ faultId: id });
+    return { postId: post_id, connection, goOn: async () => control.release(hold.id) };
+  }
+  const stop = await first.stopAt(at);
+  const { post_id } = await publish(first.clients, aPost(connection, video));
+  await stop.reached();
+  return { postId: post_id, connection, goOn: stop.goOn };
+}
+
+type Case = {
+  readonly at: FailPointName | 'mid-chunk';
+  readonly is: string;
+  readonly chunks: 1 | 2;
+  readonly outcomes: readonly string[];
+  readonly inits: number;
+};
+
+const ONCE = { outcomes: ['PUBLISHED'], inits: 1 } as const;
+const ANEW = { outcomes: ['ORPHANED', 'PUBLISHED'], inits: 2, chunks: 1 } as const;
+
+const cases: readonly Case[] = [
+  { at: 'claimed', is: 'right after the claim', ...ONCE, chunks: 1 },
+  { at: 'intent-stored', is: 'before the init', ...ANEW },
+  { at: 'announced', is: 'with ids in hand that are not stored', ...ANEW },
+  { at: 'ids-stored', is: 'before FINALIZING is stored', ...ONCE, chunks: 1 },
+  { at: 'mid-chunk', is: 'in the middle of a chunk', ...ONCE, chunks: 2 },
+  { at: 'chunk-sent', is: 'with a chunk answered', ...ONCE, chunks: 2 },
+  { at: 'chunk-stored', is: 'before FINALIZING is stored', ...ONCE, chunks: 2 },
+  { at: 'finalizing-stored', is: 'before the last byte', ...ONCE, chunks: 2 },
+  { at: 'last-byte-sent', is: 'after the last byte', ...ONCE, chunks: 2 },
+  { at: 'verdict-read', is: 'with the verdict in hand', ...ONCE, chunks: 1 },
+];
+
+describe('PUB-04 (C14) a worker frozen for longer than its lease', () => {
+  beforeAll(async () => {
+    [first, second] = await pair(2);
+  });
+  beforeEach(() => {
+    onTestFailed(async () => {
+      await Promise.all([first.kill(), second.kill()]);
+      [first, second] = await pair(2);
+    });
+  });
+
+  it.each(cases)(
+    '$is ($at, $chunks chunk(s)) changes nothing when it wakes: one post',
+    async ({ at, chunks, outcomes, inits }) => {
+      const video = chunks === 1 ? small : big;
+      const { postId, goOn } = await reachedByFirst(at, video);
+      first.freeze();
+      second.thaw();
+      // Its lease ends by itself, and not before.
+      const post = await postThatHurries({ clients: second.clients, sql: world.sql }, postId, 'PUBLISHED');
+      const record = await recordOf(world, postId);
+
+      const gone = goOn();
+      first.thaw();
+      await gone;
+      await first.logged(GONE, { postId });
+      expect(await recordOf(world, postId)).toEqual(record);
+      publishedOnce(world.sandbox, post, video);
+      expect(outcomesOf(post)).toEqual(outcomes);
+      expect(initsOf(world.sandbox, post)).toHaveLength(inits);
+      expect(bytesOf(world.sandbox, post).filter((bytes) => bytes !== 0)).toEqual([Number(video.size_bytes)]);
+    },
+  );
+});
+
+describe('PUB-05 two workers that are both at one post', () => {
+  beforeAll(async () => {
+    await Promise.all([first.kill(), second.kill()]);
+    [first, second] = await pair(60);
+  });
+  beforeEach(() => {
+    onTestFailed(async () => {
+      await Promise.all([first.kill(), second.kill()]);
+      [first, second] = await pair(60);
+    });
+  });
+
+  it.each(cases.filter(({ at }) => at !== 'mid-chunk'))(
+    'from $at, $is ($chunks chunk(s)) make one post',
+    async ({ at, chunks, outcomes }) => {
+      const video = chunks === 1 ? small : big;
+      const { postId, goOn } = await reachedByFirst(at, video);
+      // The second is let in although the first has the post, works and renews.
+      second.thaw();
+      const claimed = await second.stopAt('claimed');
+      await world.sql('update post set next_action_at = now(), lease_owner = null where id = $1', [postId]);
+      await hurry({ clients: second.clients, sql: world.sql }, postId);
+      await claimed.reached();
+      await Promise.all([goOn(), claimed.goOn()]);
+
+      const post = await postThatHurries({ clients: second.clients, sql: world.sql }, postId, 'PUBLISHED');
+      await first.logged(GONE, { postId });
+      publishedOnce(world.sandbox, post, video);
+      expect(outcomesOf(post)).toEqual(outcomes);
+      expect(bytesOf(world.sandbox, post).filter((bytes) => bytes !== 0)).toEqual([Number(video.size_bytes)]);
+      const used = new Set(chunksOf(world.sandbox, post).map(({ publishId }) => publishId));
+      expect(used).toEqual(new Set([post.publish_id]));
+    },
+  );
+});

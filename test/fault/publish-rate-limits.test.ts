@@ -1,0 +1,131 @@
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import type { EndpointName } from '../../sandbox/endpoint.ts';
+import { callsOf, initsOf, outcomesOf } from '../support/judge.ts';
+import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
+import {
+  aPost,
+  type Connection,
+  connectNewAccount,
+  getPost,
+  type Post,
+  postThat,
+  publish,
+  publishedOnce,
+  upload,
+  type Video,
+} from '../support/story.ts';
+import { skipToNextMoment } from '../support/time-passes.ts';
+
+const surroundings = realService();
+const MINUTE = 60_000;
+
+let world: Surroundings;
+let processes: readonly [ServiceProcess, ServiceProcess];
+let small: Video;
+
+beforeAll(async () => {
+  // As many calls a minute as TikTok really takes from one account.
+  world = await surroundings({ initPerMinute: 6, creatorInfoPerMinute: 20, statusPerMinute: 30, appPerMinute: 600 });
+  processes = await Promise.all([world.start(), world.start()]);
+  small = await upload(processes[0].clients);
+});
+
+const connect = () => connectNewAccount({ clients: processes[0].clients, sandbox: world.sandbox });
+
+/** Ten each by both processes, at once. */
+const publishMany = (connection: Connection, count: number): Promise<Post[]> =>
+  Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      publish(processes[index % 2 === 0 ? 0 : 1].clients, aPost(connection, small)),
+    ),
+  );
+
+/** Lets as much time pass as it takes; nobody waits for it here. */
+async function allPublished(posts: readonly Post[]): Promise<Post[]> {
+  const ids = posts.map(({ post_id }) => post_id);
+  const open = async () =>
+    (await world.sql(`select id from post where id = any($1) and state <> 'PUBLISHED'`, [ids])).length;
+  while ((await open()) > 0) {
+    if ((await skipToNextMoment(world, processes)) === undefined) break;
+  }
+  expect(await open()).toBe(0);
+  return Promise.all(ids.map((id) => getPost(processes[0].clients, id)));
+}
+
+/** The most calls that any minute of TikTok's clock holds. */
+function mostInAMinute(connection: Connection, endpoint: EndpointName): number {
+  const times = callsOf(world.sandbox, connection, endpoint).map(({ time }) => time);
+  return Math.max(...times.map((first) => times.filter((time) => time >= first && time < first + MINUTE).length));
+}
+
+const tooMany = (connection: Connection) =>
+  callsOf(world.sandbox, connection, 'video_init', 'creator_info', 'status').filter(({ status }) => status === 429);
+
+describe("PUB-16 TikTok's limits for an account", () => {
+  it('are never met by 20 posts that two processes publish at once', { timeout: 180_000 }, async () => {
+    const connection = await connect();
+    const posts = await allPublished(await publishMany(connection, 20));
+    for (const post of posts) {
+      publishedOnce(world.sandbox, post, small);
+      expect(outcomesOf(post)).toEqual(['PUBLISHED']);
+      expect(initsOf(world.sandbox, post)).toHaveLength(1);
+    }
+    expect(tooMany(connection)).toEqual([]);
+    expect(mostInAMinute(connection, 'video_init')).toBe(6);
+    expect(mostInAMinute(connection, 'creator_info')).toBeLessThanOrEqual(20);
+    expect(mostInAMinute(connection, 'status')).toBeLessThanOrEqual(30);
+    const [first, ...others] = callsOf(world.sandbox, connection, 'video_init').map(({ time }) => time);
+    expect((others.at(-1) ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(3 * MINUTE);
+  });
+
+  it.each(['video_init', 'creator_info', 'status'] as const)(
+    'that TikTok says are reached (429 to %s) are left alone for a minute: nothing is lost',
+    { timeout: 180_000 },
+    async (endpoint) => {
+      const connection = await connect();
+      const { control } = world.sandbox;
+      control.addFault({
+        endpoint,
+        kind: 'error',
+        code: 'rate_limit_exceeded',
+        times: 2,
+        account: connection.account.username,
+      });
+      const posts = await publishMany(connection, 1);
+      const [post] = await allPublished(posts);
+      if (post === undefined) throw new Error('no post');
+      publishedOnce(world.sandbox, post, small);
+
+      const all = callsOf(world.sandbox, connection, endpoint);
+      const calls = all.slice(all.findIndex(({ status }) => status === 429));
+      expect(calls.slice(0, 3).map(({ status }) => status)).toEqual([429, 429, 200]);
+      for (const [index, { status, time }] of calls.entries()) {
+        const next = calls[index + 1];
+        if (status === 429 && next !== undefined) expect(next.time - time).toBeGreaterThanOrEqual(MINUTE);
+      }
+      expect(initsOf(world.sandbox, post)).toHaveLength(1);
+    },
+  );
+
+  it('hold up the posts of that account, and nobody else', { timeout: 180_000 }, async () => {
+    const [limited, other] = [await connect(), await connect()];
+    world.sandbox.control.addFault({
+      endpoint: 'video_init',
+      kind: 'error',
+      code: 'rate_limit_exceeded',
+      account: limited.account.username,
+    });
+    const [met] = await publishMany(limited, 1);
+    const shut = async () => (await world.sql('select key from gate')).length === 1;
+    await vi.waitUntil(shut, { timeout: 50_000 });
+    const behind = await publishMany(limited, 3);
+    const [free] = await publishMany(other, 1);
+    await postThat(processes[1].clients, free?.post_id ?? '', 'PUBLISHED');
+    expect(callsOf(world.sandbox, limited, 'video_init')).toHaveLength(1);
+
+    const posts = await allPublished([...(met === undefined ? [] : [met]), ...behind]);
+    for (const post of posts) publishedOnce(world.sandbox, post, small);
+    expect(tooMany(limited)).toHaveLength(1);
+    expect(callsOf(world.sandbox, limited, 'video_init')).toHaveLength(5);
+  });
+});

@@ -1,0 +1,16 @@
+/** Environments that give a process of the service what a test can't reach from outside. */
+
+const preload = (file: string) => ({ NODE_OPTIONS: `--import=${new URL(file, import.meta.url).href}` });
+
+/** Its wall clock is wrong by so much. */
+export const clockWrongBy = (seconds: number): Readonly<Record<string, string>> => ({
+  ...preload('./skewed-clock.ts'),
+  CLOCK_SKEW_SECONDS: String(seconds),
+});
+
+/** It dies, as by SIGKILL, the moment it calls TikTok at `path` with `text` in the headers or the body. */
+export const diesCalling = (path: string, text: string): Readonly<Record<string, string>> => ({
+  ...preload('./fatal-call.ts'),
+  FATAL_CALL_PATH: path,
+  FATAL_CALL_TEXT: text,
+});

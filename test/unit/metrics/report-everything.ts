@@ -1,0 +1,19 @@
+import type { Metrics } from '../../../src/application/ports/metrics.ts';
+
+/** One report of each kind. A new kind of report does not compile without its example. */
+const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } = {
+  dispatched: [0.2],
+  attemptEnded: ['FAILED', 'CONTENT_FLAGGED'],
+  waited: ['ANNOUNCE', 12],
+  setAside: ['POST'],
+  looked: [0.004],
+  tiktokAnswered: [{ endpoint: '/v2/post/publish/status/fetch/', status: 200, code: 'ok', seconds: 0.1 }],
+  tokenRefreshed: ['RENEWED'],
+  webhook: ['ACCEPTED', 'post.publish.complete'],
+};
+
+export function reportEverything(metrics: Metrics): void {
+  for (const [name, said] of Object.entries(examples)) {
+    (metrics[name as keyof Metrics] as (...said: readonly unknown[]) => void)(...said);
+  }
+}
