@@ -81,7 +81,7 @@ const TURN_SECONDS = 15;
 const DAY_SECONDS = 86_400;
 /** The database says what is due; our idea of its clock may be this much behind. */
 const CLOCK_SECONDS = 1;
-/** Posts that wait for TikTok to be well again come back so far apart. */
+/** Posts of many accounts that wait for the same come back within this. */
 const RETURN_SPREAD_SECONDS = 60;
 
 export function announcePost(needs: {
@@ -116,8 +116,8 @@ export function announcePost(needs: {
     policy,
     metrics,
     log,
+    failPoint,
   } = needs;
-  const { failPoint } = needs;
 
   async function findMeans(post: Post): Promise<Result<Means, PublishError>> {
     const connection = await connections.find(post.connectionId);
@@ -161,9 +161,6 @@ export function announcePost(needs: {
     const refusal = await checkCreator(post, means.value);
     if (refusal !== undefined) return tried(passed.trying, connection, awaitStart(post), refusal);
 
-    if (post.dispatchLatenessSeconds === undefined) {
-      metrics.dispatched(Math.max(0, (clock.now().getTime() - post.scheduleTime.getTime()) / 1000));
-    }
     if (policy.transfer === 'PULL') {
       const told = await pull.announce(post, means.value, work);
       if ('refused' in told) return tried(passed.trying, connection, told.refused, told.error);
@@ -172,6 +169,7 @@ export function announcePost(needs: {
     }
     const plan = planChunks(video.sizeBytes, policy.largestChunkBytes);
     const intent = await work.save(begin(post, { transfer: 'UPLOAD', plan }, clock.now()));
+    reportDispatch(metrics, post, intent);
     await failPoint('intent-stored');
     const { caption, settings } = intent;
     const answer = await access.call(post.connectionId, (token) =>
@@ -242,8 +240,11 @@ export function announcePost(needs: {
     { key, error, until }: Pick<ShutGate, 'key' | 'error' | 'until'>,
   ): Promise<Step> {
     if (isPlatformTrouble(error)) return heldForOutage(post, error, until);
-    // Those that wait at one gate come back one by one.
-    const returnTime = await turns.next(`RETURN:${key}`, announceQuota(connection), until);
+    const returnTime =
+      key === activeUsersGate(connection.apiFamily)
+        ? afterwards(until)
+        : // Those that wait at one account's gate come back one by one.
+          await turns.next(`RETURN:${key}`, announceQuota(connection), until);
     const late = tooLate(post, returnTime);
     if (late !== undefined) return late;
     return error.code === 'UPSTREAM_RATE_LIMITED'
@@ -251,14 +252,11 @@ export function announcePost(needs: {
       : restingStep(hold(post, { reason: 'QUOTA', releaseTime: returnTime }, error));
   }
 
+  /** What waits for the same, on many accounts, comes back at times of its own. */
+  const afterwards = (until: Date): Date => inSeconds(until, moment().random * RETURN_SPREAD_SECONDS);
+
   const heldForOutage = (post: Scheduled | Initializing | Held | Uploading, error: PublishError, until: Date): Step =>
-    restingStep(
-      hold(
-        post,
-        { reason: 'PLATFORM_OUTAGE', releaseTime: inSeconds(until, moment().random * RETURN_SPREAD_SECONDS) },
-        error,
-      ),
-    );
+    restingStep(hold(post, { reason: 'PLATFORM_OUTAGE', releaseTime: afterwards(until) }, error));
 
   async function barredByPlatform(post: Uploading, { connection }: Means): Promise<Step | undefined> {
     // Whose time has come bars nobody any more: there may be no announcement left to try it.
@@ -347,6 +345,13 @@ export function announcePost(needs: {
   }
 
   return { start, tooLate, findMeans, barredByPlatform, meetRefusal };
+}
+
+/** The first attempt of a post tells how late it is. */
+export function reportDispatch(metrics: Metrics, before: Post, { dispatchLatenessSeconds }: Post): void {
+  if (before.dispatchLatenessSeconds === undefined && dispatchLatenessSeconds !== undefined) {
+    metrics.dispatched(dispatchLatenessSeconds);
+  }
 }
 
 /** So gently do posts come back after an outage: 20 a second, ten minutes at most. */

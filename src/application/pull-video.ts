@@ -18,7 +18,7 @@ import type { PublishError } from '../domain/publish-error.ts';
 import { Secret } from '../domain/secret.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { AccountAccess } from './account-access.ts';
-import type { Means } from './announce-post.ts';
+import { type Means, reportDispatch } from './announce-post.ts';
 import type { AskTikTok } from './ask-tiktok.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -26,6 +26,7 @@ import type { FailPoint } from './ports/fail-point.ts';
 import type { Ids } from './ports/ids.ts';
 import type { Log } from './ports/log.ts';
 import type { MediaAddresses } from './ports/media-addresses.ts';
+import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
 import type { WebhookInbox } from './ports/webhook-inbox.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
@@ -57,13 +58,14 @@ export function pullVideo(needs: {
   readonly ids: Ids;
   readonly clock: Clock;
   readonly moment: () => Moment;
+  readonly metrics: Metrics;
   readonly log: Log;
   /** Where TikTok reaches this service. */
   readonly publicUrl: string;
   readonly failPoint: FailPoint;
 }): PullVideo {
-  const { addresses, posts, connections, inbox, tiktoks, access, ask, ids, clock, moment, log, publicUrl, failPoint } =
-    needs;
+  const { addresses, posts, connections, inbox, tiktoks, access, ask, ids, clock, moment, metrics, log } = needs;
+  const { publicUrl, failPoint } = needs;
 
   return {
     async announce(post, { video, publishing }, work) {
@@ -73,6 +75,7 @@ export function pullVideo(needs: {
       const owner = { postId: post.id, attemptNumber: theAttempt(begun).number };
       await addresses.open({ ...owner, videoId: video.id }, token);
       const intent = await work.save(begun);
+      reportDispatch(metrics, post, intent);
       await failPoint('intent-stored');
       const { caption, settings } = intent;
       const mediaUrl = new Secret(`${publicUrl}/media/${token.reveal()}`);

@@ -160,20 +160,21 @@ describe('PUB-13 (C16) A cancel', () => {
     expect((await getPost(service.clients, post_id)).state).toBe('POST_STATE_CANCELLED');
   });
 
-  const places: readonly (readonly [at: FailPointName, wins: boolean, inits: number])[] = [
-    ['claimed', true, 0],
-    ['intent-stored', true, 1],
-    ['announced', true, 1],
-    ['ids-stored', true, 1],
-    ['chunk-sent', true, 1],
-    ['chunk-stored', true, 1],
-    ['finalizing-stored', false, 1],
-    ['last-byte-sent', false, 1],
-    ['processing-stored', false, 1],
-    ['verdict-read', false, 1],
+  const places: readonly (readonly [at: FailPointName, end: 'wins' | 'is too late', inits: number])[] = [
+    ['claimed', 'wins', 0],
+    ['intent-stored', 'wins', 1],
+    ['announced', 'wins', 1],
+    ['ids-stored', 'wins', 1],
+    ['chunk-sent', 'wins', 1],
+    ['chunk-stored', 'wins', 1],
+    ['finalizing-stored', 'is too late', 1],
+    ['last-byte-sent', 'is too late', 1],
+    ['processing-stored', 'is too late', 1],
+    ['verdict-read', 'is too late', 1],
   ];
 
-  it.each(places)('that comes while a worker is at %s wins: %s', async (at, wins, inits) => {
+  it.each(places)('that comes while a worker is at %s %s', async (at, end, inits) => {
+    const wins = end === 'wins';
     const processes = [service, other];
     const stops = await Promise.all(processes.map((each) => each.stopAt(at)));
     const { post_id, caption } = await publish(service.clients, aPost(await connect(), big));

@@ -127,13 +127,13 @@ describe('postgresBacklog', () => {
     expect((await backlog.read()).shutGates).toEqual([{ code: 'ACCOUNT_DAILY_POST_CAP', tried: false, gates: 2 }]);
   });
 
-  it('reads no more of 20,000 posts that wait or are out than of none', async () => {
+  it('reads no more of 5,000 posts that wait or are out than of none', async () => {
     await given(aScheduledPost(), inSeconds(3_600));
     await database.pool.query(
       `insert into post select (jsonb_populate_record(post, jsonb_build_object(
          'id', 'post_' || n, 'connection_id', 'conn_' || n, 'state', case when n % 2 = 0 then 'SCHEDULED' else 'PUBLISHED' end,
          'next_action_at', case when n % 2 = 0 then now() + n * interval '1 minute' end))).*
-       from post, generate_series(1, 20000) as n`,
+       from post, generate_series(1, 5000) as n`,
     );
     await database.pool.query('analyze post');
     await given(aScheduledPost(), inSeconds(-30));

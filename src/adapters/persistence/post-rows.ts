@@ -172,6 +172,18 @@ export const POST_COLUMNS = [
   'publicly_available',
 ] as const;
 
+/** A whole `PostRow`, by name: a prepared statement with `*` would fail once a migration added a column. */
+export const ROW_COLUMNS = [
+  ...POST_COLUMNS,
+  'create_time',
+  'update_time',
+  'version',
+  'next_action_at',
+  'lease_owner',
+  'fence',
+  'lapses',
+] as const;
+
 export const postValues = (post: Post): readonly unknown[] => [
   post.id,
   post.workspaceId,

@@ -1,12 +1,13 @@
 import { SUSPECT_LAPSES } from '../../application/ports/post-queue.ts';
 import { NOW } from './now.ts';
-import { POST_COLUMNS } from './post-rows.ts';
+import { POST_COLUMNS, ROW_COLUMNS } from './post-rows.ts';
+import { prepared } from './prepared.ts';
 
 const ATTEMPT_TYPE = `number integer, transfer text, size_bytes bigint, chunk_bytes bigint, chunk_count integer,
   start_time timestamptz, publish_id text, upload_url bytea, upload_expire_time timestamptz, bytes_sent bigint,
   polls integer, finalize_time timestamptz, end_time timestamptz, outcome text, error jsonb`;
 
-const ATTEMPT_COLUMNS = ATTEMPT_TYPE.split(',').map((column) => column.trim().split(' ')[0]);
+export const ATTEMPT_COLUMNS = ATTEMPT_TYPE.split(',').map((column) => column.trim().split(' ')[0]);
 
 const placeholders = POST_COLUMNS.map((_, index) => `$${index + 1}`);
 
@@ -40,13 +41,13 @@ const writeEvent = (from: string, previousState: string, calls = 'null') => `
   )`;
 
 /** Parameters: the columns of `post`, attempts, next action, time of creation. */
-export const INSERT_POST = `
+export const INSERT_POST = prepared(`
   with written as (
     insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version)
     values (${placeholders.join(', ')}, ${extra(1)}, ${extra(2)}, ${extra(2)}, 1)
     returning post.*
   ), ${writeAttempts('written')}, ${writeEvent('written', 'null')}
-  select * from written`;
+  select ${ROW_COLUMNS.join(', ')} from written`);
 
 const SET_COLUMNS = POST_COLUMNS.slice(4)
   .map((column, index) => `${column} = $${index + 5}`)
@@ -58,7 +59,8 @@ const SET_COLUMNS = POST_COLUMNS.slice(4)
  */
 export const GATE = 'pg_advisory_xact_lock(hashtextextended($1, 0))';
 
-const updatePost = (guard: string, lease: string, calls?: string) => `
+const updatePost = (guard: string, lease: string, calls?: string) =>
+  prepared(`
   with gate as materialized (
     select ${GATE}
   ), locked as (
@@ -69,7 +71,7 @@ const updatePost = (guard: string, lease: string, calls?: string) => `
       and $4::text = post.video_id
     returning post.*
   ), ${writeAttempts('written')}, ${writeEvent('written, locked', 'locked.state', calls)}
-  select * from written`;
+  select ${ROW_COLUMNS.join(', ')} from written`);
 
 /** By a caller: whoever worked on it loses the right to. Parameters: the columns of `post`, attempts, next action. */
 export const UPDATE_POST = updatePost(
@@ -89,7 +91,7 @@ const value = (column: (typeof POST_COLUMNS)[number]): string => `$${POST_COLUMN
 /** What a post may be woken for is still to come: its video, its grant, TikTok's word on an attempt that lives, its link. */
 const MAY_WAKE = `(${value('state')}::text in ('PREPARING', 'PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED')
   or ${value('hold')}::jsonb->>'reason' = 'RECONNECT'
-  or ${value('state')}::text = 'PUBLISHING' and (${extra(0)}::jsonb->-1->>'outcome') is null)`;
+  or ${value('state')}::text = 'PUBLISHING' and ${extra(0)}::jsonb->-1->'outcome' = 'null'::jsonb)`;
 
 /**
  * By a worker that lets go. Who was woken meanwhile is due at once. Parameters: the columns of `post`, attempts, fence, owner,
@@ -103,15 +105,15 @@ export const FINISH_POST = updatePost(
 );
 
 /** By a worker that changed nothing. Parameters: id, fence, owner, next action. */
-export const LET_GO = `
+export const LET_GO = prepared(`
   update post set lease_owner = null, lapses = 0, woken = false,
     next_action_at = case when woken then ${NOW} else $4 end
-  where id = $1 and fence = $2 and lease_owner = $3`;
+  where id = $1 and fence = $2 and lease_owner = $3`);
 
 const DUE = 'select id, next_action_at as due_at from post where next_action_at <= now()';
 
 /** Parameters: limit, owner, lease in seconds, crowded workspaces, crowded connections, suspects to take. */
-export const CLAIM_POSTS = `
+export const CLAIM_POSTS = prepared(`
   with suspect as materialized (
     ${DUE} and lapses >= ${SUSPECT_LAPSES} order by next_action_at for update skip locked limit $6
   ), due as (
@@ -123,4 +125,4 @@ export const CLAIM_POSTS = `
     from (select * from due union all select * from suspect) as taken where post.id = taken.id
     returning post.*, taken.due_at
   )
-  select * from claimed order by due_at`;
+  select ${ROW_COLUMNS.join(', ')} from claimed order by due_at`);

@@ -3,11 +3,16 @@ import type { GateKey } from '../../domain/post/gate.ts';
 import type { Database } from './database.ts';
 import { date, type Time } from './json.ts';
 import { NOW } from './now.ts';
+import { prepared } from './prepared.ts';
 import { publishErrorFromJson } from './publish-error-json.ts';
 
 type Row = { key: string; error: object; shut_until: Time; tried: boolean };
 
 const COLUMNS = 'key, error, shut_until, tried';
+
+const LOOK = prepared(
+  `select ${COLUMNS}, shut_until <= ${NOW} as due from gate where key = any($1::text[]) order by shut_until desc`,
+);
 
 /** Who finds none shut takes those whose time has come, unless another did in this moment: then that one tries. */
 const TRY = `
@@ -42,10 +47,7 @@ export function postgresGates({ pool }: Pick<Database, 'pool'>): Gates {
   return {
     async pass(keys, trySeconds) {
       for (;;) {
-        const { rows } = await pool.query<Row & { due: boolean }>(
-          `select ${COLUMNS}, shut_until <= ${NOW} as due from gate where key = any($1::text[]) order by shut_until desc`,
-          [keys],
-        );
+        const { rows } = await pool.query<Row & { due: boolean }>(LOOK(keys));
         const [first] = rows;
         if (first === undefined) return { trying: [] };
         if (!first.due) return { shut: shutGate(first) };

@@ -13,14 +13,9 @@ import { CLAIM_POSTS, FINISH_POST, LET_GO, STORE_POST } from './post-sql.ts';
 export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void): PostQueue {
   return {
     async claim({ owner, limit, leaseSeconds, crowded, suspect = false }) {
-      const { rows } = await pool.query<PostRow>(CLAIM_POSTS, [
-        limit,
-        owner,
-        leaseSeconds,
-        crowded?.workspaces ?? [],
-        crowded?.connections ?? [],
-        suspect ? 1 : 0,
-      ]);
+      const { rows } = await pool.query<PostRow>(
+        CLAIM_POSTS(limit, owner, leaseSeconds, crowded?.workspaces ?? [], crowded?.connections ?? [], suspect ? 1 : 0),
+      );
       if (rows.length === 0) return [];
       const attempts = await readAttempts(pool, rows, cipher);
       return rows.map(
@@ -42,33 +37,37 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
       return rowCount === 1;
     },
     async store({ fence, owner }, post, { calls, progressed = false } = {}) {
-      const { rowCount } = await pool.query(STORE_POST, [
-        ...postValues(post),
-        attemptsJson(post, cipher),
-        fence,
-        owner,
-        post.version,
-        callsJson(calls),
-        progressed,
-      ]);
+      const { rowCount } = await pool.query(
+        STORE_POST(
+          ...postValues(post),
+          attemptsJson(post, cipher),
+          fence,
+          owner,
+          post.version,
+          callsJson(calls),
+          progressed,
+        ),
+      );
       changed();
       return rowCount === 1;
     },
     async finish({ fence, owner }, { post, nextActionTime }, { calls } = {}) {
-      const { rowCount } = await pool.query(FINISH_POST, [
-        ...postValues(post),
-        attemptsJson(post, cipher),
-        fence,
-        owner,
-        post.version,
-        callsJson(calls),
-        nextActionTime ?? null,
-      ]);
+      const { rowCount } = await pool.query(
+        FINISH_POST(
+          ...postValues(post),
+          attemptsJson(post, cipher),
+          fence,
+          owner,
+          post.version,
+          callsJson(calls),
+          nextActionTime ?? null,
+        ),
+      );
       changed();
       return rowCount === 1;
     },
     async letGo({ postId, fence, owner }, nextActionTime) {
-      const { rowCount } = await pool.query(LET_GO, [postId, fence, owner, nextActionTime ?? null]);
+      const { rowCount } = await pool.query(LET_GO(postId, fence, owner, nextActionTime ?? null));
       return rowCount === 1;
     },
     async earliest(after) {

@@ -94,12 +94,9 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
           ]);
           return err({ code: 'VIDEO_GONE' as const });
         }
-        const { rows } = await client.query<PostRow>(INSERT_POST, [
-          ...postValues(post),
-          attemptsJson(post, cipher),
-          nextActionTime ?? null,
-          post.createTime,
-        ]);
+        const { rows } = await client.query<PostRow>(
+          INSERT_POST(...postValues(post), attemptsJson(post, cipher), nextActionTime ?? null, post.createTime),
+        );
         return ok({ step: written(rows, post), replayed: false });
       });
       changed();
@@ -136,11 +133,9 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
           if (!bound.ok) return bound;
         }
         const { post, nextActionTime } = changed.value;
-        const result = await client.query<PostRow>(UPDATE_POST, [
-          ...postValues(post),
-          attemptsJson(post, cipher),
-          nextActionTime ?? null,
-        ]);
+        const result = await client.query<PostRow>(
+          UPDATE_POST(...postValues(post), attemptsJson(post, cipher), nextActionTime ?? null),
+        );
         return ok({ step: written(result.rows, post), replayed: false });
       });
       changed();

@@ -1,6 +1,7 @@
 import type { Turns } from '../../application/ports/turns.ts';
 import type { Database } from './database.ts';
 import { date, type Time } from './json.ts';
+import { prepared } from './prepared.ts';
 
 /** Read once the row is ours, and so never before the turn that was given last. */
 const NOW = "date_trunc('milliseconds', clock_timestamp())";
@@ -14,28 +15,28 @@ const FREE = `greatest(${LAST}, case when cardinality(turn.times) >= $2
   then turn.times[cardinality(turn.times) - $2 + 1] + make_interval(secs => $3) end)`;
 const LATEST = 'turn.times[greatest(1, cardinality(turn.times) - $2 + 2):]';
 
-const NEXT = `
+const NEXT = prepared(`
   insert into turn (key, times) values ($1, array[greatest(${NOW}, $4)])
   on conflict (key) do update set times = ${LATEST}
     || greatest(${NOW}, $4, ${FREE})
-  returning times[cardinality(times)] as time`;
+  returning times[cardinality(times)] as time`);
 
-const TAKE = `
+const TAKE = prepared(`
   insert into turn (key, times) values ($1, array[${NOW}])
   on conflict (key) do update set times = ${LATEST} || ${NOW}
     where coalesce(${FREE} <= ${NOW}, true)
-  returning key`;
+  returning key`);
 
 export function postgresTurns({ pool }: Pick<Database, 'pool'>): Turns {
   return {
     async next(key, { calls, windowSeconds }, notBefore) {
-      const { rows } = await pool.query<{ time: Time }>(NEXT, [key, calls, windowSeconds, notBefore ?? null]);
+      const { rows } = await pool.query<{ time: Time }>(NEXT(key, calls, windowSeconds, notBefore ?? null));
       const [row] = rows;
       if (row === undefined) throw new Error(`no turn was given for ${key}`);
       return date(row.time);
     },
     async take(key, { calls, windowSeconds }) {
-      const taken = await pool.query(TAKE, [key, calls, windowSeconds]);
+      const taken = await pool.query(TAKE(key, calls, windowSeconds));
       if (taken.rowCount === 1) return { taken: true };
       const { rows } = await pool.query<{ time: Time }>(
         `select greatest(${NOW}, ${FREE}) as time from turn where key = $1`,

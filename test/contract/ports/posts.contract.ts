@@ -651,6 +651,59 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await posts.findByTiktokPostId(ids.connectionId(), '7600000000000000001')).toBeUndefined();
     });
 
+    it('tells publish ids that no attempt has, and how many pulls of the account wait for an answer', async () => {
+      const stores = await make();
+      const openId = ids.connectionId();
+      const accountOf = async (parts: Parameters<typeof anActiveConnection>[0]) => {
+        const connection = anActiveConnection(parts);
+        await stores.connections.add(connection);
+        return connection.id;
+      };
+      const account = { openId, displayName: 'Acme' };
+      const mine = await accountOf({ account });
+      const elsewhere = await accountOf({ account, workspaceId: OTHER_WORKSPACE });
+      const business = await accountOf({ account, apiFamily: 'BUSINESS' });
+      const another = await accountOf({ account: { ...account, openId: ids.connectionId() } });
+      const { publishId: _, ...unanswered } = anEndedAttempt({ transfer: 'PULL' });
+      const pull = anAttempt({ transfer: 'PULL', finalizeTime: NOW });
+      await given(
+        stores,
+        aFinalizingPost({
+          connectionId: mine,
+          attempts: [
+            { ...unanswered, number: 1 },
+            { ...pull, number: 2 },
+          ],
+        }),
+      );
+      await given(stores, aFinalizingPost({ connectionId: elsewhere, workspaceId: OTHER_WORKSPACE, attempts: [pull] }));
+      await given(stores, aFinalizingPost({ connectionId: business, attempts: [pull] }));
+      await given(stores, aFinalizingPost({ connectionId: another, attempts: [pull] }));
+      await given(stores, anInitializingPost({ connectionId: mine, attempts: [anAttempt()] }));
+      await given(
+        stores,
+        aProcessingPost({
+          connectionId: mine,
+          attempts: [anAnnouncedAttempt({ transfer: 'PULL', publishId: 'v_pull~1' })],
+        }),
+      );
+      await given(
+        stores,
+        aFailedPost({ connectionId: another, attempts: [anEndedAttempt({ publishId: 'v_pull~2' })] }),
+      );
+
+      const told = ['v_pull~1', 'v_pull~2', 'v_pull~3', 'v_pull~4'];
+      const stray = await stores.posts.strayPublishIds({ apiFamily: 'OPEN', openId }, told);
+      expect({ ...stray, stray: stray.stray.toSorted() }).toEqual({
+        stray: ['v_pull~3', 'v_pull~4'],
+        unansweredPulls: 2,
+      });
+      expect(await stores.posts.strayPublishIds({ apiFamily: 'OPEN', openId: 'nobody' }, [])).toEqual({
+        stray: [],
+        unansweredPulls: 0,
+      });
+    });
+
     it('knows when the posts of a connection were published since a moment, oldest first', async () => {
       const stores = await make();
       const connectionId = ids.connectionId();
