@@ -33,6 +33,7 @@ import { type Moment, meet } from '../domain/post/setback.ts';
 import { restingStep, type Step } from '../domain/post/step.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
+import type { Secret } from '../domain/secret.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
 import { check } from '../domain/video/video-policy.ts';
@@ -158,8 +159,22 @@ export function announcePost(needs: {
     const passed = await pass(post, connection);
     if ('shut' in passed) return barred(post, connection, passed.shut);
 
-    const refusal = await checkCreator(post, means.value);
-    if (refusal !== undefined) return tried(passed.trying, connection, awaitStart(post), refusal);
+    /** Whether a refusal is TikTok's: without a turn or a grant nobody is asked, and nothing is learnt of its gates. */
+    let asked = false;
+    const asking =
+      <T>(request: (token: Secret) => T) =>
+      (token: Secret): T => {
+        asked = true;
+        return request(token);
+      };
+    const refuse = async (refused: Initializing, error: PublishError): Promise<Step> => {
+      if (asked) return tried(passed.trying, connection, refused, error);
+      await gates.handBack(passed.trying);
+      return meetRefusal(refused, error);
+    };
+
+    const refusal = await checkCreator(post, means.value, asking);
+    if (refusal !== undefined) return refuse(awaitStart(post), refusal);
 
     if (policy.transfer === 'PULL') {
       const told = await pull.announce(post, means.value, work);
@@ -172,14 +187,15 @@ export function announcePost(needs: {
     reportDispatch(metrics, post, intent);
     await failPoint('intent-stored');
     const { caption, settings } = intent;
-    const answer = await access.call(post.connectionId, (token) =>
-      publishing.announce(token, { caption, settings, plan }),
+    const answer = await access.call(
+      post.connectionId,
+      asking((token) => publishing.announce(token, { caption, settings, plan })),
     );
     await failPoint('announced');
     if (!answer.ok) {
       const outcome = answer.error.code === 'PLATFORM_UNAVAILABLE' ? 'ORPHANED' : 'FAILED';
       const over = startOver(intent, outcome, answer.error, clock.now());
-      return tried(passed.trying, connection, over, answer.error);
+      return refuse(over, answer.error);
     }
     const { publishId, uploadUrl, uploadSeconds } = answer.value;
     const uploadExpireTime = inSeconds(clock.now(), uploadSeconds);
@@ -331,9 +347,17 @@ export function announcePost(needs: {
   }
 
   /** Everything that can be known before TikTok is asked to take the post. Undefined when all is well. */
-  async function checkCreator(post: Post, { publishing, video }: Means): Promise<PublishError | undefined> {
+  async function checkCreator(
+    post: Post,
+    { publishing, video }: Means,
+    asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
+  ): Promise<PublishError | undefined> {
     if (post.settings.draft) return undefined;
-    const creator = await access.call(post.connectionId, (token) => publishing.readCreator(token), 'READ_CREATOR');
+    const creator = await access.call(
+      post.connectionId,
+      asking((token) => publishing.readCreator(token)),
+      'READ_CREATOR',
+    );
     if (!creator.ok) return creator.error;
     const { privacyLevels, maxVideoSeconds } = creator.value;
     const { privacyLevel } = post.settings;

@@ -24,7 +24,7 @@ export type EntrustedPost = {
 
 /** The callers: they hand in posts all the time, and cancel some. */
 export type Callers = {
-  /** Hands in post after post until the signal, and resolves when all that was begun is answered, cancels included. */
+  /** Hands in post after post until the signal, while there is `room`, and resolves when all that was begun is answered, cancels included. */
   run(signal: AbortSignal): Promise<void>;
   /** One more, right now. */
   handIn(): Promise<EntrustedPost>;
@@ -50,11 +50,13 @@ export function callers(needs: {
   readonly videos: Videos;
   readonly workspaceId: string;
   readonly postsPerSecond: number;
+  /** Resolves when another post may come: a slow machine gets no more than it gets done. */
+  readonly room: (posts: readonly EntrustedPost[]) => Promise<void>;
   readonly seed: number;
   readonly random: Random;
   readonly journal: Journal;
 }): Callers {
-  const { calls, crew, accounts, videos, workspaceId, postsPerSecond, seed, random, journal } = needs;
+  const { calls, crew, accounts, videos, workspaceId, postsPerSecond, room, seed, random, journal } = needs;
   const entrusted: EntrustedPost[] = [];
   const underWay = new Set<Promise<unknown>>();
   const arrivals = random.branch('arrivals');
@@ -134,12 +136,19 @@ export function callers(needs: {
     async run(signal) {
       while (!signal.aborted) {
         begin(handIn());
+        await crew.orOver(Promise.race([room(entrusted), aborted(signal)]));
         await delay(arrivals.gap(1000 / postsPerSecond), undefined, { signal }).catch(() => undefined);
       }
       while (underWay.size > 0) await Promise.all(underWay);
     },
   };
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 function wishOf(chance: Random): Wish {
   const draft = chance.chance(0.05);

@@ -13,9 +13,9 @@ import { follow } from './follow.ts';
 import { type Journal, startJournal } from './journal.ts';
 import type { ChaosOptions } from './options.ts';
 import { type OwnPostgres, startOwnPostgres } from './own-postgres.ts';
-import { callers } from './posts.ts';
+import { callers, type EntrustedPost } from './posts.ts';
 import { seededRandom } from './random.ts';
-import { type PostRecord, readPosts } from './records.ts';
+import { hasEnded, type PostRecord, readPosts } from './records.ts';
 import { type ChaosReport, report } from './report.ts';
 import { settle } from './settle.ts';
 import { tiktokFaults } from './tiktok-faults.ts';
@@ -34,6 +34,8 @@ const POSTS_PER_SECOND = 4;
 /** A third of what TikTok takes from one account: orphans and second attempts count as well. */
 const POSTS_PER_ACCOUNT_AND_MINUTE = 2;
 const ACCOUNTS = (POSTS_PER_SECOND * 60) / POSTS_PER_ACCOUNT_AND_MINUTE;
+/** Posts that are neither at an end nor cancelled: twice as many as there are where the machine has time. */
+const MOST_OPEN = 120;
 const PROGRESS_MILLISECONDS = 5_000;
 /** When the run itself failed. */
 const LINES_SHOWN = 40;
@@ -118,6 +120,11 @@ async function run(
     videos,
     workspaceId: WORKSPACE,
     postsPerSecond: POSTS_PER_SECOND,
+    room: async (posts) => {
+      const isOpen = ({ postId }: EntrustedPost): boolean => !hasEnded({ state: following.latest.get(postId) ?? '' });
+      const isRoom = (): boolean => posts.filter(isOpen).length < MOST_OPEN;
+      while (!isRoom()) await orOver(following.until(isRoom, EVENTS_SECONDS));
+    },
     seed,
     random,
     journal,

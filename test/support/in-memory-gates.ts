@@ -37,6 +37,13 @@ export function inMemoryGates({ clock }: { readonly clock: Clock }): Gates {
       }
     },
 
+    async handBack(keys) {
+      for (const key of keys) {
+        const row = rows.get(key);
+        if (row?.tried) rows.set(key, { ...row, tried: false, until: clock.now() });
+      }
+    },
+
     async open(key) {
       return rows.delete(key);
     },

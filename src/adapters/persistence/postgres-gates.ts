@@ -64,6 +64,11 @@ export function postgresGates({ pool }: Pick<Database, 'pool'>): Gates {
     async hasten(keys) {
       await pool.query(`update gate set shut_until = ${NOW} where key = any($1::text[]) and not tried`, [keys]);
     },
+    async handBack(keys) {
+      await pool.query(`update gate set tried = false, shut_until = ${NOW} where key = any($1::text[]) and tried`, [
+        keys,
+      ]);
+    },
     async open(key) {
       const { rowCount } = await pool.query('delete from gate where key = $1', [key]);
       return rowCount === 1;

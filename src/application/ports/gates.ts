@@ -25,6 +25,8 @@ export interface Gates {
   shut(closing: Closing, error: PublishError): Promise<Date>;
   /** Who comes next tries, as if the time had come. */
   hasten(keys: readonly GateKey[]): Promise<void>;
+  /** Who tried them asked nobody in the end: the next one tries. */
+  handBack(keys: readonly GateKey[]): Promise<void>;
   /** True when it was shut. */
   open(key: GateKey): Promise<boolean>;
   /** Every one that is shut, or those of `among`. Nobody tries one by that. */

@@ -220,6 +220,18 @@ export function gatesContract(name: string, make: () => Promise<GateStore>): voi
       expect(await passOf(store, PLATFORM)).toEqual({ trying: [PLATFORM] });
     });
 
+    it('are tried by the next one when they are handed back, and only those that were tried', async () => {
+      const store = await make();
+      const { gates } = store;
+      for (const key of [POSTS, PLATFORM]) await gates.shut({ key, seconds: 60, atMostSeconds: 60 }, OUTAGE);
+      await gates.hasten([POSTS]);
+      expect(await gates.pass([POSTS], 60)).toEqual({ trying: [POSTS] });
+      expect(await gates.pass([POSTS], 60)).toMatchObject({ shut: { key: POSTS, tried: true } });
+      await gates.handBack([POSTS, PLATFORM]);
+      expect(await gates.pass([POSTS], 60)).toEqual({ trying: [POSTS] });
+      expect(await gates.pass([PLATFORM], 60)).toMatchObject({ shut: { key: PLATFORM, tried: false } });
+    });
+
     it('are not hastened while someone tries them, and not when none is shut', async () => {
       const store = await make();
       await store.gates.shut(closing(), OUTAGE);

@@ -97,6 +97,7 @@ async function gateStore(): Promise<GateStore> {
       },
       shut: async (closing, error) => ahead(await gates.shut(closing, error)),
       hasten: (keys) => gates.hasten(keys),
+      handBack: (keys) => gates.handBack(keys),
       open: (key) => gates.open(key),
       all: async (among) => (await gates.all(among)).map((gate) => ({ ...gate, until: ahead(gate.until) })),
     },

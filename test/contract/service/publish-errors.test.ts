@@ -265,7 +265,9 @@ const cases: Readonly<Record<PublishErrorCode, Case>> = {
     retryable: true,
     tiktokCode: 'reached_active_user_cap',
     remedy: 'higher quota',
-    againAfter: 3_600,
+    againAfter: 3_630,
+    // Each comes back at a time of its own within the minute after.
+    spread: 32,
     arrange: () => withApp({ activeUserCap: 0 }, 'HELD'),
   },
   ACCOUNT_DAILY_POST_CAP: {

@@ -12,19 +12,19 @@ const calls = (failed: number, well: number, secondsAgo = 0, error: PublishError
 ];
 
 describe('an outage', () => {
-  it.each<[string, readonly Outcome[], boolean]>([
-    ['nothing', [], false],
-    ['twenty calls of which half failed', calls(10, 10), true],
-    ['twenty calls of which less than half failed', calls(9, 11), false],
-    ['nineteen calls that all failed', calls(19, 0), false],
-    ['twenty calls that all failed', calls(20, 0), true],
-    ['a hundred calls of which half failed', calls(50, 50), true],
-    ['a hundred calls of which not quite half failed', calls(49, 51), false],
-    ['failures of just half a minute ago', calls(20, 0, 30), true],
-    ['failures of longer ago', calls(20, 0, 30.001), false],
-    ['old failures beside new ones that are too few', [...calls(30, 0, 31), ...calls(19, 0)], false],
-    ['old successes beside new failures', [...calls(0, 100, 31), ...calls(20, 0)], true],
-  ])('is seen in %s: %s', (_, outcomes, seen) => {
+  it.each<[string, boolean, readonly Outcome[]]>([
+    ['nothing', false, []],
+    ['twenty calls of which half failed', true, calls(10, 10)],
+    ['twenty calls of which less than half failed', false, calls(9, 11)],
+    ['nineteen calls that all failed', false, calls(19, 0)],
+    ['twenty calls that all failed', true, calls(20, 0)],
+    ['a hundred calls of which half failed', true, calls(50, 50)],
+    ['a hundred calls of which not quite half failed', false, calls(49, 51)],
+    ['failures of just half a minute ago', true, calls(20, 0, 30)],
+    ['failures of longer ago', false, calls(20, 0, 30.001)],
+    ['old failures beside new ones that are too few', false, [...calls(30, 0, 31), ...calls(19, 0)]],
+    ['old successes beside new failures', true, [...calls(0, 100, 31), ...calls(20, 0)]],
+  ])('is seen in %s: %s', (_, seen, outcomes) => {
     expect(outageIn(outcomes, NOW)).toEqual(seen ? DOWN : undefined);
   });
 

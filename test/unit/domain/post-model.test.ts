@@ -139,6 +139,16 @@ class Begins extends Event {
   }
 }
 
+/** The answer never reached the record: without an id nothing can come of the try before. */
+class IsTakenOver extends Event {
+  readonly from = ['TRYING'] as const;
+  happen(model: Model, real: Real): void {
+    real.post = begin(initializing(real.post), { transfer: 'UPLOAD', plan: anAttempt().plan }, now(model));
+    current(model).proof = 'NO ID';
+    model.tries.push({ complete: false });
+  }
+}
+
 class IsAnnounced extends Event {
   readonly from = ['TRYING'] as const;
   happen(model: Model, real: Real): void {
@@ -434,6 +444,7 @@ const verdicts: fc.Arbitrary<PublishStatus> = fc.oneof(
 
 const engine: readonly fc.Arbitrary<Event>[] = [
   fc.constant(new Begins()),
+  fc.constant(new IsTakenOver()),
   fc.constant(new IsAnnounced()),
   anyError.map((error) => new IsNotAnnounced(error)),
   fc.constant(new SendsBytes()),

@@ -61,7 +61,11 @@ describe('settings', () => {
     ['a host that is not loopback', { RPC_HOST: '0.0.0.0' }, /RPC_HOST=0\.0\.0\.0.*loopback only/],
     ['callers, which this version does not check', { CALLERS_FILE: 'callers.json' }, /CALLERS_FILE.*does not have it/],
     ['the Business family', { TIKTOK_API_FAMILY: 'business' }, /TIKTOK_API_FAMILY=business.*open/],
-    ['the pull transfer', { TIKTOK_TRANSFER: 'pull' }, /TIKTOK_TRANSFER=pull.*upload/],
+    [
+      'the pull transfer where TikTok can not fetch',
+      { TIKTOK_TRANSFER: 'pull', TIKTOK_CLIENT_KEY: 'key', TIKTOK_CLIENT_SECRET: 'secret' },
+      /TIKTOK_TRANSFER=pull.*upload/,
+    ],
     ['a video store that is no folder', { VIDEO_STORE: 's3://bucket' }, /VIDEO_STORE=s3:\/\/bucket.*file:/],
     ['a public address without TLS', { PUBLIC_URL: 'http://example.com' }, /PUBLIC_URL=.*https/],
     ['half an app', { TIKTOK_CLIENT_KEY: 'aw1' }, /belong together/],
