@@ -13,6 +13,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => over.abort(new Interrupted(`${signal}: everything is ended, nothing is left behind`)));
 }
 
+// Nobody waited for what failed there: the run is over all the same, and ends in order.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error) => {
+    console.error(`${event}:`, error);
+    process.exitCode = 1;
+    over.abort(error);
+  });
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2), () => randomInt(2 ** 32));
   if (options === undefined) {
@@ -40,7 +49,8 @@ async function main(): Promise<number> {
 }
 
 try {
-  process.exitCode = await main();
+  const code = await main();
+  process.exitCode = process.exitCode === undefined || process.exitCode === 0 ? code : process.exitCode;
 } catch (error) {
   if (!(error instanceof FlagError)) throw error;
   console.error(`${error.message}\nnpm run chaos -- --help explains them.`);

@@ -15,8 +15,10 @@ export type Calls = {
   nextTo(name: string): Promise<Worker>;
   /** How many answers never came. */
   unanswered(): number;
-  /** Answers that say that the service itself went wrong. Whoever made the call repeats it. */
+  /** Answers that no caller should get: the service itself went wrong. */
   readonly failures: readonly string[];
+  /** One more of these. */
+  blame(answer: string): void;
 };
 
 /** The codes after which nobody knows whether the call was heard. */
@@ -73,6 +75,7 @@ export function callsTo(fleet: Fleet, random: Random, signal: AbortSignal): Call
       }),
     unanswered: () => unanswered,
     failures,
+    blame: (answer) => void failures.push(answer),
   };
 }
 

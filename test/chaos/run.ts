@@ -147,6 +147,7 @@ async function run(
   const calm = new AbortController();
   const untilCalm = AbortSignal.any([calm.signal, signal]);
   const troubleAndPosts = Promise.all([handing.run(untilCalm), trouble.run(untilCalm)]);
+  troubleAndPosts.catch(() => undefined); // it is awaited below, unless the run is over before
   await orOver(faults.run());
   calm.abort();
   await orOver(troubleAndPosts);

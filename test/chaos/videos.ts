@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { bigMp4Stream } from '../support/big-mp4.ts';
 import { fixtureVideo, inChunks } from '../support/fixture-videos.ts';
 import type { Message } from '../support/grpc-client.ts';
-import type { Calls } from './calls.ts';
+import { type Calls, reasonOf } from './calls.ts';
 
 /** A video that the service took in. The digest is ours, of the bytes we sent. */
 export type TakenVideo = { readonly videoId: string; readonly sha256: string };
@@ -23,6 +23,7 @@ const LONG_SIZES = [2 * CHUNK_BYTES + 1_000, 3 * CHUNK_BYTES + 1_000];
 const OWN_VIDEO_BYTES = 100_000;
 const MESSAGE_BYTES = 1024 * 1024;
 const DEADLINE_MILLISECONDS = 20_000;
+const MOST_REFUSALS = 3;
 
 export async function takeInVideos(calls: Calls, workspaceId: string): Promise<Videos> {
   const small: TakenVideo[] = [];
@@ -47,8 +48,16 @@ async function upload(
   const hash = createHash('sha256');
   for await (const piece of await open()) hash.update(piece);
   const sha256 = hash.digest('hex');
-  const { video } = await calls.repeat('UploadVideo', async (clients) =>
-    clients.upload({ workspace_id: workspaceId }, await open(), { deadlineMilliseconds: DEADLINE_MILLISECONDS }),
-  );
-  return { videoId: String((video as Message)['video_id']), sha256 };
+  for (let triesLeft = MOST_REFUSALS; ; triesLeft -= 1) {
+    try {
+      const { video } = await calls.repeat('UploadVideo', async (clients) =>
+        clients.upload({ workspace_id: workspaceId }, await open(), { deadlineMilliseconds: DEADLINE_MILLISECONDS }),
+      );
+      return { videoId: String((video as Message)['video_id']), sha256 };
+    } catch (error) {
+      // Every video of ours is a good one.
+      if (reasonOf(error) === undefined || triesLeft === 0) throw error;
+      calls.blame(`a good video was refused: ${error instanceof Error ? error.message : error}`);
+    }
+  }
 }

@@ -10,7 +10,7 @@ import type { Answer, Question, Task } from './probe-worker.ts';
 import type { Readable } from './read-video.ts';
 
 export type ProbeLimits = {
-  /** For one file, counted from when its turn comes. */
+  /** For one file, counted from when its turn comes, and only while this process runs. */
   readonly timeoutMs: number;
   /** For one file. An MP4 needs its index, a WebM also the pictures of a few seconds. */
   readonly maxBytesRead: number;
@@ -55,7 +55,7 @@ async function probeInWorker(
     env: {}, // a thread that reads strangers' files has no use for our secrets
     execArgv: [],
   });
-  const timeout = setTimeout(() => resolve(err(corrupt('its index takes too long to read'))), timeoutMs);
+  const stopWatching = whenItRanFor(timeoutMs, () => resolve(err(corrupt('its index takes too long to read'))));
 
   let bytesRead = 0;
   worker.on('message', (question: Question) => {
@@ -77,9 +77,30 @@ async function probeInWorker(
   try {
     return await promise;
   } finally {
-    clearTimeout(timeout);
+    stopWatching();
     await worker.terminate();
   }
+}
+
+const TICK_MS = 250;
+
+/**
+ * Calls `late` once the process has run for so long. A process that was frozen, with its whole machine perhaps, has not taken
+ * longer to read a file because of it.
+ */
+function whenItRanFor(milliseconds: number, late: () => void): () => void {
+  let ran = 0;
+  let before = performance.now();
+  const timer = setInterval(
+    () => {
+      const now = performance.now();
+      ran += Math.min(now - before, 2 * TICK_MS);
+      before = now;
+      if (ran >= milliseconds) late();
+    },
+    Math.min(TICK_MS, milliseconds),
+  );
+  return () => clearInterval(timer);
 }
 
 /** Lets `limit` tasks run at a time, the others in the order in which they came. */
