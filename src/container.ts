@@ -220,9 +220,9 @@ function bindPersistence(container: Container): void {
   container
     .bind(t.postQueue)
     .toResolvedValue(
-      (database: Database, cipher: Cipher, events: ReturnType<typeof postgresPostEvents>) =>
-        postgresPostQueue(database, cipher, events.announce),
-      [t.database, t.cipher, t.postEvents],
+      (database: Database, cipher: Cipher, events: ReturnType<typeof postgresPostEvents>, log: Log) =>
+        postgresPostQueue(database, cipher, events.announce, log),
+      [t.database, t.cipher, t.postEvents, t.log],
     );
 }
 
@@ -342,6 +342,7 @@ function bindApplication(container: Container, ground: Ground): void {
         policy,
         log,
         publicUrl: ground.config.publicUrl,
+        leaseSeconds: ground.config.leaseSeconds,
         random: Math.random,
         wait,
         failPoint: ground.failPoint,

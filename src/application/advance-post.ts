@@ -1,6 +1,7 @@
 import { isError } from '../domain/finding.ts';
-import { ADDRESS_GRACE_SECONDS } from '../domain/post/pacing.ts';
+import { ADDRESS_GRACE_SECONDS, MAX_LAPSES, restSeconds } from '../domain/post/pacing.ts';
 import {
+  awaitStart,
   confirmBytes,
   type Finalizing,
   fail,
@@ -60,8 +61,6 @@ import { LeaseLost, type Shift, type WorkInHand, workInHand } from './work-in-ha
  */
 export type AdvancePost = (lease: Lease, shift: Shift) => Promise<Step | undefined>;
 
-/** A post whose worker ended so often over it is set aside. */
-const MAX_LAPSES = 5;
 /** How long the outcome of an unconfirmed post is still looked for. */
 const RECONCILE_DAYS = 7;
 const RECONCILE_SECONDS = 3600;
@@ -92,6 +91,8 @@ export function advancePost(needs: {
   readonly publicUrl: string;
   readonly random: () => number;
   readonly wait: (seconds: number) => Promise<void>;
+  /** How long a dead worker's lease goes on. */
+  readonly leaseSeconds: number;
   readonly failPoint: FailPoint;
 }): AdvancePost {
   const { posts, connections, videos, access, ask, tiktoks, trace, metrics, clock, log, failPoint } = needs;
@@ -106,6 +107,8 @@ export function advancePost(needs: {
       await failPoint('claimed');
       const work = workInHand(needs, lease, shift, takeCalls);
       try {
+        const rest = lease.lapsed ? restSeconds(lease.lapses, needs.leaseSeconds) : 0;
+        if (rest > 0 && lease.lapses < MAX_LAPSES) return await putOff(lease, rest);
         const step = lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await advance(lease.post, work);
         await work.finish(step);
         report(lease.post, step.post);
@@ -147,6 +150,14 @@ export function advancePost(needs: {
       case 'CANCELLED':
         return { post };
     }
+  }
+
+  /** Its workers ended over it, and perhaps because of it. */
+  async function putOff(lease: Lease, seconds: number): Promise<Step | undefined> {
+    const { postId, post, lapses } = lease;
+    if (!(await needs.queue.putOff(lease, seconds))) return undefined;
+    log.warn({ postId, lapses, seconds }, 'workers ended over this post: it rests before the next try');
+    return { post, nextActionTime: inSeconds(clock.now(), seconds) };
   }
 
   /** Its worker ended over it again and again. */
@@ -225,7 +236,7 @@ export function advancePost(needs: {
     const status = await ask(post);
     if (!status.ok) return announce.meetRefusal(post, status.error);
     const verdict = takeVerdict(post, status.value, clock.now());
-    if (verdict !== undefined) return verdict;
+    if (verdict !== undefined) return heeded(verdict);
     const confirmed = status.value.state === 'WORKING' ? status.value.uploadedBytes : undefined;
     const attempt = theAttempt(post);
     return sendAll(confirmBytes(post, attempt, confirmed ?? attempt.bytesSent), means.value, work);
@@ -246,7 +257,7 @@ export function advancePost(needs: {
     if (!status.ok) return waitOn(post, status.error);
     const now = clock.now();
     const verdict = takeVerdict(post, status.value, now);
-    if (verdict !== undefined) return verdict;
+    if (verdict !== undefined) return heeded(verdict);
     const seen = status.value.state === 'WORKING' ? status.value.uploadedBytes : undefined;
     if (seen === undefined) return keepWaiting(post, attempt, now);
     if (seen >= attempt.plan.sizeBytes) {
@@ -271,7 +282,16 @@ export function advancePost(needs: {
     await failPoint('verdict-read');
     if (!status.ok) return waitOn(post, status.error);
     const now = clock.now();
-    return takeVerdict(post, status.value, now) ?? keepWaiting(post, theAttempt(post), now);
+    const verdict = takeVerdict(post, status.value, now);
+    return verdict === undefined ? keepWaiting(post, theAttempt(post), now) : heeded(verdict);
+  }
+
+  /** A cap that TikTok tells as a verdict holds the account's other posts as well. */
+  async function heeded(verdict: Step): Promise<Step> {
+    const { post } = verdict;
+    return post.state === 'HELD' && post.hold.reason === 'QUOTA' && post.error !== undefined
+      ? announce.meetRefusal(awaitStart(post), post.error)
+      : verdict;
   }
 
   /** TikTok can't be asked right now; the post itself is out of our hands. A reconnect wakes it earlier. */

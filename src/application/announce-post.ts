@@ -236,12 +236,17 @@ export function announcePost(needs: {
   ): Promise<{ readonly shut: ShutGate } | { readonly trying: readonly GateKey[] }> {
     const keys = gatesOf(connection, post.settings);
     const passed = await gates.pass(keys, TRY_SECONDS);
-    if (passed.shut === undefined) return passed;
     const usersOnly = activeUsersGate(connection.apiFamily);
-    if (passed.shut.key !== usersOnly) return { shut: passed.shut };
-    // An account that TikTok counts today already may go on posting (open-api §8).
-    const today = await posts.publishTimes(connection.id, inSeconds(clock.now(), -DAY_SECONDS));
-    if (today.length === 0) return { shut: passed.shut };
+    const concerned = passed.shut === undefined ? passed.trying.includes(usersOnly) : passed.shut.key === usersOnly;
+    // An account that TikTok counts today already may go on posting (open-api §8): the gate is not for it, nor tried by it.
+    const counted =
+      concerned && (await posts.publishTimes(connection.id, inSeconds(clock.now(), -DAY_SECONDS))).length > 0;
+    if (passed.shut === undefined) {
+      if (!counted) return passed;
+      await gates.handBack([usersOnly]);
+      return { trying: passed.trying.filter((key) => key !== usersOnly) };
+    }
+    if (!counted) return { shut: passed.shut };
     const others = await gates.pass(
       keys.filter((key) => key !== usersOnly),
       TRY_SECONDS,

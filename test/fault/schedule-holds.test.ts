@@ -259,7 +259,9 @@ describe("TikTok's caps", () => {
     await service.kill();
   });
 
-  it('of an account a day: six posts at one moment are three on TikTok and three that wait', async () => {
+  it('of an account a day: six posts at one moment are three on TikTok and three that wait', {
+    timeout: 90_000,
+  }, async () => {
     const on = await stage();
     const { service, small, world } = on;
     const connection = await on.connect({ dailyPostCap: 3 });

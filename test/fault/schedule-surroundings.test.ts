@@ -21,7 +21,7 @@ type Ask = (text: string, values?: readonly unknown[]) => Promise<readonly Recor
 const idsOf = (posts: readonly Post[]) => posts.map(({ post_id }) => post_id);
 const captionsOf = (posts: readonly Post[]) => posts.map(({ caption }) => caption);
 
-const allPublished = ({ clients }: ServiceProcess, ask: Ask, posts: readonly Post[], withinSeconds = 60) =>
+const allPublished = ({ clients }: ServiceProcess, ask: Ask, posts: readonly Post[], withinSeconds = 45) =>
   seen(
     clients,
     async () =>
@@ -47,7 +47,7 @@ describe("SCH-05 Agenda's store", () => {
   it.each([
     ['is emptied', 'delete from agenda_jobs'],
     ['is dropped', 'drop table agenda_jobs'],
-  ])('SCH-05 %s while posts wait: all go out all the same', async (_, wipe) => {
+  ])('SCH-05 %s while posts wait: all go out all the same', { timeout: 120_000 }, async (_, wipe) => {
     const world = await surroundings();
     const workers = await Promise.all([world.start(), world.start()]);
     const [one, other] = workers;
@@ -90,51 +90,55 @@ describe('SCH-07 workers whose clocks are wrong by a quarter of an hour', () => 
     { clocks: 'fast', skews: [QUARTER] },
     { clocks: 'slow', skews: [-QUARTER] },
     { clocks: 'fast and slow', skews: [QUARTER, -QUARTER] },
-  ])('SCH-07 $clocks: no post goes out early, none twice, and none is taken for late', async ({ skews }) => {
-    const world = await surroundings();
-    const workers = await Promise.all(skews.map((skew) => world.start({ environment: clockWrongBy(skew) })));
-    const [one] = workers;
-    if (one === undefined) throw new Error('nobody is there');
-    // They really are.
-    for (const [index, skew] of skews.entries()) {
-      const { time } = (await workers[index]?.logged('ready')) ?? {};
-      expect(Math.abs(Number(time) - Date.now() - skew * 1000)).toBeLessThan((QUARTER * 1000) / 2);
-    }
-    const small = await upload(one.clients);
-    const connections = await Promise.all(
-      Array.from({ length: 3 }, () => connectNewAccount({ clients: one.clients, sandbox: world.sandbox })),
-    );
-    const schedule_time = await inSeconds(world.sql, 4);
-    const late_policy = { max_lateness: { seconds: String(QUARTER / 2), nanos: 0 }, action: 'LATE_ACTION_FAIL' };
-    const posts = await Promise.all(
-      workers.flatMap(({ clients }) =>
-        connections.flatMap((connection) => [
-          publish(clients, { ...aPost(connection, small), late_policy, schedule_time }),
-          publish(clients, { ...aPost(connection, small), late_policy }),
-        ]),
-      ),
-    );
+  ])(
+    'SCH-07 $clocks: no post goes out early, none twice, and none is taken for late',
+    { timeout: 120_000 },
+    async ({ skews }) => {
+      const world = await surroundings();
+      const workers = await Promise.all(skews.map((skew) => world.start({ environment: clockWrongBy(skew) })));
+      const [one] = workers;
+      if (one === undefined) throw new Error('nobody is there');
+      // They really are.
+      for (const [index, skew] of skews.entries()) {
+        const { time } = (await workers[index]?.logged('ready')) ?? {};
+        expect(Math.abs(Number(time) - Date.now() - skew * 1000)).toBeLessThan((QUARTER * 1000) / 2);
+      }
+      const small = await upload(one.clients);
+      const connections = await Promise.all(
+        Array.from({ length: 3 }, () => connectNewAccount({ clients: one.clients, sandbox: world.sandbox })),
+      );
+      const schedule_time = await inSeconds(world.sql, 4);
+      const late_policy = { max_lateness: { seconds: String(QUARTER / 2), nanos: 0 }, action: 'LATE_ACTION_FAIL' };
+      const posts = await Promise.all(
+        workers.flatMap(({ clients }) =>
+          connections.flatMap((connection) => [
+            publish(clients, { ...aPost(connection, small), late_policy, schedule_time }),
+            publish(clients, { ...aPost(connection, small), late_policy }),
+          ]),
+        ),
+      );
 
-    await allPublished(one, world.sql, posts);
-    eachPublishedOnce(world.sandbox, captionsOf(posts), small);
-    const wanted = new Set<string | null>(captionsOf(posts));
-    expect(world.sandbox.control.ledger().inits.filter(({ title }) => wanted.has(title))).toHaveLength(posts.length);
-    // The outbox has the times of the database.
-    const begun = await world.sql(
-      `select extract(epoch from min(event_time) - min(schedule_time))::float8 as seconds,
+      await allPublished(one, world.sql, posts);
+      eachPublishedOnce(world.sandbox, captionsOf(posts), small);
+      const wanted = new Set<string | null>(captionsOf(posts));
+      expect(world.sandbox.control.ledger().inits.filter(({ title }) => wanted.has(title))).toHaveLength(posts.length);
+      // The outbox has the times of the database.
+      const begun = await world.sql(
+        `select extract(epoch from min(event_time) - min(schedule_time))::float8 as seconds,
          min(dispatch_lateness_seconds) as told, extract(epoch from min(create_time) - now())::float8 as created
        from post join post_event on post_id = id and post_event.post->>'state' = 'PUBLISHING' where id = any($1)
        group by id`,
-      [idsOf(posts)],
-    );
-    expect(begun).toHaveLength(posts.length);
-    for (const { seconds, told, created } of begun) {
-      expect(seconds).toBeGreaterThanOrEqual(0);
-      expect(Math.abs(Number(told) - Number(seconds))).toBeLessThan(QUARTER / 2);
-      expect(Math.abs(Number(created))).toBeLessThan(QUARTER / 2);
-    }
-    expect(await Promise.all(workers.map((each) => each.stop()))).toEqual(workers.map(() => 0));
-  });
+        [idsOf(posts)],
+      );
+      expect(begun).toHaveLength(posts.length);
+      for (const { seconds, told, created } of begun) {
+        expect(seconds).toBeGreaterThanOrEqual(0);
+        expect(Math.abs(Number(told) - Number(seconds))).toBeLessThan(QUARTER / 2);
+        expect(Math.abs(Number(created))).toBeLessThan(QUARTER / 2);
+      }
+      expect(await Promise.all(workers.map((each) => each.stop()))).toEqual(workers.map(() => 0));
+    },
+  );
 });
 
 describe('SCH-08 a database that breaks down', () => {

@@ -17,7 +17,7 @@ export async function seen<T>(
     readonly meanwhile?: () => Promise<unknown>;
   } = {},
 ): Promise<T> {
-  const { workspaceId = WORKSPACE, withinSeconds = 60, describe, meanwhile } = options;
+  const { workspaceId = WORKSPACE, withinSeconds = 45, describe, meanwhile } = options;
   const watch = await clients.watch({ workspace_id: workspaceId }, { deadlineMilliseconds: withinSeconds * 1000 });
   let changed = Promise.withResolvers<void>();
   let over: unknown;

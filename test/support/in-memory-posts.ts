@@ -263,7 +263,7 @@ export function inMemoryPosts({
         const fence = row.fence + 1;
         const lapses = row.owner === undefined ? row.lapses : row.lapses + 1;
         rows.set(post.id, { post, owner, fence, lapses, woken: false, nextActionTime: inSeconds(now, leaseSeconds) });
-        return { postId: post.id, owner, fence, post: copyOf(post), lapses };
+        return { postId: post.id, owner, fence, post: copyOf(post), lapses, lapsed: row.owner !== undefined };
       });
     },
 
@@ -299,6 +299,14 @@ export function inMemoryPosts({
         fence: row.fence,
         ...(next === undefined ? {} : { nextActionTime: next }),
       });
+      return true;
+    },
+
+    async putOff(lease, seconds) {
+      const row = heldBy(lease);
+      if (row === undefined) return false;
+      const { owner: _, ...rest } = row;
+      rows.set(lease.postId, { ...rest, nextActionTime: inSeconds(clock.now(), seconds) });
       return true;
     },
 

@@ -11,22 +11,19 @@ const LATEST = prepared(
   `select distinct on (post_id) ${COLUMNS} from attempt where post_id = any($1::text[]) order by post_id, number desc`,
 );
 
-/** The attempts of these posts in order, or only the latest of each. */
+/**
+ * The attempts of these posts in order, or only the latest of each. What can't be read of one post is thrown when that one is asked
+ * for: it keeps no other from being read.
+ */
 export async function readAttempts(
   client: Pick<PoolClient, 'query'>,
-  posts: readonly Pick<PostRow, 'id' | 'workspace_id'>[],
+  posts: readonly Pick<PostRow, 'id'>[],
   cipher: Cipher,
   { onlyLatest = false }: { readonly onlyLatest?: boolean } = {},
-): Promise<ReadonlyMap<string, readonly Attempt[]>> {
-  if (posts.length === 0) return new Map();
+): Promise<(post: Pick<PostRow, 'id' | 'workspace_id'>) => readonly Attempt[]> {
+  if (posts.length === 0) return () => [];
   const ids = posts.map(({ id }) => id);
   const { rows } = await client.query<AttemptRow>(onlyLatest ? LATEST(ids) : ALL(ids));
-  const workspaces = new Map(posts.map((post) => [post.id, post.workspace_id]));
   const grouped = Map.groupBy(rows, ({ post_id }) => post_id);
-  return new Map(
-    Array.from(grouped, ([postId, attempts]) => [
-      postId,
-      attempts.map((row) => attemptFromRow(row, workspaces.get(postId) ?? '', cipher)),
-    ]),
-  );
+  return ({ id, workspace_id }) => (grouped.get(id) ?? []).map((row) => attemptFromRow(row, workspace_id, cipher));
 }

@@ -110,7 +110,8 @@ export const LET_GO = prepared(`
     next_action_at = case when woken then ${NOW} else $4 end
   where id = $1 and fence = $2 and lease_owner = $3`);
 
-const DUE = 'select id, next_action_at as due_at from post where next_action_at <= now()';
+const DUE = `select id, next_action_at as due_at, lease_owner is not null as lapsed from post
+  where next_action_at <= now()`;
 
 /** Parameters: limit, owner, lease in seconds, crowded workspaces, crowded connections, suspects to take. */
 export const CLAIM_POSTS = prepared(`
@@ -123,6 +124,6 @@ export const CLAIM_POSTS = prepared(`
     update post set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3),
       lapses = case when lease_owner is null then lapses else lapses + 1 end, woken = false
     from (select * from due union all select * from suspect) as taken where post.id = taken.id
-    returning post.*, taken.due_at
+    returning post.*, taken.due_at, taken.lapsed
   )
-  select ${ROW_COLUMNS.join(', ')} from claimed order by due_at`);
+  select ${ROW_COLUMNS.join(', ')}, lapsed from claimed order by due_at`);

@@ -1,5 +1,6 @@
 import type { TracedCall } from '../../application/ports/call-trace.ts';
 import type { Cipher } from '../../application/ports/cipher.ts';
+import type { Log } from '../../application/ports/log.ts';
 import type { Lease, PostQueue } from '../../application/ports/post-queue.ts';
 import type { PostId } from '../../domain/ids.ts';
 import type { Database } from './database.ts';
@@ -10,23 +11,40 @@ import { attemptsJson, type PostRow, postFromRow, postValues } from './post-rows
 import { CLAIM_POSTS, FINISH_POST, LET_GO, STORE_POST } from './post-sql.ts';
 
 /** `changed` is called after every stored change. */
-export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void): PostQueue {
+export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void, log: Log): PostQueue {
   return {
     async claim({ owner, limit, leaseSeconds, crowded, suspect = false }) {
-      const { rows } = await pool.query<PostRow>(
+      const { rows } = await pool.query<PostRow & { lapsed: boolean }>(
         CLAIM_POSTS(limit, owner, leaseSeconds, crowded?.workspaces ?? [], crowded?.connections ?? [], suspect ? 1 : 0),
       );
       if (rows.length === 0) return [];
       const attempts = await readAttempts(pool, rows, cipher);
-      return rows.map(
-        (row): Lease => ({
-          postId: row.id as PostId,
-          owner,
-          fence: Number(row.fence),
-          post: postFromRow(row, attempts.get(row.id) ?? []),
-          lapses: row.lapses,
-        }),
-      );
+      const leaseOf = (row: PostRow & { lapsed: boolean }): Lease => ({
+        postId: row.id as PostId,
+        owner,
+        fence: Number(row.fence),
+        post: postFromRow(row, attempts(row)),
+        lapses: row.lapses,
+        lapsed: row.lapsed,
+      });
+      const unreadable: string[] = [];
+      const leases = rows.flatMap((row) => {
+        try {
+          return [leaseOf(row)];
+        } catch (error) {
+          log.error({ postId: row.id, error }, 'a post can not be read: it waits until it can, and keeps no other');
+          unreadable.push(row.id);
+          return [];
+        }
+      });
+      // A key that is missing is the operator's to bring back. The post is looked at again in a while, and is no suspect for it.
+      if (unreadable.length > 0) {
+        await pool.query(
+          'update post set lease_owner = null, lapses = 0 where id = any($1::text[]) and lease_owner = $2',
+          [unreadable, owner],
+        );
+      }
+      return leases;
     },
     async renew({ postId, fence, owner }, leaseSeconds) {
       const { rowCount } = await pool.query(
@@ -68,6 +86,14 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
     },
     async letGo({ postId, fence, owner }, nextActionTime) {
       const { rowCount } = await pool.query(LET_GO(postId, fence, owner, nextActionTime ?? null));
+      return rowCount === 1;
+    },
+    async putOff({ postId, fence, owner }, seconds) {
+      const { rowCount } = await pool.query(
+        `update post set lease_owner = null, next_action_at = ${NOW} + make_interval(secs => $4)
+         where id = $1 and fence = $2 and lease_owner = $3`,
+        [postId, fence, owner, seconds],
+      );
       return rowCount === 1;
     },
     async earliest(after) {

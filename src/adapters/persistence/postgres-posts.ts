@@ -26,7 +26,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     const [row] = rows;
     if (row === undefined) return undefined;
     const attempts = await readAttempts(client, [row], cipher);
-    return stepFromRow(row, attempts.get(row.id) ?? []);
+    return stepFromRow(row, attempts(row));
   }
 
   async function found(client: Pick<PoolClient, 'query'>, id: string): Promise<Step> {
@@ -73,7 +73,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
       );
       const page = rows.slice(0, size);
       const attempts = await readAttempts(pool, page, cipher, { onlyLatest: true });
-      const items = page.map((row) => stepFromRow(row, attempts.get(row.id) ?? []));
+      const items = page.map((row) => stepFromRow(row, attempts(row)));
       const last = page.at(-1);
       return rows.length > size && last !== undefined ? { items, next: last.id } : { items };
     },
@@ -122,7 +122,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
           }
         }
         const attempts = await readAttempts(client, [row], cipher);
-        const current = postFromRow(row, attempts.get(id) ?? []);
+        const current = postFromRow(row, attempts(row));
         const changed = change(current, optionalDate(row.next_action_at));
         if (!changed.ok) return changed;
         if (changed.value.post === current && key === undefined) {

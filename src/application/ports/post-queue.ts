@@ -12,6 +12,8 @@ export type Lease = {
   readonly post: Post;
   /** Leases in a row that ended without their worker letting go, and without a byte more at TikTok. */
   readonly lapses: number;
+  /** The latest of them ended right before this claim. */
+  readonly lapsed: boolean;
 };
 
 /** Where places are taken: these get no more until some are free. */
@@ -55,6 +57,8 @@ export interface PostQueue {
   finish(lease: Lease, step: Step, circumstances?: Circumstances): Promise<boolean>;
   /** Lets go of a post that is as it was: nobody is told of anything. False when the lease was lost. */
   letGo(lease: Lease, nextActionTime?: Date): Promise<boolean>;
+  /** Lets go of a suspect for so long: what it lapsed is not forgotten. False when the lease was lost. */
+  putOff(lease: Lease, seconds: number): Promise<boolean>;
   /** When the next post comes due after `after`, or the next lease ends. Undefined when nothing waits. */
   earliest(after?: Date): Promise<Date | undefined>;
 }

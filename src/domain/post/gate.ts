@@ -58,10 +58,8 @@ export function closingFor(error: PublishError, connection: Connection): Closing
     case 'APP_CREDENTIALS_REJECTED':
       return { key: credentialsGate(connection.apiFamily), seconds: 30, atMostSeconds: 300 };
     case 'UPSTREAM_RATE_LIMITED':
-      // Without a code of TikTok's it was our own limit: nobody was asked.
-      return error.tiktokCode === undefined
-        ? undefined
-        : { key: rateGate(connection), seconds: 60, atMostSeconds: 600 };
+      // Our own limit knows when the next turn is; then nobody was asked.
+      return error.retryTime === undefined ? { key: rateGate(connection), seconds: 60, atMostSeconds: 600 } : undefined;
     default:
       return undefined;
   }

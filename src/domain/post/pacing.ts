@@ -12,6 +12,16 @@ export const pollDelaySeconds = (polls: number): number => POLL_SECONDS[polls] ?
 /** Before the next try when `setbacks` ≥ 1 tries in a row failed: 5 s, 20 s, 80 s, then five minutes. */
 export const backOff = (setbacks: number): number => Math.min(5 * 4 ** (setbacks - 1), 300);
 
+/** A post over which its workers ended so often in a row is set aside. */
+export const MAX_LAPSES = 8;
+
+/**
+ * Before a post whose workers ended over it `lapses` times in a row is tried again, on top of the lease they left. From the third
+ * time on it rests, longer each time: whatever else ends workers just now should not be taken for its doing.
+ */
+export const restSeconds = (lapses: number, leaseSeconds: number): number =>
+  lapses < 3 ? 0 : Math.min(leaseSeconds * 2 ** (lapses - 2), 600);
+
 /** Setbacks in a row after which a post says that it waits for TikTok to be well again. */
 export const OUTAGE_AFTER_SETBACKS = 4;
 

@@ -1,5 +1,5 @@
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../ids.ts';
-import type { PublishError } from '../publish-error.ts';
+import { consequenceOf, type PublishError } from '../publish-error.ts';
 import { err, ok, type Result } from '../result.ts';
 import type { Attempt, LiveAttempt, SentAttempt } from './attempt.ts';
 import { end } from './attempt.ts';
@@ -118,10 +118,17 @@ export function sentAttempt(post: Post): SentAttempt | undefined {
   return last?.publishId === undefined ? undefined : { ...last, publishId: last.publishId };
 }
 
-/** Attempts of the current schedule that TikTok took on and that came to nothing. */
+/**
+ * Attempts of the current schedule that TikTok took on and that came to nothing, though the post was not at fault and waits for
+ * nothing: caps and grants are waited for, however often.
+ */
 export const failedAttempts = ({ attempts, scheduleTime }: Plan): number =>
   attempts.filter(
-    ({ outcome, publishId, startTime }) => outcome === 'FAILED' && publishId !== undefined && startTime >= scheduleTime,
+    ({ outcome, publishId, startTime, error }) =>
+      outcome === 'FAILED' &&
+      publishId !== undefined &&
+      startTime >= scheduleTime &&
+      (error === undefined || consequenceOf(error).kind === 'BACK_OFF'),
   ).length;
 
 /** What is true in every state, and nothing of the state it leaves. */

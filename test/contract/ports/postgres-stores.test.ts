@@ -1,4 +1,4 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aesGcmCipher } from '../../../src/adapters/crypto/aes-gcm-cipher.ts';
 import { type Database, openDatabase } from '../../../src/adapters/persistence/database.ts';
 import { databaseClock } from '../../../src/adapters/persistence/database-clock.ts';
@@ -13,7 +13,8 @@ import { postgresTurns } from '../../../src/adapters/persistence/postgres-turns.
 import { postgresVideos } from '../../../src/adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from '../../../src/adapters/persistence/postgres-webhook-inbox.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
-import { later } from '../../support/builders.ts';
+import type { Post } from '../../../src/domain/post/post.ts';
+import { anUploadingPost, aReadyVideo, aRequest, aScheduledPost, later } from '../../support/builders.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { clockContract } from './clock.contract.ts';
@@ -56,7 +57,7 @@ async function stores() {
   const events = postgresPostEvents(emptied, cipher);
   return {
     posts: postgresPosts(emptied, cipher, events.announce),
-    queue: postgresPostQueue(emptied, cipher, events.announce),
+    queue: postgresPostQueue(emptied, cipher, events.announce, recordingLog()),
     videos: postgresVideos(emptied),
     connections: postgresConnections(emptied),
     events,
@@ -135,3 +136,24 @@ postsContract('postgresPosts, postgresPostQueue and postgresPostEvents', stores)
 webhookInboxContract('postgresWebhookInbox', async () => ({ inbox: postgresWebhookInbox(await empty()), clock }));
 gatesContract('postgresGates', gateStore);
 turnsContract('postgresTurns', turnStore, { runs: 25 });
+
+describe('postgresPostQueue', () => {
+  it('gives out what can be read when one of the due posts can not, for a key that is gone or a row that was harmed', async () => {
+    const { posts, queue, videos } = await stores();
+    const video = aReadyVideo();
+    await videos.add(video);
+    const due = async (post: Post) => {
+      const added = await posts.add({ post, nextActionTime: later(-60, clock.now()) }, aRequest());
+      expect(added.ok).toBe(true);
+      return post.id;
+    };
+    const unreadable = await due(anUploadingPost({ videoId: video.id }));
+    await database.pool.query(`update attempt set upload_url = '\\x00' where post_id = $1`, [unreadable]);
+    const readable = [
+      await due(aScheduledPost({ videoId: video.id })),
+      await due(aScheduledPost({ videoId: video.id })),
+    ];
+    const leases = await queue.claim({ owner: 'worker', limit: 10, leaseSeconds: 60 });
+    expect(leases.map(({ postId }) => postId)).toEqual(expect.arrayContaining(readable));
+  });
+});

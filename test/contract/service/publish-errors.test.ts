@@ -202,7 +202,7 @@ async function withoutFile(): Promise<Post> {
 async function thatEndsWorkers(): Promise<Post> {
   const connection = await connectNewAccount(story);
   const post = await publish(clients, { ...aPost(connection, video), schedule_time: inDays(1) });
-  await world.sql('update post set lapses = 5, next_action_at = now() where id = $1', [post.post_id]);
+  await world.sql('update post set lapses = 8, next_action_at = now() where id = $1', [post.post_id]);
   await ring(clients);
   return post;
 }

@@ -285,11 +285,11 @@ describe('while TikTok is not well', () => {
 
 describe('an account that may post no more today', () => {
   it.each([
-    ['an hour, when nothing else is known', [], undefined, HOUR],
+    ['for an hour, when nothing else is known', [], undefined, HOUR],
     ['until its oldest post of the day is a day old', [DAY - 600, 7200, 60], 3, 600],
-    ['an hour at most: other apps’ posts count as well', [7200, 60], 2, HOUR],
-    ['an hour, whatever went out before the last day', [DAY + 60], undefined, HOUR],
-  ])('waits for %s', async (_, published, seenCap, seconds) => {
+    ['for an hour at most: other apps’ posts count as well', [7200, 60], 2, HOUR],
+    ['for an hour, whatever went out before the last day', [DAY + 60], undefined, HOUR],
+  ])('waits %s', async (_, published, seenCap, seconds) => {
     const world = new World();
     const [connection] = await world.givenAccounts(1);
     if (connection === undefined) throw new Error('no account');
@@ -355,6 +355,22 @@ describe('an account that may post no more today', () => {
     expect(await statesOf(world, posts)).toEqual(Array(40).fill('PUBLISHED'));
     expect(times).toHaveLength(41);
     expectWithinQuota(times);
+  });
+
+  it('keeps its posts waiting as well when only a verdict tells, and fails none of them for it', async () => {
+    const world = new World();
+    const [connection] = await world.givenAccounts(1);
+    if (connection === undefined) throw new Error('no account');
+    const posts = await givenDue(world, connection, 20);
+    world.tiktok.verdict = { state: 'FAILED', error: CAP };
+    await world.workUntilQuiet({ withinDays: 0.9 / 24 });
+    // Those that were on their way already, and no other.
+    expect(world.tiktok.called('announce')).toBeLessThanOrEqual(6);
+    await world.workUntilQuiet({ withinDays: 5 / 24 });
+    expect(new Set(await statesOf(world, posts))).toEqual(new Set(['HELD']));
+    world.tiktok.verdict = undefined;
+    await world.workUntilQuiet();
+    expect(await statesOf(world, posts)).toEqual(Array(20).fill('PUBLISHED'));
   });
 
   it('may still deliver drafts, at once', async () => {

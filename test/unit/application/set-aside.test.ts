@@ -15,11 +15,12 @@ import {
   aProcessingPost,
   aPublishedPost,
   aScheduledPost,
+  later,
   NOW,
 } from '../../support/builders.ts';
 import { World } from './world.ts';
 
-const CRASHES = 5;
+const CRASHES = 8;
 const SET_ASIDE = 'a post ended its workers again and again: it is set aside';
 const attempts = [anAnnouncedAttempt()];
 
@@ -30,7 +31,7 @@ async function givenLapsed(world: World, lapses: number, build: (needed: object)
   return post;
 }
 
-describe('a post that ended its workers five times', () => {
+describe('a post that ended its workers eight times', () => {
   it.each<[string, (needed: object) => Post, string | undefined]>([
     ['PREPARING', (needed) => aPreparingPost(needed), undefined],
     ['SCHEDULED', (needed) => aScheduledPost(needed), undefined],
@@ -104,6 +105,27 @@ describe('a post that ended its workers less often', () => {
     expect(world.logged('error')).toEqual([]);
   });
 
+  it.each([
+    [2, 0],
+    [3, 120],
+    [4, 240],
+    [5, 480],
+    [6, 600],
+    [7, 600],
+  ])('rests after the time number %i for %i s, and is then tried', async (lapses, seconds) => {
+    const world = new World();
+    const post = await givenLapsed(world, lapses, (needed) => aScheduledPost(needed));
+    const before = world.clock.now();
+    await world.work();
+    if (seconds > 0) {
+      expect(world.tiktok.calls).toEqual([]);
+      expect((await world.step(post.id)).nextActionTime).toEqual(later(seconds, before));
+      world.clock.advance(seconds);
+      await world.work();
+    }
+    expect(world.tiktok.calls).not.toEqual([]);
+  });
+
   it('is never set aside while each of them brings it a little further', async () => {
     const world = new World();
     const video = await world.givenVideo({ sizeBytes: 1_000_000_000 });
@@ -130,12 +152,12 @@ describe('a post that ended its workers less often', () => {
 
 describe('a post that ends every worker', () => {
   it.each([
-    ['intent-stored', 'FAILED', 5],
-    ['announced', 'FAILED', 5],
-    ['chunk-sent', 'FAILED', 5],
+    ['intent-stored', 'FAILED', CRASHES],
+    ['announced', 'FAILED', CRASHES],
+    ['chunk-sent', 'FAILED', CRASHES],
     // After the first a worker asks where TikTok stands, and lets the post rest.
-    ['finalizing-stored', 'UNCONFIRMED', 6],
-    ['verdict-read', 'UNCONFIRMED', 5],
+    ['finalizing-stored', 'UNCONFIRMED', CRASHES + 1],
+    ['verdict-read', 'UNCONFIRMED', CRASHES],
   ] as const)('at %s comes to rest as %s, and is never sent twice', async (name, state, times) => {
     const world = new World();
     const video = await world.givenVideo({ sizeBytes: 1_000_000_000 });
@@ -148,7 +170,7 @@ describe('a post that ends every worker', () => {
         throw new Error('out of memory');
       },
     });
-    for (let worker = 0; worker < 60; worker += 1) {
+    for (let worker = 0; worker < 300; worker += 1) {
       await world.work({ owner: `worker ${worker}` }).catch(() => undefined);
       world.clock.advance(20);
     }

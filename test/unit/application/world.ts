@@ -132,7 +132,7 @@ export class World {
 
   advance(): AdvancePost {
     const access = this.access();
-    return advancePost({ ...this, access, ask: this.ask(access), failPoint: this.failPoint });
+    return advancePost({ ...this, access, ask: this.ask(access), leaseSeconds: 60, failPoint: this.failPoint });
   }
 
   /** A connected account whose tokens are good. */

@@ -8,8 +8,8 @@ import {
   platformGate,
   platformGates,
 } from '../../../src/domain/post/gate.ts';
-import type { PublishErrorCode } from '../../../src/domain/publish-error.ts';
-import { anAccount, anActiveConnection, everyPublishError, someSettings } from '../../support/builders.ts';
+import type { PublishError, PublishErrorCode } from '../../../src/domain/publish-error.ts';
+import { anAccount, anActiveConnection, everyPublishError, later, someSettings } from '../../support/builders.ts';
 
 const mine = anActiveConnection({ account: anAccount({ openId: 'open-1' }) });
 const other = anActiveConnection({ account: anAccount({ openId: 'open-2' }) });
@@ -49,14 +49,16 @@ describe('the gate that one refusal shuts', () => {
 
   it.each(everyPublishError.map((error) => [error.code, error] as const))('for %s', (code, error) => {
     const [key, seconds, atMostSeconds] = closings[code] ?? [];
-    const closing = closingFor({ ...error, tiktokCode: 'what_tiktok_said' }, mine);
+    // TikTok does not tell when to come back; our own limit does.
+    const { retryTime: _, ...told } = { retryTime: undefined, ...error };
+    const closing = closingFor(told as PublishError, mine);
     expect(closing).toEqual(key === undefined ? undefined : { key, seconds, atMostSeconds });
     if (closing !== undefined)
       expect([...gatesOf(mine, someSettings()), ...gatesOf(mine, draft)]).toContain(closing.key);
   });
 
   it('is none for our own limit: TikTok was not asked', () => {
-    expect(closingFor({ code: 'UPSTREAM_RATE_LIMITED' }, mine)).toBeUndefined();
+    expect(closingFor({ code: 'UPSTREAM_RATE_LIMITED', retryTime: later(62) }, mine)).toBeUndefined();
   });
 });
 
