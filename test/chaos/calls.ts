@@ -11,8 +11,6 @@ export type Calls = {
   repeat<T>(name: string, call: (clients: GrpcClients) => Promise<T>): Promise<T>;
   /** A single time. Undefined when no answer came. */
   once<T>(name: string, call: (clients: GrpcClients) => Promise<T>): Promise<T | undefined>;
-  /** Resolves with the worker that the next call of this name goes to, right after it was sent. */
-  nextTo(name: string): Promise<Worker>;
   /** How many answers never came. */
   unanswered(): number;
   /** Answers that no caller should get: the service itself went wrong. */
@@ -25,11 +23,18 @@ export type Calls = {
 const UNANSWERED: ReadonlySet<number> = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
 const BROKEN: ReadonlySet<number> = new Set([status.INTERNAL, status.UNKNOWN, status.DATA_LOSS, status.UNIMPLEMENTED]);
 
-/** Between two tries, so that a database that recovers is not stormed. */
-const PAUSE_MILLISECONDS = 150;
+/** Between two tries, twice as long after each, so that whoever recovers is not stormed. */
+const PAUSE_MILLISECONDS = 100;
+const LONGEST_PAUSE_MILLISECONDS = 1_000;
 
-export function callsTo(fleet: Fleet, random: Random, signal: AbortSignal): Calls {
-  const listeners = new Map<string, ((worker: Worker) => void)[]>();
+export function callsTo(needs: {
+  readonly fleet: Fleet;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  /** A call was sent, and its answer is not there yet. */
+  readonly onSent: (name: string, worker: Worker) => void;
+}): Calls {
+  const { fleet, random, signal, onSent } = needs;
   const failures: string[] = [];
   let unanswered = 0;
 
@@ -44,7 +49,7 @@ export function callsTo(fleet: Fleet, random: Random, signal: AbortSignal): Call
     const worker = random.pick(workers);
     try {
       const answer = call(worker.clients);
-      for (const listener of listeners.get(name)?.splice(0) ?? []) listener(worker);
+      onSent(name, worker);
       return { value: await answer };
     } catch (error) {
       // A client of ours that was closed because its worker ended has no words of the service's for it.
@@ -60,19 +65,13 @@ export function callsTo(fleet: Fleet, random: Random, signal: AbortSignal): Call
 
   return {
     async repeat(name, call) {
-      for (;;) {
+      for (let pause = PAUSE_MILLISECONDS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS)) {
         const answer = await ask(name, call);
         if (answer !== undefined) return answer.value;
-        await delay(PAUSE_MILLISECONDS, undefined, { signal });
+        await delay(pause, undefined, { signal });
       }
     },
     once: async (name, call) => (await ask(name, call))?.value,
-    nextTo: (name) =>
-      new Promise((resolve) => {
-        const waiting = listeners.get(name) ?? [];
-        waiting.push(resolve);
-        listeners.set(name, waiting);
-      }),
     unanswered: () => unanswered,
     failures,
     blame: (answer) => void failures.push(answer),

@@ -31,11 +31,13 @@ type Endings = (() => unknown)[];
 
 const WORKSPACE = 'ws_chaos';
 const POSTS_PER_SECOND = 4;
-/** A third of what TikTok takes from one account: orphans and second attempts count as well. */
+/** A third of what TikTok takes from one of them: orphans and second attempts count as well. */
 const POSTS_PER_ACCOUNT_AND_MINUTE = 2;
 const ACCOUNTS = (POSTS_PER_SECOND * 60) / POSTS_PER_ACCOUNT_AND_MINUTE;
 /** Posts that are neither at an end nor cancelled: twice as many as there are where the machine has time. */
 const MOST_OPEN = 120;
+/** So many of the latest posts are mostly still under way. */
+const BUSY_POSTS = 25;
 const PROGRESS_MILLISECONDS = 5_000;
 /** When the run itself failed. */
 const LINES_SHOWN = 40;
@@ -85,7 +87,6 @@ async function run(
     workers,
     leaseSeconds,
     fleet: () => processes,
-    calls: () => calls,
     postgres,
     sandbox,
     crew: together,
@@ -101,7 +102,7 @@ async function run(
     onFailure: together.fail,
   });
   endings.push(() => processes.killAll());
-  const calls = callsTo(processes, random.branch('calls'), signal);
+  const calls = callsTo({ fleet: processes, random: random.branch('callers'), signal, onSent: faults.sent });
 
   await orOver(processes.start());
   const connecting = { sandbox, calls, workspaceId: WORKSPACE };
@@ -135,7 +136,19 @@ async function run(
 
   const people = reconnecting({ ...connecting, postgres, journal, random: random.branch('people') });
   together.add(people.run(signal));
-  const trouble = tiktokFaults({ sandbox, calls, crew: together, accounts, random, journal });
+  const trouble = tiktokFaults({
+    sandbox,
+    calls,
+    crew: together,
+    accounts,
+    busyAccounts: () =>
+      handing
+        .entrusted()
+        .slice(-BUSY_POSTS)
+        .map(({ account }) => account),
+    random,
+    journal,
+  });
 
   const progress = setInterval(() => {
     const done = `${faults.counts.kills} of ${kills} kills, ${trouble.count()} faults of TikTok`;
@@ -150,8 +163,8 @@ async function run(
   troubleAndPosts.catch(() => undefined); // it is awaited below, unless the run is over before
   await orOver(faults.run());
   calm.abort();
-  await orOver(troubleAndPosts);
   await orOver(processes.recover());
+  await orOver(troubleAndPosts);
   tell('the last kill is done and all workers are up: what is on its way may come to its end');
 
   const late = await orOver(

@@ -17,6 +17,10 @@ export type TiktokFaults = {
 
 const MEAN_SECONDS_BETWEEN = 0.6;
 const LONGEST_HOLD_SECONDS = 9;
+/** More that wait for a call to befall would be an outage: the service then makes few calls, and each met the next of them. */
+const MOST_WAITING = 4;
+/** Of the grants that something happens to. */
+const BUSY_ACCOUNTS = 0.8;
 const REFRESH = { deadlineMilliseconds: 20_000 };
 /** Three of these in a row fail a post for good. */
 const PASSING_FAILURE: FaultSpec = { kind: 'fail_reason', reason: 'internal' };
@@ -81,10 +85,12 @@ export function tiktokFaults(needs: {
   readonly calls: Calls;
   readonly crew: Crew;
   readonly accounts: readonly ConnectedAccount[];
+  /** Those with posts under way, more or less: what befalls the others is not felt before their next post. */
+  readonly busyAccounts: () => readonly ConnectedAccount[];
   readonly random: Random;
   readonly journal: Journal;
 }): TiktokFaults {
-  const { sandbox, calls, crew, accounts, journal } = needs;
+  const { sandbox, calls, crew, accounts, busyAccounts, journal } = needs;
   const { control } = sandbox;
   const random = needs.random.branch('TikTok faults');
   let count = 0;
@@ -127,15 +133,21 @@ export function tiktokFaults(needs: {
     control.disconnectAccount(openId);
   }
 
+  const anAccount = (): ConnectedAccount => {
+    const busy = busyAccounts();
+    return random.pick(busy.length > 0 && random.chance(BUSY_ACCOUNTS) ? busy : accounts);
+  };
+
   function goWrong(signal: AbortSignal): void {
+    if (control.faults().length >= MOST_WAITING) return;
     const kind = random.weighted([
       [42, 'LOST'],
       [18, 'BAD'],
       [12, 'LATE'],
       [10, 'HELD'],
       [5, 'FAILURE'],
-      [10, 'REFRESH'],
-      [3, 'REMOVAL'],
+      [12, 'REFRESH'],
+      [4, 'REMOVAL'],
     ] as const);
     switch (kind) {
       case 'LOST':
@@ -154,10 +166,10 @@ export function tiktokFaults(needs: {
         order(PASSING_FAILURE);
         break;
       case 'REFRESH':
-        crew.add(refresh(random.pick(accounts)));
+        crew.add(refresh(anAccount()));
         break;
       case 'REMOVAL':
-        removeOurApp(random.pick(accounts));
+        removeOurApp(anAccount());
         break;
     }
   }

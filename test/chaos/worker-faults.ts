@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CallFaultSpec } from '../../sandbox/faults.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import type { FailPointName } from '../../src/application/ports/fail-point.ts';
-import type { Calls } from './calls.ts';
 import type { Crew } from './crew.ts';
 import type { Fleet } from './fleet.ts';
 import type { Journal } from './journal.ts';
@@ -34,6 +33,8 @@ export type WorkerFaults = {
   nextPlace(): HaltingPlace | undefined;
   /** A worker halted there: it is killed or frozen. */
   halted(worker: Worker): void;
+  /** A call was sent to a worker. */
+  sent(call: string, worker: Worker): void;
   /** Goes on until there were as many kills as wanted. */
   run(): Promise<void>;
 };
@@ -76,8 +77,15 @@ const KILLS_PER_DATABASE_RESTART = 50;
 /** Of the kills at random: the others leave workers alone that are to halt somewhere. */
 const KILLS_OF_ARMED = 0.2;
 const LONGEST_HOLD_MILLISECONDS = 3_000;
-/** Calls that a kill may be aimed at. */
-const CALLS = ['PublishPost', 'PublishPost', 'UploadVideo', 'CancelPost', 'CompleteConnection', 'RefreshConnection'];
+/** Of the calls of a name, how many cost the worker that gets them its life. The rarer a call, the more of them. */
+const KILLED_IN_CALL: Readonly<Record<string, number>> = {
+  PublishPost: 0.015,
+  UploadVideo: 0.04,
+  CancelPost: 0.05,
+  CompleteConnection: 0.25,
+  RefreshConnection: 0.12,
+};
+const LONGEST_IN_CALL_MILLISECONDS = 40;
 /** A call that does not come would otherwise keep the next event waiting. */
 const PATIENCE_MILLISECONDS = 1_500;
 
@@ -86,16 +94,16 @@ export function workerFaults(needs: {
   readonly workers: number;
   readonly leaseSeconds: number;
   readonly fleet: () => Fleet;
-  readonly calls: () => Calls;
   readonly postgres: OwnPostgres;
   readonly sandbox: Sandbox;
   readonly crew: Crew;
   readonly random: Random;
   readonly journal: Journal;
 }): WorkerFaults {
-  const { leaseSeconds, fleet, calls, postgres, sandbox, crew, journal } = needs;
+  const { leaseSeconds, fleet, postgres, sandbox, crew, journal } = needs;
   const random = needs.random.branch('worker faults');
   const places = needs.random.branch('places');
+  const inCalls = needs.random.branch('calls');
   const restarts = restartsAt(needs.kills, needs.random.branch('database restarts'));
   const counts: WorkerFaultCounts = {
     kills: 0,
@@ -109,12 +117,15 @@ export function workerFaults(needs: {
     databaseRestarts: 0,
   };
   const fewestReady = Math.max(1, needs.workers - 1);
+  let running = false;
   let enough = false;
 
   const withPhase = (phase: ReturnType<Worker['phase']>): readonly Worker[] =>
     fleet()
       .living()
       .filter((worker) => worker.phase() === phase);
+
+  const isEnoughReady = (): boolean => withPhase('READY').length >= fewestReady;
 
   function kill(worker: Worker, why: string, kind?: keyof WorkerFaultCounts): void {
     if (enough || !worker.kill()) return;
@@ -156,16 +167,6 @@ export function workerFaults(needs: {
     journal.note(`SIGTERM for ${worker.name}`);
   }
 
-  async function killInCall(): Promise<void> {
-    const name = random.pick(CALLS);
-    const milliseconds = random.between(0, 40);
-    const patience = delay(PATIENCE_MILLISECONDS, undefined, { signal: crew.signal });
-    const worker = await Promise.race([calls().nextTo(name), patience]);
-    if (worker === undefined) return;
-    await delay(milliseconds, undefined, { signal: crew.signal });
-    kill(worker, `${milliseconds.toFixed(0)} ms after ${name} was sent to it`, 'killsInCalls');
-  }
-
   /**
    * The whole machine fails, in the middle of a call to TikTok: before TikTok has done what it was asked, which it then does for
    * nobody, or after that.
@@ -203,8 +204,7 @@ export function workerFaults(needs: {
 
   async function befall(): Promise<void> {
     const kind = random.weighted([
-      [46, 'KILL'],
-      [16, 'KILL_IN_CALL'],
+      [60, 'KILL'],
       [12, 'KILL_ALL'],
       [4, 'KILL_STARTING'],
       [10, 'FREEZE'],
@@ -213,8 +213,6 @@ export function workerFaults(needs: {
     switch (kind) {
       case 'KILL':
         return killOne();
-      case 'KILL_IN_CALL':
-        return killInCall();
       case 'KILL_ALL':
         return killAll();
       case 'KILL_STARTING': {
@@ -253,10 +251,18 @@ export function workerFaults(needs: {
         delay(milliseconds, undefined, { signal: crew.signal }).then(() => kill(worker, where, 'killsAtFailPoints')),
       );
     },
+    sent(call, worker) {
+      // Calls that are repeated because workers die must not be what kills the next ones.
+      if (!running || !isEnoughReady() || !inCalls.chance(KILLED_IN_CALL[call] ?? 0)) return;
+      const milliseconds = inCalls.between(0, LONGEST_IN_CALL_MILLISECONDS);
+      const why = `${milliseconds.toFixed(0)} ms after ${call} was sent to it`;
+      crew.add(delay(milliseconds, undefined, { signal: crew.signal }).then(() => kill(worker, why, 'killsInCalls')));
+    },
     async run() {
+      running = true;
       while (!enough) {
         // However slow the machine is: those that die leave others some time to work.
-        await fleet().until(() => (withPhase('READY').length >= fewestReady || crew.signal.aborted ? true : undefined));
+        await fleet().until(() => (isEnoughReady() || crew.signal.aborted ? true : undefined));
         await befall();
         const seconds = Math.max(SHORTEST_SECONDS_BETWEEN, random.gap(MEAN_SECONDS_BETWEEN));
         await delay(seconds * 1000, undefined, { signal: crew.signal });

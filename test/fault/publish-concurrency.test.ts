@@ -183,10 +183,14 @@ describe('PUB-13 (C16) A cancel', () => {
     const answer = other.clients.posts.CancelPost<{ post: Post }>({ post_id });
     if (wins) expect((await answer).post.state).toBe('POST_STATE_CANCELLED');
     else expect(await refusalOf(answer)).toMatchObject({ code: 9, reason: 'POST_ALREADY_SENT' });
+    const watch = await other.clients.watch({ workspace_id: WORKSPACE, post_ids: [post_id] });
     await Promise.all(stops.map((stop) => stop.goOn()));
     if (wins) {
-      await Promise.race(processes.map((each) => each.logged('a post went to another worker', { postId: post_id })));
+      // The worker sees that it lost the post, unless it stores something after all.
+      const gone = processes.map((each) => each.logged('a post went to another worker', { postId: post_id }));
+      await Promise.race([...gone, watch.next()]);
     }
+    watch.cancel();
 
     const post = await postThat(service.clients, post_id, wins ? 'CANCELLED' : 'PUBLISHED');
     expect(initsOf(world.sandbox, post)).toHaveLength(inits);
