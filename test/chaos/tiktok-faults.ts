@@ -19,6 +19,8 @@ const MEAN_SECONDS_BETWEEN = 0.6;
 const LONGEST_HOLD_SECONDS = 9;
 /** More that wait for a call to befall would be an outage: the service then makes few calls, and each met the next of them. */
 const MOST_WAITING = 4;
+/** What fits no call for so long must not keep others from coming. */
+const STALE_MILLISECONDS = 8_000;
 /** Of the grants that something happens to. */
 const BUSY_ACCOUNTS = 0.8;
 const REFRESH = { deadlineMilliseconds: 20_000 };
@@ -93,13 +95,22 @@ export function tiktokFaults(needs: {
   const { sandbox, calls, crew, accounts, busyAccounts, journal } = needs;
   const { control } = sandbox;
   const random = needs.random.branch('TikTok faults');
+  const orderTimes = new Map<string, number>();
   let count = 0;
 
   function order(spec: FaultSpec): string {
     count += 1;
     const { id } = control.addFault(spec);
+    orderTimes.set(id, performance.now());
     journal.note(`ordered of TikTok: ${JSON.stringify({ id, ...spec })}`);
     return id;
+  }
+
+  function dropStale(): void {
+    for (const { id } of control.faults()) {
+      const since = orderTimes.get(id);
+      if (since !== undefined && performance.now() - since > STALE_MILLISECONDS) control.removeFault(id);
+    }
   }
 
   async function releaseLater(faultId: string, signal: AbortSignal): Promise<void> {
@@ -139,6 +150,7 @@ export function tiktokFaults(needs: {
   };
 
   function goWrong(signal: AbortSignal): void {
+    dropStale();
     if (control.faults().length >= MOST_WAITING) return;
     const kind = random.weighted([
       [42, 'LOST'],
