@@ -61,6 +61,7 @@ import { LeaseLost, type Shift, type WorkInHand, workInHand } from './work-in-ha
  */
 export type AdvancePost = (lease: Lease, shift: Shift) => Promise<Step | undefined>;
 
+const SAFETY_NET_SECONDS = 60;
 /** How long the outcome of an unconfirmed post is still looked for. */
 const RECONCILE_DAYS = 7;
 const RECONCILE_SECONDS = 3600;
@@ -109,7 +110,8 @@ export function advancePost(needs: {
       try {
         const rest = lease.lapsed ? restSeconds(lease.lapses, needs.leaseSeconds) : 0;
         if (rest > 0 && lease.lapses < MAX_LAPSES) return await putOff(lease, rest);
-        const step = lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await advance(lease.post, work);
+        const step =
+          lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await withSafetyNet(await advance(lease.post, work));
         await work.finish(step);
         report(lease.post, step.post);
         if (step.post.state === 'HELD' && step.post.hold.reason === 'RECONNECT') await confirmGrant(step.post, since);
@@ -176,6 +178,15 @@ export function advancePost(needs: {
       const known = before.attempts.find((attempt) => attempt.number === number)?.outcome;
       if (outcome !== undefined && outcome !== known) metrics.attemptEnded(outcome, error?.code);
     }
+  }
+
+  /** Should this process die before it knows whether the grant is good after all, another one looks. */
+  async function withSafetyNet(step: Step): Promise<Step> {
+    const { post } = step;
+    if (post.state !== 'HELD' || post.hold.reason !== 'RECONNECT' || step.nextActionTime !== undefined) return step;
+    if (post.error?.code === 'ACCOUNT_SCOPE_MISSING') return step;
+    const connection = await connections.find(post.connectionId);
+    return connection?.state === 'ACTIVE' ? { post, nextActionTime: inSeconds(clock.now(), SAFETY_NET_SECONDS) } : step;
   }
 
   /**

@@ -36,6 +36,8 @@ export interface Engine {
   lastLook(): Date | undefined;
 }
 
+/** A wake that was lost with its process is made good this often. */
+const RESCUE_SECONDS = 30;
 /** Claimed at once: the smaller, the sooner one tenant's crowd is seen. */
 const BATCH = 32;
 /** A post may be due by a database clock that runs this much behind ours; looking once too often is harmless. */
@@ -67,6 +69,7 @@ export function engine(needs: {
   const inHand = new Set<Lease>();
   /** Due posts may be left because their tenant has its share of the places, or a suspect is in hand. */
   let leftBehind = false;
+  let rescueTime = 0;
   let busyImports = 0;
   let ending = false;
   let lastLook: Date | undefined;
@@ -123,6 +126,11 @@ export function engine(needs: {
 
   async function look(): Promise<void> {
     const asOf = clock.now();
+    if (asOf.getTime() >= rescueTime) {
+      rescueTime = asOf.getTime() + RESCUE_SECONDS * 1000;
+      const rescued = await queue.rescue();
+      if (rescued > 0) log.info({ posts: rescued }, 'posts were woken whose reason to wait was gone');
+    }
     await claimPosts();
     const freeImports = capacity.imports - busyImports;
     if (freeImports > 0) {

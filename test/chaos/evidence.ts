@@ -11,10 +11,10 @@ export async function accountOf(
   { post, what }: Violation,
   { postgres, journal, ledger }: { readonly postgres: OwnPostgres; readonly journal: Journal; readonly ledger: Ledger },
 ): Promise<string> {
-  const { postId, caption, account, video } = post;
+  const { postId, caption, account, sha256 } = post;
   const digests = new Map(ledger.uploads.map((upload) => [upload.publishId, upload]));
   const inits = ledger.inits.filter(
-    ({ publishId, title }) => title === caption || (post.draft && digests.get(publishId)?.sha256 === video.sha256),
+    ({ publishId, title }) => title === caption || (post.draft && digests.get(publishId)?.sha256 === sha256),
   );
   const publishIds = new Set(inits.map(({ publishId }) => publishId));
   // Calls about no publish id, such as an announcement, are told apart by account and time only.

@@ -11,7 +11,7 @@ const post: EntrustedPost = {
   caption: 'Caption 1',
   account,
   draft: false,
-  video: { videoId: 'video-1', sha256: 'aa' },
+  sha256: 'aa',
   tries: 1,
 };
 const draft: EntrustedPost = { ...post, draft: true };

@@ -76,7 +76,7 @@ export function judge(
   };
 }
 
-const keyOf = ({ draft, caption, video }: EntrustedPost): string => (draft ? video.sha256 : caption);
+const keyOf = ({ draft, caption, sha256 }: EntrustedPost): string => (draft ? sha256 : caption);
 
 function realPosts({ inits, uploads, posts }: Pick<Ledger, 'inits' | 'uploads' | 'posts'>): Map<string, RealPost[]> {
   const delivered = new Set(
@@ -111,7 +111,7 @@ function contradictionOf(
       const [only, second] = found;
       if (only === undefined) return `${says}, and TikTok does not have it`;
       if (second !== undefined) return undefined; // counted as a duplicate
-      if (only.sha256 !== post.video.sha256) return `${says}, and TikTok has other bytes (${only.publishId})`;
+      if (only.sha256 !== post.sha256) return `${says}, and TikTok has other bytes (${only.publishId})`;
       return only.account === post.account.openId ? undefined : `${says}, and is in another account`;
     }
     case 'CANCELLED':

@@ -4,7 +4,7 @@ import { type Calls, reasonOf } from './calls.ts';
 import type { Crew } from './crew.ts';
 import type { Journal } from './journal.ts';
 import type { Random } from './random.ts';
-import { type TakenVideo, takeInOwnVideo, type Videos } from './videos.ts';
+import { digestOfOwnVideo, takeInOwnVideo, type Videos } from './videos.ts';
 
 /** A post that the service accepted: from here on it has to answer for it. */
 export type EntrustedPost = {
@@ -14,8 +14,8 @@ export type EntrustedPost = {
   readonly caption: string;
   readonly account: ConnectedAccount;
   readonly draft: boolean;
-  /** A draft's is nobody else's: TikTok gets no caption with it. */
-  readonly video: TakenVideo;
+  /** Of the video. A draft's is nobody else's: TikTok gets no caption with it. */
+  readonly sha256: string;
   /** How often PublishPost was sent until an answer came. */
   readonly tries: number;
   /** What CancelPost answered, if it was called. */
@@ -32,13 +32,19 @@ export type Callers = {
 };
 
 type Wish = {
-  readonly video: 'SMALL' | 'LONG' | 'OWN';
+  readonly video: 'SMALL' | 'LONG' | 'OWN' | 'FETCHED';
   readonly draft: boolean;
   readonly everyone: boolean;
   /** Until it is to go out. Undefined: now. */
   readonly aheadMilliseconds: number | undefined;
   /** After it was accepted or came due. Undefined: it is not cancelled. */
   readonly cancelMilliseconds: number | undefined;
+};
+
+/** As the request names it. */
+type Video = {
+  readonly sha256: string;
+  readonly named: { readonly video_id: string } | { readonly video_uri: string };
 };
 
 const CALL = { deadlineMilliseconds: 4_000 };
@@ -48,6 +54,8 @@ export function callers(needs: {
   readonly crew: Crew;
   readonly accounts: readonly ConnectedAccount[];
   readonly videos: Videos;
+  /** Where the service finds the video of a number. */
+  readonly addressOf: (number: number) => string;
   readonly workspaceId: string;
   readonly postsPerSecond: number;
   /** Resolves when another post may come: a slow machine gets no more than it gets done. */
@@ -56,7 +64,7 @@ export function callers(needs: {
   readonly random: Random;
   readonly journal: Journal;
 }): Callers {
-  const { calls, crew, accounts, videos, workspaceId, postsPerSecond, room, seed, random, journal } = needs;
+  const { calls, crew, accounts, videos, addressOf, workspaceId, postsPerSecond, room, seed, random, journal } = needs;
   const entrusted: EntrustedPost[] = [];
   const underWay = new Set<Promise<unknown>>();
   const arrivals = random.branch('arrivals');
@@ -77,7 +85,7 @@ export function callers(needs: {
     // In turn, so that no account gets more than TikTok takes from one in a minute.
     const account = accounts[number % accounts.length];
     if (account === undefined) throw new Error('there is no account to post to');
-    const video = await videoFor(wish, number, chance);
+    const { sha256, named } = await videoFor(wish, number, chance);
     const due = wish.aheadMilliseconds === undefined ? undefined : new Date(Date.now() + wish.aheadMilliseconds);
     const caption = `Chaos ${seed}, post ${number}`;
     const request = {
@@ -86,7 +94,7 @@ export function callers(needs: {
       request_id: `chaos-${seed}-${number}`,
       destination: 'tiktok',
       caption,
-      video_id: video.videoId,
+      ...named,
       settings: {
         privacy_level: wish.everyone ? 'PRIVACY_LEVEL_PUBLIC_TO_EVERYONE' : 'PRIVACY_LEVEL_SELF_ONLY',
         draft: wish.draft,
@@ -98,22 +106,30 @@ export function callers(needs: {
       tries += 1;
       return posts.PublishPost<{ post: { post_id: string } }>(request, CALL);
     });
-    const accepted: EntrustedPost = { number, postId: post.post_id, caption, account, draft: wish.draft, video, tries };
+    const accepted: EntrustedPost = {
+      number,
+      postId: post.post_id,
+      caption,
+      account,
+      draft: wish.draft,
+      sha256,
+      tries,
+    };
     entrusted.push(accepted);
     journal.note(`post ${number} is ${accepted.postId}, accepted at try ${tries}`);
     if (wish.cancelMilliseconds !== undefined) begin(cancel(accepted, wish.cancelMilliseconds, due));
     return accepted;
   }
 
-  function videoFor(wish: Wish, number: number, chance: Random): Promise<TakenVideo> | TakenVideo {
-    switch (wish.video) {
-      case 'SMALL':
-        return chance.pick(videos.small);
-      case 'LONG':
-        return chance.pick(videos.long);
-      case 'OWN':
-        return takeInOwnVideo(calls, workspaceId, number);
+  async function videoFor(wish: Wish, number: number, chance: Random): Promise<Video> {
+    if (wish.video === 'FETCHED') {
+      return { sha256: await digestOfOwnVideo(number), named: { video_uri: addressOf(number) } };
     }
+    const { videoId, sha256 } =
+      wish.video === 'OWN'
+        ? await takeInOwnVideo(calls, workspaceId, number)
+        : chance.pick(wish.video === 'SMALL' ? videos.small : videos.long);
+    return { sha256, named: { video_id: videoId } };
   }
 
   async function cancel(post: EntrustedPost, milliseconds: number, due: Date | undefined): Promise<void> {
@@ -157,9 +173,10 @@ function wishOf(chance: Random): Wish {
     video: draft
       ? 'OWN'
       : chance.weighted([
-          [78, 'SMALL'],
+          [70, 'SMALL'],
           [10, 'LONG'],
-          [12, 'OWN'],
+          [10, 'OWN'],
+          [10, 'FETCHED'],
         ] as const),
     everyone: chance.chance(0.5),
     // Around the moment they are due most of all: before it, in the middle of the work, and after it.

@@ -14,12 +14,13 @@ import { type Journal, startJournal } from './journal.ts';
 import type { ChaosOptions } from './options.ts';
 import { type OwnPostgres, startOwnPostgres } from './own-postgres.ts';
 import { callers, type EntrustedPost } from './posts.ts';
-import { seededRandom } from './random.ts';
+import { type Random, seededRandom } from './random.ts';
 import { hasEnded, type PostRecord, readPosts } from './records.ts';
 import { type ChaosReport, report } from './report.ts';
 import { settle } from './settle.ts';
 import { tiktokFaults } from './tiktok-faults.ts';
-import { CHUNK_BYTES, takeInVideos } from './videos.ts';
+import { openVideoOrigin, type VideoOrigin } from './video-origin.ts';
+import { CHUNK_BYTES, ownVideoToFetch, takeInVideos } from './videos.ts';
 import { workerFaults } from './worker-faults.ts';
 
 /** Somebody wants the run to end now. */
@@ -81,7 +82,12 @@ async function run(
   const random = seededRandom(seed);
   const tell = (text: string): void => say(`${journal.secondsSoFar().toFixed(1).padStart(6)} s  ${text}`);
 
-  const { postgres, sandbox, environment } = await surroundings({ options, crew: together, endings });
+  const { postgres, sandbox, videoOrigin, environment } = await surroundings({
+    options,
+    crew: together,
+    endings,
+    random,
+  });
   const faults = workerFaults({
     kills,
     workers,
@@ -119,6 +125,7 @@ async function run(
     crew: together,
     accounts,
     videos,
+    addressOf: videoOrigin.addressOf,
     workspaceId: WORKSPACE,
     postsPerSecond: POSTS_PER_SECOND,
     room: async (posts) => {
@@ -210,17 +217,19 @@ async function openJournal({ journal: path }: ChaosOptions, endings: Endings): P
   return startJournal((line) => file.write(`${line}\n`));
 }
 
-/** PostgreSQL, TikTok, and what every worker is told. */
+/** PostgreSQL, TikTok, a web server with videos, and what every worker is told. */
 async function surroundings(needs: {
   readonly options: ChaosOptions;
   readonly crew: Crew;
   readonly endings: Endings;
+  readonly random: Random;
 }): Promise<{
   readonly postgres: OwnPostgres;
   readonly sandbox: Sandbox;
+  readonly videoOrigin: VideoOrigin;
   readonly environment: Readonly<Record<string, string>>;
 }> {
-  const { options, crew, endings } = needs;
+  const { options, crew, endings, random } = needs;
   const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-chaos-'));
   endings.push(() => rm(folder, { recursive: true, force: true }));
   const postgres = await startOwnPostgres(join(folder, 'postgres'));
@@ -233,9 +242,12 @@ async function surroundings(needs: {
     report: (problem, error) => crew.fail(new Error(`the sandbox: ${problem}`, { cause: error })),
   });
   endings.push(() => sandbox.close());
+  const videoOrigin = await openVideoOrigin(ownVideoToFetch, random.branch('video origin'));
+  endings.push(() => videoOrigin.close());
   return {
     postgres,
     sandbox,
+    videoOrigin,
     environment: {
       DATABASE_URL: postgres.url,
       DATA_DIR: join(folder, 'data'),
@@ -248,6 +260,7 @@ async function surroundings(needs: {
       TIKTOK_AUTHORIZE_URL: sandbox.authorizeUrl,
       TIKTOK_UPLOAD_ORIGINS: sandbox.origin,
       TIKTOK_CHUNK_BYTES: String(CHUNK_BYTES),
+      IMPORT_ALLOWED_ORIGINS: videoOrigin.origin,
       LEASE_SECONDS: String(options.leaseSeconds),
       // Hundreds of starts compile the same files.
       NODE_COMPILE_CACHE: join(folder, 'compiled'),

@@ -36,18 +36,32 @@ export async function takeInVideos(calls: Calls, workspaceId: string): Promise<V
   return { small, long };
 }
 
+const ownVideo = (number: number): Promise<AsyncIterable<Uint8Array>> => bigMp4Stream(OWN_VIDEO_BYTES + number);
+
 /** A video that no other number has. */
 export const takeInOwnVideo = (calls: Calls, workspaceId: string, number: number): Promise<TakenVideo> =>
-  upload(calls, workspaceId, () => bigMp4Stream(OWN_VIDEO_BYTES + number));
+  upload(calls, workspaceId, () => ownVideo(number));
+
+/** The same, for those that the service fetches itself. */
+export const ownVideoToFetch = async (number: number) => ({
+  sizeBytes: OWN_VIDEO_BYTES + number,
+  bytes: await ownVideo(number),
+});
+
+export const digestOfOwnVideo = async (number: number): Promise<string> => digestOf(await ownVideo(number));
+
+async function digestOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of bytes) hash.update(piece);
+  return hash.digest('hex');
+}
 
 async function upload(
   calls: Calls,
   workspaceId: string,
   open: () => Promise<AsyncIterable<Uint8Array>>,
 ): Promise<TakenVideo> {
-  const hash = createHash('sha256');
-  for await (const piece of await open()) hash.update(piece);
-  const sha256 = hash.digest('hex');
+  const sha256 = await digestOf(await open());
   for (let triesLeft = MOST_REFUSALS; ; triesLeft -= 1) {
     try {
       const { video } = await calls.repeat('UploadVideo', async (clients) =>

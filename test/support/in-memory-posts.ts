@@ -310,6 +310,25 @@ export function inMemoryPosts({
       return true;
     },
 
+    async rescue() {
+      let rescued = 0;
+      for (const row of rows.values()) {
+        const { post } = row;
+        if (row.nextActionTime !== undefined || row.owner !== undefined) continue;
+        const connection = await connections.find(post.connectionId);
+        const reconnected =
+          post.state === 'HELD' &&
+          post.hold.reason === 'RECONNECT' &&
+          connection?.state === 'ACTIVE' &&
+          connection.updateTime > post.updateTime;
+        const arrived = post.state === 'PREPARING' && (await videos.find(post.videoId))?.state !== 'IMPORTING';
+        if (!reconnected && !arrived) continue;
+        rescued += 1;
+        rows.set(post.id, { ...row, nextActionTime: clock.now() });
+      }
+      return rescued;
+    },
+
     async earliest(after) {
       const times = [...rows.values()]
         .flatMap(({ nextActionTime }) => nextActionTime ?? [])

@@ -127,3 +127,13 @@ export const CLAIM_POSTS = prepared(`
     returning post.*, taken.due_at, taken.lapsed
   )
   select ${ROW_COLUMNS.join(', ')}, lapsed from claimed order by due_at`);
+
+/** Nobody else would look at them again. */
+export const RESCUE = `
+  update post set next_action_at = ${NOW}
+  where next_action_at is null and lease_owner is null and (
+    state = 'HELD' and hold->>'reason' = 'RECONNECT' and exists (
+      select 1 from connection
+      where connection.id = post.connection_id and connection.state = 'ACTIVE' and connection.update_time > post.update_time)
+    or state = 'PREPARING' and not exists (
+      select 1 from video where video.id = post.video_id and video.state = 'IMPORTING'))`;

@@ -8,7 +8,7 @@ import { optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { attemptsJson, type PostRow, postFromRow, postValues } from './post-rows.ts';
-import { CLAIM_POSTS, FINISH_POST, LET_GO, STORE_POST } from './post-sql.ts';
+import { CLAIM_POSTS, FINISH_POST, LET_GO, RESCUE, STORE_POST } from './post-sql.ts';
 
 /** `changed` is called after every stored change. */
 export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void, log: Log): PostQueue {
@@ -95,6 +95,10 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
         [postId, fence, owner, seconds],
       );
       return rowCount === 1;
+    },
+    async rescue() {
+      const { rowCount } = await pool.query(RESCUE);
+      return rowCount ?? 0;
     },
     async earliest(after) {
       const { rows } = await pool.query<{ next_action_at: Time | null }>(

@@ -35,6 +35,10 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
     try {
       // Agenda connects without catching: a refusal would end the process. So it finds that done.
       await backend.connect();
+      // A lost connection is told here, and would end the process if nobody listened. The channel connects again by itself.
+      backend.notificationChannel?.on('error', (error) =>
+        log.warn({ error }, 'the doorbell lost touch with its store'),
+      );
       backend.connect = async () => undefined;
       agenda = new Agenda({ backend, processEvery: '5 seconds', defaultLockLifetime: LOCK_MILLISECONDS });
       agenda.on('error', (error) => log.warn({ error }, 'the doorbell has trouble with its store'));

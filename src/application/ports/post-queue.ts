@@ -59,6 +59,11 @@ export interface PostQueue {
   letGo(lease: Lease, nextActionTime?: Date): Promise<boolean>;
   /** Lets go of a suspect for so long: what it lapsed is not forgotten. False when the lease was lost. */
   putOff(lease: Lease, seconds: number): Promise<boolean>;
+  /**
+   * Makes due what waits for something that has come: for a reconnect that was made since, or for a video that is there. Whoever was
+   * to wake them may have died before. Gives how many they were.
+   */
+  rescue(): Promise<number>;
   /** When the next post comes due after `after`, or the next lease ends. Undefined when nothing waits. */
   earliest(after?: Date): Promise<Date | undefined>;
 }

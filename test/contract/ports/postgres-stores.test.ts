@@ -14,7 +14,17 @@ import { postgresVideos } from '../../../src/adapters/persistence/postgres-video
 import { postgresWebhookInbox } from '../../../src/adapters/persistence/postgres-webhook-inbox.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
 import type { Post } from '../../../src/domain/post/post.ts';
-import { anUploadingPost, aReadyVideo, aRequest, aScheduledPost, later } from '../../support/builders.ts';
+import {
+  aHeldPost,
+  anActiveConnection,
+  anImportingVideo,
+  anUploadingPost,
+  aPreparingPost,
+  aReadyVideo,
+  aRequest,
+  aScheduledPost,
+  later,
+} from '../../support/builders.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { clockContract } from './clock.contract.ts';
@@ -138,6 +148,33 @@ gatesContract('postgresGates', gateStore);
 turnsContract('postgresTurns', turnStore, { runs: 25 });
 
 describe('postgresPostQueue', () => {
+  it('makes due what waits for something that has come, should whoever was to wake it have died', async () => {
+    const { posts, queue, videos, connections } = await stores();
+    const [ready, importing] = [aReadyVideo(), anImportingVideo()];
+    await videos.add(ready);
+    await videos.addImport(importing, aRequest());
+    const soon = later(3600, clock.now());
+    const reconnected = anActiveConnection({ updateTime: soon });
+    const before = anActiveConnection({ updateTime: later(-3600, clock.now()) });
+    for (const connection of [reconnected, before]) await connections.add(connection);
+    const waiting = async (post: Post) => {
+      expect((await posts.add({ post }, aRequest())).ok).toBe(true);
+      return post.id;
+    };
+    const hold = { reason: 'RECONNECT' } as const;
+    const wanted = [
+      await waiting(aPreparingPost({ videoId: ready.id })),
+      await waiting(aHeldPost({ videoId: ready.id, connectionId: reconnected.id, hold })),
+    ];
+    await waiting(aPreparingPost({ videoId: importing.id }));
+    await waiting(aHeldPost({ videoId: ready.id, connectionId: before.id, hold }));
+    await waiting(aHeldPost({ videoId: ready.id, connectionId: reconnected.id, hold: { reason: 'LATE' } }));
+    expect(await queue.rescue()).toBe(2);
+    const leases = await queue.claim({ owner: 'worker', limit: 10, leaseSeconds: 60 });
+    expect(leases.map(({ postId }) => postId).sort()).toEqual(wanted.sort());
+    expect(await queue.rescue()).toBe(0);
+  });
+
   it('gives out what can be read when one of the due posts can not, for a key that is gone or a row that was harmed', async () => {
     const { posts, queue, videos } = await stores();
     const video = aReadyVideo();

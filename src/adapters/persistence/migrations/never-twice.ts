@@ -8,6 +8,9 @@ export class NeverTwice extends Migration {
       add column woken boolean not null default false,
       add column turn_time timestamptz(3),
       add column publicly_available boolean`);
+    this.addSql(
+      `create index post_waiting on post (state) where next_action_at is null and state in ('PREPARING', 'HELD')`,
+    );
     this.addSql('create index post_suspect on post (next_action_at) where lapses >= 2');
     this.addSql(`create index post_published on post (connection_id, publish_time) where state = 'PUBLISHED'`);
 
