@@ -61,7 +61,8 @@ import { LeaseLost, type Shift, type WorkInHand, workInHand } from './work-in-ha
  */
 export type AdvancePost = (lease: Lease, shift: Shift) => Promise<Step | undefined>;
 
-const SAFETY_NET_SECONDS = 60;
+/** Whether a grant is dead is asked again when TikTok did not tell. */
+const UNSURE_SECONDS = 60;
 /** How long the outcome of an unconfirmed post is still looked for. */
 const RECONCILE_DAYS = 7;
 const RECONCILE_SECONDS = 3600;
@@ -96,7 +97,7 @@ export function advancePost(needs: {
   readonly leaseSeconds: number;
   readonly failPoint: FailPoint;
 }): AdvancePost {
-  const { posts, connections, videos, access, ask, tiktoks, trace, metrics, clock, log, failPoint } = needs;
+  const { connections, videos, access, ask, tiktoks, trace, metrics, clock, log, failPoint } = needs;
   const moment = (): Moment => ({ now: clock.now(), random: needs.random() });
   const pull = pullVideo({ ...needs, moment });
   const announce = announcePost({ ...needs, pull, moment });
@@ -111,10 +112,9 @@ export function advancePost(needs: {
         const rest = lease.lapsed ? restSeconds(lease.lapses, needs.leaseSeconds) : 0;
         if (rest > 0 && lease.lapses < MAX_LAPSES) return await putOff(lease, rest);
         const step =
-          lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await withSafetyNet(await advance(lease.post, work));
+          lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await confirmed(await advance(lease.post, work), since);
         await work.finish(step);
         report(lease.post, step.post);
-        if (step.post.state === 'HELD' && step.post.hold.reason === 'RECONNECT') await confirmGrant(step.post, since);
         return step;
       } catch (error) {
         if (error instanceof LeaseLost) return undefined;
@@ -180,28 +180,24 @@ export function advancePost(needs: {
     }
   }
 
-  /** Should this process die before it knows whether the grant is good after all, another one looks. */
-  async function withSafetyNet(step: Step): Promise<Step> {
-    const { post } = step;
-    if (post.state !== 'HELD' || post.hold.reason !== 'RECONNECT' || step.nextActionTime !== undefined) return step;
-    if (post.error?.code === 'ACCOUNT_SCOPE_MISSING') return step;
-    const connection = await connections.find(post.connectionId);
-    return connection?.state === 'ACTIVE' ? { post, nextActionTime: inSeconds(clock.now(), SAFETY_NET_SECONDS) } : step;
-  }
-
   /**
-   * A post waits for a reconnect while its connection says that all is well: either the reconnect came while the post was on
+   * A post is to wait for a reconnect while its connection says that all is well: either the reconnect came while the post was on
    * its way here, or TikTok told the end of the grant through the post. A refresh tells which, and marks a dead grant. A scope that
    * is missing is missing after a refresh too, unless there was a new consent.
    */
-  async function confirmGrant(post: Held, since: Date): Promise<void> {
+  async function confirmed(step: Step, since: Date): Promise<Step> {
+    const { post } = step;
+    if (post.state !== 'HELD' || post.hold.reason !== 'RECONNECT') return step;
     const connection = await connections.find(post.connectionId);
-    if (connection?.state !== 'ACTIVE') return;
-    const good =
-      post.error?.code === 'ACCOUNT_SCOPE_MISSING'
-        ? connection.updateTime > since
-        : (await access.refresh(post.connectionId)).ok;
-    if (good) await posts.wake({ connectionId: post.connectionId });
+    if (connection?.state !== 'ACTIVE') return step;
+    if (post.error?.code === 'ACCOUNT_SCOPE_MISSING') {
+      return connection.updateTime > since ? { post, nextActionTime: clock.now() } : step;
+    }
+    const refreshed = await access.refresh(post.connectionId);
+    if (refreshed.ok) return { post, nextActionTime: clock.now() };
+    // Nobody knows yet: it is looked at again.
+    const dead = consequenceOf(refreshed.error).kind === 'HOLD_RECONNECT';
+    return dead ? step : { post, nextActionTime: inSeconds(clock.now(), UNSURE_SECONDS) };
   }
 
   /** Its video arrived, or never will. */

@@ -150,21 +150,6 @@ describe('a post that ended its workers less often', () => {
   });
 });
 
-describe('a post that TikTok says lost its grant, while its connection says that all is well', () => {
-  it('is looked at again, also when its worker dies before it found out', async () => {
-    const world = new World();
-    const post = await world.givenPost(aScheduledPost);
-    world.tiktok.verdict = { state: 'FAILED', error: { code: 'ACCOUNT_ACCESS_REVOKED', tiktokCode: 'auth_removed' } };
-    await world.work();
-    world.clock.advance(5);
-    world.posts.wake = () => Promise.reject(new Error('killed'));
-    await world.work().catch(() => undefined);
-    const step = await world.step(post.id);
-    expect(step.post).toMatchObject({ state: 'HELD', hold: { reason: 'RECONNECT' } });
-    expect(step.nextActionTime).toEqual(later(60, world.clock.now()));
-  });
-});
-
 describe('a post that ends every worker', () => {
   it.each([
     ['intent-stored', 'FAILED', CRASHES],
