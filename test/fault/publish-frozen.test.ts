@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import type { FailPointName } from '../../src/application/ports/fail-point.ts';
 import { SMALLEST_LARGEST_CHUNK_BYTES } from '../../src/domain/post/chunk-plan.ts';
 import { bigMp4Stream } from '../support/big-mp4.ts';
@@ -101,6 +101,7 @@ describe('PUB-04 (C14) a worker frozen for longer than its lease', () => {
   beforeAll(async () => {
     [first, second] = await pair(2);
   });
+  afterAll(() => Promise.all([first.kill(), second.kill()]));
   beforeEach(() => {
     onTestFailed(async () => {
       await Promise.all([first.kill(), second.kill()]);
@@ -137,7 +138,6 @@ describe('PUB-04 (C14) a worker frozen for longer than its lease', () => {
 
 describe('PUB-05 two workers that are both at one post', () => {
   beforeAll(async () => {
-    await Promise.all([first.kill(), second.kill()]);
     [first, second] = await pair(60);
   });
   beforeEach(() => {
@@ -152,12 +152,14 @@ describe('PUB-05 two workers that are both at one post', () => {
     async ({ at, chunks, outcomes }) => {
       const video = chunks === 1 ? small : big;
       const { postId, goOn } = await reachedByFirst(at, video);
-      // The second is let in although the first has the post, works and renews.
+      // The second is let in although the first has the post, works and renews. (The first must not claim it again itself.)
+      first.freeze();
       second.thaw();
       const claimed = await second.stopAt('claimed');
       await world.sql('update post set next_action_at = now(), lease_owner = null where id = $1', [postId]);
       await hurry({ clients: second.clients, sql: world.sql }, postId);
       await claimed.reached();
+      first.thaw();
       await Promise.all([goOn(), claimed.goOn()]);
 
       const post = await postThatHurries({ clients: second.clients, sql: world.sql }, postId, 'PUBLISHED');

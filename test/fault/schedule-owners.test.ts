@@ -73,7 +73,7 @@ describe('SCH-03 a worker killed at the due second', () => {
        from post where id = $1`,
       [post_id],
     );
-    expect(row?.['lease_owner']).toContain(`:${worker.pid}:`);
+    expect(String(row?.['lease_owner'])).toContain(`:${worker.pid}:`);
     expect(row?.['seconds_left']).toBeLessThanOrEqual(60);
     await worker.kill();
   });

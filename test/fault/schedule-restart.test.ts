@@ -78,8 +78,10 @@ describe('SCH-04 a rolling restart', () => {
       ]);
       expect(await readiness(working)).toBe(200);
       const stopped = working.stop();
-      // Long before it is gone: it waits for that answer.
+      // At once, while it still waits for that answer.
       expect([503, 'REFUSED']).toContain(await readinessAfter(200, working));
+      const [row] = await world.sql('select lease_owner from post where id = $1', [post_id]);
+      expect(String(row?.['lease_owner'])).toContain(`:${working.pid}:`);
       if (restart < RESTARTS) held = holdAfter(restart);
       control.release(hold.id);
       expect(await stopped).toBe(0);
