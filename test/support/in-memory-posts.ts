@@ -285,7 +285,8 @@ export function inMemoryPosts({
       const row = knownBy(lease, post);
       if (row === undefined) return false;
       const next = row.woken && mayWake(post) ? { nextActionTime: clock.now() } : rest;
-      store({ ...next, ...FRESH, post: changed(row, post), fence: row.fence }, row, calls);
+      const lapses = 'turnTime' in post && post.turnTime !== undefined ? row.lapses : 0;
+      store({ ...next, ...FRESH, lapses, post: changed(row, post), fence: row.fence }, row, calls);
       return true;
     },
 

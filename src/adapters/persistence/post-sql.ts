@@ -94,12 +94,13 @@ const MAY_WAKE = `(${value('state')}::text in ('PREPARING', 'PUBLISHED', 'IN_CRE
   or ${value('state')}::text = 'PUBLISHING' and ${extra(0)}::jsonb->-1->'outcome' = 'null'::jsonb)`;
 
 /**
- * By a worker that lets go. Who was woken meanwhile is due at once. Parameters: the columns of `post`, attempts, fence, owner,
+ * By a worker that lets go. Who was woken meanwhile is due at once; who only waits for a turn has proved nothing, and stays a suspect. Parameters: the columns of `post`, attempts, fence, owner,
  * version, calls, next action.
  */
 export const FINISH_POST = updatePost(
   HELD_LEASE,
-  `lease_owner = null, lapses = 0, woken = false,
+  `lease_owner = null, woken = false,
+   lapses = case when ${value('turn_time')}::timestamptz is null then 0 else lapses end,
    next_action_at = case when woken and ${MAY_WAKE} then ${NOW} else ${extra(5)} end`,
   extra(4),
 );
