@@ -14,6 +14,8 @@ export type FetchVideo = (lease: ImportLease, signal: AbortSignal) => Promise<vo
 
 /** After so many tries the address is given up. */
 const MAX_TRIES = 5;
+/** After so many tries without an end the video itself is taken for the cause: fewer can be a storm of kills. */
+const MAX_CRASHES = 12;
 
 export function fetchVideo(needs: {
   readonly videos: Videos;
@@ -30,7 +32,7 @@ export function fetchVideo(needs: {
 
   return async (lease, signal) => {
     // Tries that failed are counted when they do; so many were never counted to their end.
-    const crashed = lease.failures >= MAX_TRIES;
+    const crashed = lease.failures >= MAX_CRASHES;
     if (crashed) {
       log.error(
         { videoId: lease.video.id, tries: lease.failures },
@@ -92,7 +94,7 @@ const SET_ASIDE: Finding = {
   message: 'The connector failed on this video again and again and set it aside.',
   remedy:
     'This is a fault of the connector: report it with the id of the video; upload the file another way meanwhile.',
-  observed: `${MAX_TRIES} tries that did not end`,
+  observed: `${MAX_CRASHES} tries that did not end`,
   limit: 'a try that ends',
 };
 
