@@ -29,6 +29,7 @@ import { mongoAgendaStore } from './adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from './adapters/scheduler/postgres-agenda-store.ts';
 import { asyncCallTrace } from './adapters/system/async-call-trace.ts';
 import { canonicalDigest } from './adapters/system/canonical-digest.ts';
+import { loggableError } from './adapters/system/loggable-error.ts';
 import { randomIds } from './adapters/system/random-ids.ts';
 import { ERROR_CODES, FAIL_REASONS, OAUTH_ERRORS } from './adapters/tiktok/open/errors.ts';
 import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
@@ -152,9 +153,7 @@ export function connector(ground: Ground): Container {
   const { config } = ground;
   const container = new Container({ defaultScope: 'Singleton' });
 
-  container
-    .bind(t.log)
-    .toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: pino.stdSerializers.err } }));
+  container.bind(t.log).toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: loggableError } }));
   container
     .bind(t.database)
     .toResolvedValue(() => openDatabase(ground.databaseUrl))

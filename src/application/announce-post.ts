@@ -77,7 +77,7 @@ export type AnnouncePost = {
 
 /** One post that tries a shut gate again is waited for so long: creator info and announcement have 20 s each. */
 const TRY_SECONDS = 60;
-/** A turn is good while it is fresh: after a standstill all those of the past would come at once. */
+/** A place in line is good while it is fresh: after a standstill all those of the past would come at once. */
 const TURN_SECONDS = 15;
 const DAY_SECONDS = 86_400;
 /** The database says what is due; our idea of its clock may be this much behind. */
@@ -151,11 +151,8 @@ export function announcePost(needs: {
     if (!means.ok) return meetRefusal(awaitStart(post), means.error);
     const { connection, publishing, video } = means.value;
 
-    const turnTime = await turnFor(post, connection, now);
-    if (turnTime > inSeconds(clock.now(), CLOCK_SECONDS)) {
-      metrics.waited('ANNOUNCE', (turnTime.getTime() - now.getTime()) / 1000);
-      return tooLate(post, turnTime) ?? { post: awaitTurn(post, turnTime), nextActionTime: turnTime };
-    }
+    const turnTime = await placeInLine(post, connection, now);
+    if (turnTime > inSeconds(clock.now(), CLOCK_SECONDS)) return waitForTurn(post, turnTime);
     const passed = await pass(post, connection);
     if ('shut' in passed) return barred(post, connection, passed.shut);
 
@@ -176,6 +173,13 @@ export function announcePost(needs: {
     const refusal = await checkCreator(post, means.value, asking);
     if (refusal !== undefined) return refuse(awaitStart(post), refusal);
 
+    // Only now: what came before may have taken its time, and TikTok counts when it is told.
+    const key = quotaKey('ANNOUNCE', connection);
+    const turn = await turns.take(key, announceQuota(connection));
+    if (!turn.taken) {
+      await gates.handBack(passed.trying);
+      return waitForTurn(post, await turns.next(`RETURN:${key}`, announceQuota(connection), turn.freeTime));
+    }
     if (policy.transfer === 'PULL') {
       const told = await pull.announce(post, means.value, work);
       if ('refused' in told) return tried(passed.trying, connection, told.refused, told.error);
@@ -221,11 +225,19 @@ export function announcePost(needs: {
     }
   }
 
-  /** When TikTok's limit lets the account announce this post. Given once: who comes back at its time goes on. */
-  async function turnFor(post: Scheduled | Initializing | Held, connection: Connection, now: Date): Promise<Date> {
-    const { turnTime } = post;
+  /** When it is this post's turn among all of its account. Given once: who comes back at its time goes on. */
+  async function placeInLine(
+    { turnTime }: Scheduled | Initializing | Held,
+    connection: Connection,
+    now: Date,
+  ): Promise<Date> {
     if (turnTime !== undefined && inSeconds(turnTime, TURN_SECONDS) >= now) return turnTime;
-    return turns.next(quotaKey('ANNOUNCE', connection), announceQuota(connection));
+    return turns.next(`LINE:${quotaKey('ANNOUNCE', connection)}`, announceQuota(connection));
+  }
+
+  function waitForTurn(post: Scheduled | Initializing | Held, turnTime: Date): Step {
+    metrics.waited('ANNOUNCE', (turnTime.getTime() - clock.now().getTime()) / 1000);
+    return tooLate(post, turnTime) ?? { post: awaitTurn(post, turnTime), nextActionTime: turnTime };
   }
 
   const announceQuota = ({ apiFamily }: Connection) => tiktokOf(tiktoks, apiFamily).quotas.ANNOUNCE;
@@ -319,8 +331,12 @@ export function announcePost(needs: {
   async function reopen(key: GateKey, connection: Connection): Promise<void> {
     if (!(await gates.open(key))) return;
     if (!platformGates(connection).includes(key)) return;
-    const released = await posts.releaseOutage(connection.apiFamily, releaseSeconds);
-    log.info({ gate: key, released }, 'TikTok is well again: the posts that waited for it go out one by one');
+    let seconds = 0;
+    const released = await posts.releaseOutage(connection.apiFamily, (waiting) => {
+      seconds = releaseSeconds(waiting);
+      return seconds;
+    });
+    log.info({ gate: key, released, seconds }, 'TikTok is well again: the posts that waited for it go out one by one');
   }
 
   async function meetRefusal(post: Initializing | Uploading, error: PublishError): Promise<Step> {

@@ -40,6 +40,10 @@ export interface Engine {
 const RESCUE_SECONDS = 30;
 /** Claimed at once: the smaller, the sooner one tenant's crowd is seen. */
 const BATCH = 32;
+/** Who fills so much of a batch lets the others go first in the next. */
+const CROWD = BATCH / 4;
+/** After so many batches there is a look at what else is to do. */
+const BATCHES = 8;
 /** A post may be due by a database clock that runs this much behind ours; looking once too often is harmless. */
 const CLOCK_SECONDS = 0.1;
 /** A lost ring is made good by the sweep, whatever became of the doorbell. */
@@ -101,26 +105,35 @@ export function engine(needs: {
    * others. The same within a tenant for its accounts.
    */
   function crowded(): Crowded {
-    const workspaces = Map.groupBy(inHand, ({ post }) => post.workspaceId);
-    const connections = Map.groupBy(inHand, ({ post }) => post.connectionId);
-    const share = Math.max(1, Math.floor(capacity.posts / (workspaces.size + 1)));
-    const over = <K>(groups: Map<K, readonly Lease[]>, limit: number): readonly K[] =>
-      [...groups].filter(([, leases]) => leases.length >= limit).map(([key]) => key);
-    return { workspaces: over(workspaces, share), connections: over(connections, Math.max(1, Math.floor(share / 2))) };
+    const tenants = new Set([...inHand].map(({ post }) => post.workspaceId)).size;
+    const share = Math.max(1, Math.floor(capacity.posts / (tenants + 1)));
+    return {
+      workspaces: having(share, inHand, byWorkspace),
+      connections: having(Math.max(1, Math.floor(share / 2)), inHand, byConnection),
+    };
   }
 
   const isSuspect = ({ lapses }: Lease): boolean => lapses >= SUSPECT_LAPSES;
 
+  /**
+   * Shares of the places alone are not enough: a crowd whose posts are done as fast as they are claimed never fills its share, and
+   * is always the earliest. So after each batch those who filled it stand back, until a batch finds nobody else.
+   */
   async function claimPosts(): Promise<void> {
     leftBehind = false;
-    for (let free = capacity.posts - inHand.size; free > 0 && !ending; free = capacity.posts - inHand.size) {
-      const limit = Math.min(free, BATCH);
+    let standBack: Crowded = NOBODY;
+    for (let batch = 0; !ending; batch += 1) {
+      const limit = Math.min(capacity.posts - inHand.size, BATCH);
+      if (limit <= 0) return;
+      if (batch === BATCHES) return ring();
       const full = crowded();
       const suspect = ![...inHand].some(isSuspect);
-      const leases = await queue.claim({ owner, limit, leaseSeconds, crowded: full, suspect });
+      const leases = await queue.claim({ owner, limit, leaseSeconds, crowded: both(full, standBack), suspect });
       for (const lease of leases) workOnPost(lease);
       leftBehind = full.workspaces.length > 0 || full.connections.length > 0 || !suspect || leases.some(isSuspect);
-      if (leases.length < limit) return;
+      if (leases.length === limit) standBack = both(standBack, crowdsOf(leases));
+      else if (standBack.workspaces.length === 0 && standBack.connections.length === 0) return;
+      else standBack = NOBODY;
     }
   }
 
@@ -254,4 +267,25 @@ export function engine(needs: {
     },
     lastLook: () => lastLook,
   };
+}
+
+const NOBODY: Crowded = { workspaces: [], connections: [] };
+
+const both = (some: Crowded, others: Crowded): Crowded => ({
+  workspaces: [...some.workspaces, ...others.workspaces],
+  connections: [...some.connections, ...others.connections],
+});
+
+const byWorkspace = ({ post }: Lease) => post.workspaceId;
+const byConnection = ({ post }: Lease) => post.connectionId;
+
+/** Who has so many of these and more. */
+const having = <K>(limit: number, leases: Iterable<Lease>, tenant: (lease: Lease) => K): readonly K[] =>
+  [...Map.groupBy(leases, tenant)].filter(([, found]) => found.length >= limit).map(([key]) => key);
+
+/** A workspace is not to blame for what one account of it has too much of: its other accounts go on. */
+function crowdsOf(batch: readonly Lease[]): Crowded {
+  const connections = having(CROWD, batch, byConnection);
+  const others = batch.filter((lease) => !connections.includes(byConnection(lease)));
+  return { workspaces: having(CROWD, others, byWorkspace), connections };
 }

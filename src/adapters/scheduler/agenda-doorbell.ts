@@ -35,10 +35,7 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
     try {
       // Agenda connects without catching: a refusal would end the process. So it finds that done.
       await backend.connect();
-      // A lost connection is told here, and would end the process if nobody listened. The channel connects again by itself.
-      backend.notificationChannel?.on('error', (error) =>
-        log.warn({ error }, 'the doorbell lost touch with its store'),
-      );
+      tellLosses(backend);
       backend.connect = async () => undefined;
       agenda = new Agenda({ backend, processEvery: '5 seconds', defaultLockLifetime: LOCK_MILLISECONDS });
       agenda.on('error', (error) => log.warn({ error }, 'the doorbell has trouble with its store'));
@@ -52,6 +49,23 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
       await close({ agenda, store });
       throw error;
     }
+  }
+
+  /**
+   * A lost connection is an event that would end the process if nobody listened. The channel tries again ten times a second by
+   * itself, and each failure comes twice: one line for all of them.
+   */
+  function tellLosses({ notificationChannel: channel }: AgendaBackend): void {
+    let lost = false;
+    channel?.on('error', (error) => {
+      if (!lost) log.warn({ error }, 'the doorbell lost touch with its store, and goes on trying');
+      lost = true;
+    });
+    channel?.on('stateChange', (state) => {
+      if (!lost || state !== 'connected') return;
+      lost = false;
+      log.info({}, 'the doorbell is in touch with its store again');
+    });
   }
 
   /** Draining waits for handlers under way; stopping would drop their finish records. */

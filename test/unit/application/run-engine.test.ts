@@ -292,6 +292,31 @@ describe('places', () => {
     expect(jobs).toHaveLength(150);
   });
 
+  it.each([
+    ['workspace', 'workspaceId', MANY],
+    ['account', 'connectionId', ids.connectionId()],
+  ])('go to the others in between, however fast the posts of one %s are done', async (_, tenant, crowd) => {
+    const { world, jobs, running } = given({ posts: 256 });
+    await givenBacklog(world, 1_000, { workspaceId: MANY, [tenant]: crowd });
+    await givenBacklog(world, 20, { workspaceId: tenant === 'workspaceId' ? NEW : MANY });
+    const { queue } = world;
+    let ended = 0;
+    world.queue = {
+      ...queue,
+      // Done as fast as they are claimed: nobody ever has many places.
+      claim: async (request) => {
+        for (; ended < jobs.length; ended += 1) jobs[ended]?.end();
+        await new Promise(setImmediate);
+        return queue.claim(request);
+      },
+    };
+    running().start();
+    await vi.waitUntil(() => jobs.length === 1_020);
+    const others = jobs.flatMap(({ lease }, place) => (lease.post[tenant as 'workspaceId'] === crowd ? [] : [place]));
+    expect(others).toHaveLength(20);
+    expect(Math.max(...others)).toBeLessThan(64);
+  });
+
   it('that nobody may take are not asked for again and again', async () => {
     const { world, running } = given({ posts: 256 });
     await givenBacklog(world, 300, { workspaceId: MANY });
