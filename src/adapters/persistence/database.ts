@@ -21,6 +21,9 @@ const MIGRATION_LOCK = 7_411_301_122;
 /** Connections of one process. */
 const POOL_SIZE = 16;
 
+/** A process that froze inside of a transaction must not keep others from the rows it locked. */
+const IDLE_TRANSACTION_MILLISECONDS = 30_000;
+
 /** Connects, and brings the schema up to date. Any number of processes may do so at once. */
 export async function openDatabase(url: string): Promise<Database> {
   const orm = await MikroORM.init({
@@ -39,6 +42,7 @@ export async function openDatabase(url: string): Promise<Database> {
       silent: true,
     },
     pool: { min: 0, max: POOL_SIZE },
+    driverOptions: { idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
     logger: () => {},
