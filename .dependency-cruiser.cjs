@@ -34,6 +34,7 @@ module.exports = {
       '^src/application/',
       ...npm('p-limit'),
     ]),
+    adapter('callers', '^(crypto|fs/promises)$', ...npm('jose')),
     adapter('crypto', '^crypto$'),
     adapter('embedded-postgres', '^(child_process|crypto|fs/promises|net|os|path|util)$', ...npm('pg', '@types/pg')),
     adapter('http', '^(crypto|events|http|net|stream|stream/promises)$'),
@@ -45,7 +46,7 @@ module.exports = {
     ),
     adapter(
       'rpc',
-      '^(crypto|events|http|http2|net|stream|timers/promises)$',
+      '^(crypto|events|http|http2|net|stream|timers/promises|tls)$',
       ...npm('@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node'),
     ),
     adapter(
@@ -64,7 +65,7 @@ module.exports = {
       from: {
         path: '^src/adapters/',
         pathNot:
-          '^src/adapters/(crypto|embedded-postgres|http|metrics|persistence|rpc|scheduler|system|tiktok|video-fetcher|video-probe|video-store)/',
+          '^src/adapters/(callers|crypto|embedded-postgres|http|metrics|persistence|rpc|scheduler|system|tiktok|video-fetcher|video-probe|video-store)/',
       },
       to: {},
     },

@@ -7,8 +7,10 @@ import { Secret } from './domain/secret.ts';
 
 /** What the operator decides, read once at the start. Every setting of the README, and no other, is here. */
 export type Config = {
-  readonly rpc: { readonly host: string; readonly port: number };
+  readonly rpc: { readonly host: string; readonly port: number; readonly tls?: TlsFiles };
   readonly http: { readonly host: string; readonly port: number };
+  /** Absent: everybody may do everything, which is why nobody but this machine can reach the ports. */
+  readonly callersFile?: string;
   /** Where browsers and TikTok reach the HTTP port. Without a slash at the end. */
   readonly publicUrl: string;
   readonly dataDir: string;
@@ -34,6 +36,9 @@ export type Config = {
   readonly logLevel: string;
 };
 
+/** PEM files. With `clientCa`, nobody connects without a certificate of one of these authorities. */
+export type TlsFiles = { readonly cert: string; readonly key: string; readonly clientCa?: string };
+
 export type TikTokConfig = {
   readonly clientKey: string;
   readonly clientSecret: Secret;
@@ -54,6 +59,8 @@ export class ConfigError extends Error {
 }
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
+/** Can be listened on, and not called. */
+const EVERY_ADDRESS = new Set(['0.0.0.0', '::']);
 
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
@@ -69,9 +76,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 
   function host(name: string): string {
     const value = text(name) ?? '127.0.0.1';
-    if (!LOOPBACK.has(value)) {
+    if (!LOOPBACK.has(value) && callersFile === undefined) {
       problems.push(
-        `${name}=${value}: this version does not check callers, so it listens on loopback only (127.0.0.1, ::1, localhost). Put a gateway that does on the same host.`,
+        `${name}=${value}: without CALLERS_FILE everybody may do everything, so it listens on loopback only (127.0.0.1, ::1, localhost). Set CALLERS_FILE to name who may call; docs/callers.md shows how.`,
       );
     }
     return value;
@@ -124,12 +131,28 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     }
   }
 
+  function tlsFiles(): TlsFiles | undefined {
+    const [cert, key, clientCa] = [text('RPC_TLS_CERT_FILE'), text('RPC_TLS_KEY_FILE'), text('RPC_TLS_CLIENT_CA_FILE')];
+    if ((cert === undefined) !== (key === undefined)) {
+      problems.push('RPC_TLS_CERT_FILE and RPC_TLS_KEY_FILE belong together: set both, or neither for h2c.');
+    }
+    if (clientCa !== undefined && cert === undefined) {
+      problems.push(
+        `RPC_TLS_CLIENT_CA_FILE=${clientCa}: client certificates come over TLS only; set RPC_TLS_CERT_FILE and RPC_TLS_KEY_FILE too.`,
+      );
+    }
+    if (cert === undefined || key === undefined) return undefined;
+    return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
+  }
+
   for (const [name, remedy] of NOT_YET) {
     if (text(name) !== undefined) problems.push(`${name} is set, but this version does not have it. ${remedy}`);
   }
 
+  const callersFile = text('CALLERS_FILE');
   const http = { host: host('HTTP_HOST'), port: port('HTTP_PORT', 8080) };
-  const rpc = { host: host('RPC_HOST'), port: port('RPC_PORT', 50_051) };
+  const tls = tlsFiles();
+  const rpc = { host: host('RPC_HOST'), port: port('RPC_PORT', 50_051), ...(tls === undefined ? {} : { tls }) };
   const dataDir = resolve(text('DATA_DIR') ?? './data');
   const databaseUrl = text('DATABASE_URL');
   if (databaseUrl !== undefined && !/^postgres(ql)?:$/.test(URL.parse(databaseUrl)?.protocol ?? '')) {
@@ -166,7 +189,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const openApiUrl = url('TIKTOK_OPEN_API_URL');
   const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
   const uploadOrigins = origins('TIKTOK_UPLOAD_ORIGINS');
-  const publicHost = http.host.includes(':') ? `[${http.host}]` : http.host;
+  const publicHost = EVERY_ADDRESS.has(http.host)
+    ? '127.0.0.1'
+    : http.host.includes(':')
+      ? `[${http.host}]`
+      : http.host;
   const publicUrl = (url('PUBLIC_URL') ?? `http://${publicHost}:${http.port}`).replace(/\/+$/, '');
   const transfer = choice('TIKTOK_TRANSFER', ['upload', 'pull'], 'upload') === 'pull' ? 'PULL' : 'UPLOAD';
   const reachable = publicUrl.startsWith('https://') || clientKey === undefined || openApiUrl !== undefined;
@@ -206,6 +233,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     requireConsent: choice('REQUIRE_CONSENT', ['0', '1'], '0') === '1',
     importAllowedOrigins: origins('IMPORT_ALLOWED_ORIGINS') ?? [],
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    ...(callersFile === undefined ? {} : { callersFile }),
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(agendaMongodbUrl === undefined ? {} : { agendaMongodbUrl }),
     ...(tokenKeys === undefined ? {} : { tokenKeys }),
@@ -227,7 +255,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 
 /** Named in the contract, and not there yet: refused, so that nobody believes they work. */
 const NOT_YET: readonly (readonly [name: string, remedy: string])[] = [
-  ['CALLERS_FILE', 'Leave it out and listen on loopback only.'],
   ['TIKTOK_BUSINESS_API_URL', 'Leave it out; only the open API family is served.'],
 ];
 

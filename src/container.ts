@@ -1,5 +1,7 @@
 import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
+import { anyone } from './adapters/callers/anyone.ts';
+import { callersFile } from './adapters/callers/callers-file.ts';
 import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import { type HttpServer, httpServer } from './adapters/http/server.ts';
 import { tiktokWebhook } from './adapters/http/tiktok-webhook.ts';
@@ -54,6 +56,7 @@ import { listConnections } from './application/list-connections.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
 import { type PlatformHealth, platformHealth } from './application/platform-health.ts';
+import type { Callers } from './application/ports/callers.ts';
 import type { Cipher } from './application/ports/cipher.ts';
 import type { Clock } from './application/ports/clock.ts';
 import type { Connections } from './application/ports/connections.ts';
@@ -88,7 +91,9 @@ import { updatePost } from './application/update-post.ts';
 import { uploadVideo } from './application/upload-video.ts';
 import { watchPosts } from './application/watch-posts.ts';
 import type { Config, TikTokConfig } from './config.ts';
+import type { ConnectionId, PostId, VideoId } from './domain/ids.ts';
 import { openVideoPolicy } from './domain/video/video-policy.ts';
+import { readTls } from './tls-files.ts';
 
 /** What has to be there before anything is built: the embedded parts are started by then. */
 export type Ground = {
@@ -113,6 +118,7 @@ export const tokens = {
   accountAccess: token<AccountAccess>('accountAccess'),
   addresses: token<MediaAddresses>('addresses'),
   advancePost: token<AdvancePost>('advancePost'),
+  callers: token<Callers & { close(): void }>('callers'),
   cipher: token<Cipher>('cipher'),
   clock: token<Clock & { close(): void }>('clock'),
   connections: token<Connections>('connections'),
@@ -522,10 +528,43 @@ function bindApplication(container: Container, ground: Ground): void {
 
 function bindServers(container: Container, { config, tiktok, stopping, owner }: Ground): void {
   const isSandbox = (): boolean => tiktok.sandbox;
+  container
+    .bind(t.callers)
+    .toResolvedValue(
+      (clock: Clock, log: Log) => {
+        const { callersFile: path, rpc } = config;
+        if (path !== undefined)
+          return callersFile({ path, clientCertificates: rpc.tls?.clientCa !== undefined, clock, log });
+        log.info({}, 'callers are not checked: everybody on this machine may do everything, in every workspace');
+        return { ...anyone, close: () => undefined };
+      },
+      [t.clock, t.log],
+    )
+    .onDeactivation((callers) => callers.close());
   container.bind(t.routes).toResolvedValue(
-    (useCases: UseCases, connections: Connections, open: TikTok, clock: Clock, log: Log) =>
+    (
+      useCases: UseCases,
+      callers: Callers,
+      connections: Connections,
+      videos: Videos,
+      posts: Posts,
+      open: TikTok,
+      clock: Clock,
+      log: Log,
+    ) =>
       connectorRoutes({
         useCases,
+        callers,
+        async workspaceOf(resource, id) {
+          switch (resource) {
+            case 'connection':
+              return (await connections.find(id as ConnectionId))?.workspaceId;
+            case 'video':
+              return (await videos.find(id as VideoId))?.workspaceId;
+            case 'post':
+              return (await posts.find(id as PostId))?.post.workspaceId;
+          }
+        },
         clock,
         log,
         isSandbox,
@@ -535,15 +574,16 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         profileUri: (username) => open.authorization.profileUri(username),
         isUnavailable: isDatabaseDown,
       }),
-    [t.useCases, t.connections, t.tiktok, t.clock, t.log],
+    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktok, t.clock, t.log],
   );
-  container
-    .bind(t.rpcServer)
-    .toResolvedValue(
-      (routes: ReturnType<typeof connectorRoutes>, log: Log) =>
-        rpcServer({ ...config.rpc, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 }),
-      [t.routes, t.log],
-    );
+  container.bind(t.rpcServer).toResolvedValue(
+    async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {
+      const { tls: files, ...address } = config.rpc;
+      const tls = files === undefined ? {} : { tls: await readTls(files) };
+      return rpcServer({ ...address, ...tls, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 });
+    },
+    [t.routes, t.log],
+  );
   container.bind(t.httpServer).toResolvedValue(
     (
       useCases: UseCases,

@@ -1,3 +1,4 @@
+import type { Workspaces } from '../domain/caller.ts';
 import {
   type Connection,
   type Consent,
@@ -26,6 +27,8 @@ export type CompleteConnection = (input: {
   readonly state: string;
   /** What TikTok sent back: a code, or the `error` of the callback. */
   readonly answer: { readonly code: string } | { readonly tiktokError: string };
+  /** Where the caller may act: a state of another workspace is unknown to it, and stays good. Absent for a browser, which brings nothing but the state. */
+  readonly workspaces?: Workspaces;
 }) => Promise<CompletedConnection>;
 
 /** `returnUri` is where the browser goes, known as soon as the state is. */
@@ -47,13 +50,13 @@ export function completeConnection(needs: {
 }): CompleteConnection {
   const { connections, credentials, pending, posts, doorbell, tiktoks, clock, ids, log } = needs;
 
-  return async ({ state, answer }) => {
+  return async ({ state, answer, workspaces = 'ALL' }) => {
     const findings = [
       ...requireText('state', state, 200),
       ...('code' in answer ? requireText('code', answer.code, 2000) : []),
     ];
     if (findings.length > 0) return err({ code: 'INVALID', findings });
-    const begun = await pending.take(state, clock.now());
+    const begun = await pending.take(state, clock.now(), workspaces);
     if (begun === undefined) return err({ code: 'STATE_INVALID' });
 
     const outcome = await finish(begun, answer);

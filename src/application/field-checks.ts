@@ -1,4 +1,5 @@
 import type { Finding } from '../domain/finding.ts';
+import type { WorkspaceId } from '../domain/ids.ts';
 import type { PageRequest } from './ports/page.ts';
 
 /** Every text field of a request is checked by one of these, so that the answer always names field, value, limit and remedy. */
@@ -40,18 +41,24 @@ export const invalid = (field: string, observed: string, limit: string, remedy: 
   limit,
 });
 
-/** Pages hold 1 to 500 items; 0 means 50 (AIP-158). `prefix` is that of the listed ids. */
+/**
+ * Pages hold 1 to 500 items; 0 means 50 (AIP-158). `prefix` is that of the listed ids. A token goes on only in the workspace
+ * it was given out for: anywhere else it is as good as made up.
+ */
 export function pageRequest(
-  request: { readonly pageSize: number; readonly pageToken: string },
+  request: { readonly workspaceId: WorkspaceId; readonly pageSize: number; readonly pageToken: string },
   prefix: string,
 ): { readonly page: PageRequest; readonly findings: readonly Finding[] } {
   const findings: Finding[] = [];
-  const { pageSize, pageToken } = request;
+  const { workspaceId, pageSize, pageToken } = request;
   if (!Number.isInteger(pageSize) || pageSize < 0 || pageSize > 500) {
     findings.push(invalid('page_size', String(pageSize), '0 to 500', 'Ask for 1 to 500 items, or 0 for 50.'));
   }
-  const after = Buffer.from(pageToken, 'base64url').toString('utf8');
-  if (pageToken !== '' && !new RegExp(`^${prefix}_[0-9a-z]{26}$`).test(after)) {
+  const after = Buffer.from(pageToken, 'base64url')
+    .toString('utf8')
+    .slice(0, prefix.length + 27);
+  const ours = new RegExp(`^${prefix}_[0-9a-z]{26}$`).test(after) && pageTokenOf(workspaceId, after) === pageToken;
+  if (pageToken !== '' && !ours) {
     findings.push(
       invalid('page_token', pageToken.slice(0, 40), 'next_page_token of the page before', 'Start again without it.'),
     );
@@ -60,5 +67,6 @@ export function pageRequest(
   return { page: pageToken === '' ? { size } : { size, after }, findings };
 }
 
-export const pageToken = (next: string | undefined): string =>
-  next === undefined ? '' : Buffer.from(next, 'utf8').toString('base64url');
+/** Opaque to callers. Empty when this was the last page. */
+export const pageTokenOf = (workspaceId: WorkspaceId, next: string | undefined): string =>
+  next === undefined ? '' : Buffer.from(`${next}${workspaceId}`, 'utf8').toString('base64url');

@@ -17,7 +17,7 @@ export type ListConnections = (input: {
 
 export function listConnections({ connections }: { readonly connections: Connections }): ListConnections {
   return async ({ workspaceId, states, ...request }) => {
-    const { page, findings } = pageRequest(request, 'conn');
+    const { page, findings } = pageRequest({ workspaceId, ...request }, 'conn');
     const wrong = [...requireText('workspace_id', workspaceId, 200), ...findings];
     return wrong.some(isError)
       ? err({ code: 'INVALID', findings: wrong })

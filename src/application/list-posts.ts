@@ -14,7 +14,7 @@ export type ListPosts = (input: {
 
 export function listPosts({ posts }: { readonly posts: Posts }): ListPosts {
   return async ({ filter, ...request }) => {
-    const { page, findings } = pageRequest(request, 'post');
+    const { page, findings } = pageRequest({ workspaceId: filter.workspaceId, ...request }, 'post');
     const { connectionIds, scheduledFrom, scheduledBefore } = filter;
     const wrong = [
       ...requireText('workspace_id', filter.workspaceId, 200),

@@ -17,7 +17,7 @@ export type ListVideos = (input: {
 
 export function listVideos({ videos }: { readonly videos: Videos }): ListVideos {
   return async ({ workspaceId, states, ...request }) => {
-    const { page, findings } = pageRequest(request, 'vid');
+    const { page, findings } = pageRequest({ workspaceId, ...request }, 'vid');
     const wrong = [...requireText('workspace_id', workspaceId, 200), ...findings];
     return wrong.some(isError)
       ? err({ code: 'INVALID', findings: wrong })

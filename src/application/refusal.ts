@@ -7,7 +7,11 @@ import type { RequestIdReused } from './ports/request-key.ts';
 /** Why a use case said no. Each one reaches the caller as a typed error; the codes are sent, so never rename one. */
 export type Refusal =
   /** Not there, or of another workspace: the answer is the same. */
-  | { readonly code: 'NOT_FOUND'; readonly resource: 'connection' | 'video' | 'post'; readonly id: string }
+  | {
+      readonly code: 'NOT_FOUND';
+      readonly resource: 'connection' | 'video' | 'post' | 'workspace';
+      readonly id: string;
+    }
   /** The request itself is wrong. At least one finding is an error. */
   | { readonly code: 'INVALID'; readonly findings: readonly Finding[] }
   | RequestIdReused

@@ -2,6 +2,7 @@ import type {
   PendingAuthorization,
   PendingAuthorizations,
 } from '../../src/application/ports/pending-authorizations.ts';
+import { mayActIn } from '../../src/domain/caller.ts';
 import { copyOf } from './copy.ts';
 
 export function inMemoryPendingAuthorizations(): PendingAuthorizations {
@@ -10,8 +11,9 @@ export function inMemoryPendingAuthorizations(): PendingAuthorizations {
     async add(state, pending) {
       rows.set(state, copyOf(pending));
     },
-    async take(state, now) {
+    async take(state, now, workspaces) {
       const row = rows.get(state);
+      if (row !== undefined && !mayActIn(workspaces, row.workspaceId)) return undefined;
       rows.delete(state);
       return row !== undefined && row.expireTime > now ? row : undefined;
     },

@@ -27,10 +27,12 @@ export function postgresPendingAuthorizations({ orm, pool }: Database): PendingA
         expire_time: pending.expireTime,
       });
     },
-    async take(state, now) {
-      const { rows } = await pool.query<Row>('delete from pending_authorization where state_sha256 = $1 returning *', [
-        digest(state),
-      ]);
+    async take(state, now, workspaces) {
+      const { rows } = await pool.query<Row>(
+        `delete from pending_authorization
+         where state_sha256 = $1 and ($2::text[] is null or workspace_id = any($2)) returning *`,
+        [digest(state), workspaces === 'ALL' ? null : [...workspaces]],
+      );
       const [row] = rows;
       if (row === undefined || date(row.expire_time) <= now) return undefined;
       return present({

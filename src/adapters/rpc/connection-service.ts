@@ -1,9 +1,10 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import { optionalText, pageToken } from '../../application/field-checks.ts';
+import { optionalText, pageTokenOf } from '../../application/field-checks.ts';
 import type { ConnectionName } from '../../application/get-connection.ts';
 import type { Connection } from '../../domain/connection/connection.ts';
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
+import { callersWorkspaces } from './admission.ts';
 import { API_FAMILY_OF, CONNECTION_STATE_OF, capabilitiesMessage, connectionMessage } from './connection-messages.ts';
 import type { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { checkName, ID_LIMIT, readEnum, readEnums } from './request-fields.ts';
@@ -39,8 +40,9 @@ export function connectionService(needs: RpcNeeds): ServiceImpl<typeof Connectio
       return { ...begun, expireTime: timestampFromDate(begun.expireTime) };
     },
 
-    async completeConnection({ state, code }) {
-      const { connection } = accept(await useCases.completeConnection({ state, answer: { code } }));
+    async completeConnection({ state, code }, { values }) {
+      const workspaces = values.get(callersWorkspaces);
+      const { connection } = accept(await useCases.completeConnection({ state, answer: { code }, workspaces }));
       return { connection: message(connection) };
     },
 
@@ -59,7 +61,10 @@ export function connectionService(needs: RpcNeeds): ServiceImpl<typeof Connectio
           pageToken: token,
         }),
       );
-      return { connections: page.items.map(message), nextPageToken: pageToken(page.next) };
+      return {
+        connections: page.items.map(message),
+        nextPageToken: pageTokenOf(workspaceId as WorkspaceId, page.next),
+      };
     },
 
     async refreshConnection(request) {

@@ -3,6 +3,8 @@ import { constants, type Http2ServerRequest } from 'node:http2';
 import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Log } from '../../application/ports/log.ts';
+import { clientCertificate } from './admission.ts';
+import { certificateOf } from './client-certificate.ts';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
 import { sendHeaders } from './send-headers.ts';
 
@@ -30,10 +32,12 @@ export function rpcHandler(options: {
     routes,
     acceptCompression: [compressionGzip],
     contextValues: (request) =>
-      createContextValues().set(sendHeaders, (headers) => {
-        const response = responses.get(request);
-        if (response !== undefined) writeEarly(response, headers);
-      }),
+      createContextValues()
+        .set(clientCertificate, certificateOf(request))
+        .set(sendHeaders, (headers) => {
+          const response = responses.get(request);
+          if (response !== undefined) writeEarly(response, headers);
+        }),
   });
 
   return (request, response) => {

@@ -1,5 +1,5 @@
 import { Code, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
-import { optionalText, pageToken } from '../../application/field-checks.ts';
+import { optionalText, pageTokenOf } from '../../application/field-checks.ts';
 import type { GetPost } from '../../application/get-post.ts';
 import type { Refusal } from '../../application/refusal.ts';
 import { type Finding, isError } from '../../domain/finding.ts';
@@ -64,7 +64,10 @@ export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
       refuse(findings);
       const { pageSize } = request;
       const page = accept(await useCases.listPosts({ filter, pageSize, pageToken: request.pageToken }));
-      return { posts: await Promise.all(page.items.map(brief)), nextPageToken: pageToken(page.next) };
+      return {
+        posts: await Promise.all(page.items.map(brief)),
+        nextPageToken: pageTokenOf(filter.workspaceId, page.next),
+      };
     },
 
     async updatePost(request) {

@@ -1,4 +1,5 @@
-import type { ConnectRouter, Interceptor } from '@connectrpc/connect';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { admission } from './admission.ts';
 import { connectionService } from './connection-service.ts';
 import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
@@ -23,11 +24,9 @@ const LONGEST_UPLOAD_SECONDS = 24 * HOUR;
 /** What a timer can hold. */
 const LONGEST_WATCH_MILLISECONDS = 2 ** 31 - 1;
 
-/** All RPCs. `interceptors` run inside of ours, so that their failures are hidden too: who is the caller, may they do this. */
-export function connectorRoutes(
-  needs: RpcNeeds & { readonly interceptors?: readonly Interceptor[] },
-): (router: ConnectRouter) => void {
-  const inside = [hideFailures(needs), refuseUnusableText(needs), ...(needs.interceptors ?? [])];
+/** All RPCs. Who calls is looked at first, so that strangers learn nothing; failures to find out are hidden too. */
+export function connectorRoutes(needs: RpcNeeds): (router: ConnectRouter) => void {
+  const inside = [hideFailures(needs), admission(needs), refuseUnusableText(needs)];
   const unary = {
     readMaxBytes: MIB,
     maxTimeoutMs: LONGEST_UNARY_SECONDS * 1000,

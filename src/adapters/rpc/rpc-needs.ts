@@ -10,8 +10,6 @@ import type { ImportVideo } from '../../application/import-video.ts';
 import type { ListConnections } from '../../application/list-connections.ts';
 import type { ListPosts } from '../../application/list-posts.ts';
 import type { ListVideos } from '../../application/list-videos.ts';
-import type { Clock } from '../../application/ports/clock.ts';
-import type { Log } from '../../application/ports/log.ts';
 import type { PublishPost } from '../../application/publish-post.ts';
 import type { ReconcilePost } from '../../application/reconcile-post.ts';
 import type { RefreshConnection } from '../../application/refresh-connection.ts';
@@ -22,6 +20,7 @@ import type { UploadVideo } from '../../application/upload-video.ts';
 import type { WatchPosts } from '../../application/watch-posts.ts';
 import type { Connection } from '../../domain/connection/connection.ts';
 import type { ConnectionId } from '../../domain/ids.ts';
+import type { AdmissionNeeds } from './admission.ts';
 import type { ConnectionSurroundings } from './connection-messages.ts';
 
 export type UseCases = {
@@ -47,16 +46,15 @@ export type UseCases = {
   readonly watchPosts: WatchPosts;
 };
 
-export type RpcNeeds = ConnectionSurroundings & {
-  readonly useCases: UseCases;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** A connection of any workspace: posts speak of their account's handle and family. */
-  readonly findConnection: (id: ConnectionId) => Promise<Connection | undefined>;
-  /** Where a post can be seen. */
-  readonly shareUri: (username: string, tiktokPostId: string) => string;
-  /** True for failures that pass by themselves, such as a database that is down. */
-  readonly isUnavailable: (error: unknown) => boolean;
-  /** Aborts when the service begins to stop: open streams then end, so that watchers go on elsewhere. */
-  readonly stopping: AbortSignal;
-};
+export type RpcNeeds = ConnectionSurroundings &
+  AdmissionNeeds & {
+    readonly useCases: UseCases;
+    /** A connection of any workspace: posts speak of their account's handle and family. */
+    readonly findConnection: (id: ConnectionId) => Promise<Connection | undefined>;
+    /** Where a post can be seen. */
+    readonly shareUri: (username: string, tiktokPostId: string) => string;
+    /** True for failures that pass by themselves, such as a database that is down. */
+    readonly isUnavailable: (error: unknown) => boolean;
+    /** Aborts when the service begins to stop: open streams then end, so that watchers go on elsewhere. */
+    readonly stopping: AbortSignal;
+  };

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type ServerHttp2Session } from 'node:http2';
+import { createSecureServer, createServer, type ServerHttp2Session, type ServerOptions } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { ConnectRouter } from '@connectrpc/connect';
 import type { Log } from '../../application/ports/log.ts';
@@ -12,6 +12,9 @@ export type RpcServer = {
   close(): Promise<void>;
 };
 
+/** PEM. With `clientCa`, nobody connects without a certificate of one of these authorities. */
+export type Tls = { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
+
 const KIB = 2 ** 10;
 
 const STREAMS_PER_SESSION = 100;
@@ -23,30 +26,34 @@ const HEADER_BYTES = 16 * KIB;
 
 const IDLE_SESSION_MILLISECONDS = 5 * 60_000;
 const PING_MILLISECONDS = 30_000;
+const HANDSHAKE_MILLISECONDS = 10_000;
 const DRAIN_MILLISECONDS = 25_000;
 
 export function rpcServer(options: {
   readonly host: string;
   readonly port: number;
+  /** Absent: h2c. */
+  readonly tls?: Tls;
   readonly routes: (router: ConnectRouter) => void;
   readonly log: Log;
   readonly drainMilliseconds?: number;
 }): RpcServer {
-  const { host, port, routes, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const { host, port, tls, routes, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
 
-  const server = createServer(
-    {
-      maxSessionMemory: 64,
-      settings: {
-        maxConcurrentStreams: STREAMS_PER_SESSION,
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: HEADER_BYTES,
-      },
+  const http2: ServerOptions = {
+    maxSessionMemory: 64,
+    settings: {
+      maxConcurrentStreams: STREAMS_PER_SESSION,
+      initialWindowSize: STREAM_WINDOW_BYTES,
+      maxHeaderListSize: HEADER_BYTES,
     },
-    rpcHandler({ routes, log }),
-  );
+  };
+  const handle = rpcHandler({ routes, log });
+  const server =
+    tls === undefined ? createServer(http2, handle) : createSecureServer({ ...http2, ...secured(tls) }, handle);
+  server.on('tlsClientError', (error) => log.info({ error }, 'a client could not connect over TLS'));
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -81,6 +88,14 @@ export function rpcServer(options: {
     },
   };
 }
+
+const secured = ({ cert, key, clientCa }: Tls) => ({
+  cert,
+  key,
+  minVersion: 'TLSv1.2' as const,
+  handshakeTimeout: HANDSHAKE_MILLISECONDS,
+  ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
+});
 
 /** Ends a connection on which nothing was called for a while. Clients open another one when they need it. */
 function endWhenIdle(session: ServerHttp2Session): void {

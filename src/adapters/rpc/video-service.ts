@@ -1,5 +1,5 @@
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { pageToken } from '../../application/field-checks.ts';
+import { pageTokenOf } from '../../application/field-checks.ts';
 import type { VideoName } from '../../application/get-video.ts';
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
 import type { UploadVideoRequest, VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
@@ -56,7 +56,10 @@ export function videoService({ useCases, clock }: RpcNeeds): ServiceImpl<typeof 
           pageToken: token,
         }),
       );
-      return { videos: page.items.map(videoMessage), nextPageToken: pageToken(page.next) };
+      return {
+        videos: page.items.map(videoMessage),
+        nextPageToken: pageTokenOf(workspaceId as WorkspaceId, page.next),
+      };
     },
 
     async deleteVideo(request) {

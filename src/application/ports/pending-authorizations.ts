@@ -1,3 +1,4 @@
+import type { Workspaces } from '../../domain/caller.ts';
 import type { ApiFamily } from '../../domain/connection/connection.ts';
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
 
@@ -14,8 +15,11 @@ export type PendingAuthorization = {
 /** Keyed by `state`, of which only a digest is stored. */
 export interface PendingAuthorizations {
   add(state: string, pending: PendingAuthorization): Promise<void>;
-  /** Gives it out once, to one caller. Undefined for an unknown, used or expired state. */
-  take(state: string, now: Date): Promise<PendingAuthorization | undefined>;
+  /**
+   * Gives it out once, to one caller. Undefined for an unknown, used or expired state, and for one of a workspace that is not
+   * among `workspaces`: that one can still be taken by whom it belongs to.
+   */
+  take(state: string, now: Date, workspaces: Workspaces): Promise<PendingAuthorization | undefined>;
   /** Forgets what nobody came back for. */
   dropExpired(now: Date): Promise<void>;
 }

@@ -108,17 +108,10 @@ describe('the routes in memory', () => {
     expect(log.lines).toHaveLength(1);
   });
 
-  it('run what the operator adds inside of ours', async () => {
+  it('hide why it could not be found out who calls', async () => {
     const log = recordingLog();
-    const routes = connectorRoutes({
-      ...fakeNeeds({}, { log }),
-      interceptors: [
-        () => () => {
-          throw new Error('secret of the door');
-        },
-      ],
-    });
-    const client = createClient(PostService, createRouterTransport(routes));
+    const callers = { identify: () => Promise.reject(new Error('secret of the door')) };
+    const client = createClient(PostService, transport({}, { log, callers }));
     const error = await refused(client.getPost({ postId: 'post_01' }));
     expect(error.code).toBe(Code.Internal);
     expect(error.message).not.toContain('secret');

@@ -1,3 +1,4 @@
+import { anyone } from '../../../src/adapters/callers/anyone.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
 import type { Log } from '../../../src/application/ports/log.ts';
 
@@ -51,6 +52,8 @@ export const fakeNeeds = (answers: Partial<UseCases>, needs: Partial<RpcNeeds> =
   useCases: fakeUseCases(answers),
   clock: { now: () => NOW },
   log: recordingLog(),
+  callers: anyone,
+  workspaceOf: async () => undefined,
   findConnection: async () => undefined,
   shareUri: (username, tiktokPostId) => `https://tiktok.example/@${username}/video/${tiktokPostId}`,
   profileUri: (username) => `https://tiktok.example/@${username}`,

@@ -212,7 +212,7 @@ describe('ConnectionService over gRPC', () => {
     expect(await connections.CompleteConnection({ state: 's', code: 'a*b!c' })).toEqual({
       connection: CONNECTION_MESSAGE,
     });
-    expect(asked).toEqual([{ state: 's', answer: { code: 'a*b!c' } }]);
+    expect(asked).toEqual([{ state: 's', answer: { code: 'a*b!c' }, workspaces: 'ALL' }]);
   });
 
   it('says why TikTok refused the code', async () => {
@@ -276,7 +276,7 @@ describe('ConnectionService over gRPC', () => {
       }),
     ).toEqual({
       connections: [CONNECTION_MESSAGE],
-      next_page_token: Buffer.from('conn_01').toString('base64url'),
+      next_page_token: Buffer.from('conn_01ws_a').toString('base64url'),
     });
     expect(asked).toEqual([
       { connectionId: 'conn_01', workspaceId: 'ws_a' },
@@ -780,7 +780,7 @@ describe('PostService over gRPC', () => {
         { ...PUBLISHED_MESSAGE, sandbox: true },
         { ...POST_MESSAGE, sandbox: true },
       ],
-      next_page_token: Buffer.from('post_01').toString('base64url'),
+      next_page_token: Buffer.from('post_01ws_a').toString('base64url'),
     });
     await posts.ListPosts({ workspace_id: 'ws_a' });
     expect(asked).toEqual([

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cancelPost } from '../../../src/application/cancel-post.ts';
 import { deleteVideo } from '../../../src/application/delete-video.ts';
+import { pageTokenOf } from '../../../src/application/field-checks.ts';
 import { getPost } from '../../../src/application/get-post.ts';
 import { getVideo } from '../../../src/application/get-video.ts';
 import { type ListPosts, listPosts } from '../../../src/application/list-posts.ts';
@@ -8,6 +9,7 @@ import { reconcilePost } from '../../../src/application/reconcile-post.ts';
 import { retryPost } from '../../../src/application/retry-post.ts';
 import { type UpdatePost, updatePost } from '../../../src/application/update-post.ts';
 import { requireReconnect } from '../../../src/domain/connection/connection.ts';
+import type { WorkspaceId } from '../../../src/domain/ids.ts';
 import type { Post } from '../../../src/domain/post/post.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import {
@@ -408,7 +410,12 @@ describe('reading posts and videos', () => {
     ['a page of 501', { pageSize: 501 }, 'page_size'],
     ['a page of 1.5', { pageSize: 1.5 }, 'page_size'],
     ['a page token of its own making', { pageToken: 'garbage' }, 'page_token'],
-    ['a page token of another list', { pageToken: Buffer.from(ids.videoId()).toString('base64url') }, 'page_token'],
+    ['a page token of another list', { pageToken: pageTokenOf(WORKSPACE, ids.videoId()) }, 'page_token'],
+    [
+      'a page token of another workspace',
+      { pageToken: pageTokenOf('ws_other' as WorkspaceId, ids.postId()) },
+      'page_token',
+    ],
     [
       'a window that ends before it begins',
       {

@@ -55,11 +55,38 @@ describe('settings', () => {
     expect(readConfig({ HTTP_HOST: '::1', HTTP_PORT: '8181' }).publicUrl).toBe('http://[::1]:8181');
   });
 
+  it('let others reach the ports once callers are named', () => {
+    const config = readConfig({ CALLERS_FILE: '/etc/callers.json', RPC_HOST: '0.0.0.0', HTTP_HOST: '::' });
+    expect(config).toMatchObject({
+      callersFile: '/etc/callers.json',
+      rpc: { host: '0.0.0.0' },
+      http: { host: '::' },
+      publicUrl: 'http://127.0.0.1:8080',
+    });
+  });
+
+  it('name the files of TLS', () => {
+    const files = { RPC_TLS_CERT_FILE: 'c', RPC_TLS_KEY_FILE: 'k' };
+    expect(readConfig({}).rpc.tls).toBeUndefined();
+    expect(readConfig(files).rpc.tls).toEqual({ cert: 'c', key: 'k' });
+    expect(readConfig({ ...files, RPC_TLS_CLIENT_CA_FILE: 'a' }).rpc.tls).toEqual({
+      cert: 'c',
+      key: 'k',
+      clientCa: 'a',
+    });
+  });
+
   it.each<[string, Record<string, string>, RegExp]>([
     ['a port that is none', { RPC_PORT: 'ninety' }, /RPC_PORT=ninety.*1 to 65535/],
     ['a port out of range', { HTTP_PORT: '70000' }, /HTTP_PORT=70000/],
-    ['a host that is not loopback', { RPC_HOST: '0.0.0.0' }, /RPC_HOST=0\.0\.0\.0.*loopback only/],
-    ['callers, which this version does not check', { CALLERS_FILE: 'callers.json' }, /CALLERS_FILE.*does not have it/],
+    ['RPCs for everybody without callers', { RPC_HOST: '0.0.0.0' }, /RPC_HOST=0\.0\.0\.0.*CALLERS_FILE/],
+    ['HTTP for everybody without callers', { HTTP_HOST: '::' }, /HTTP_HOST=::.*CALLERS_FILE/],
+    ['half of TLS', { RPC_TLS_CERT_FILE: 'cert.pem' }, /RPC_TLS_CERT_FILE and RPC_TLS_KEY_FILE belong together/],
+    [
+      'client certificates without TLS',
+      { RPC_TLS_CLIENT_CA_FILE: 'ca.pem' },
+      /RPC_TLS_CLIENT_CA_FILE=ca\.pem.*over TLS/,
+    ],
     ['the Business family', { TIKTOK_API_FAMILY: 'business' }, /TIKTOK_API_FAMILY=business.*open/],
     [
       'the pull transfer where TikTok can not fetch',

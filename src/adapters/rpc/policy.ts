@@ -1,0 +1,91 @@
+import type { DescMethod, DescService, MessageShape } from '@bufbuild/protobuf';
+import type { Role } from '../../domain/caller.ts';
+import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
+import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
+import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+
+/** What the ids of a request name. */
+export type Resource = 'connection' | 'video' | 'post';
+
+/** What keeps a call within the caller's workspaces. */
+type Tenancy<Request> =
+  /** The request names its workspace; undefined in a message of a stream that brings only bytes. */
+  | { readonly by: 'WORKSPACE'; readonly workspaceOf: (request: Request) => string | undefined }
+  /** The request names a resource, and may name a workspace beside it. */
+  | { readonly by: 'RESOURCE'; readonly resource: Resource; readonly idOf: (request: Request) => string }
+  /** The use case looks after it: what the request names is a secret that belongs to a workspace. */
+  | { readonly by: 'USE_CASE' };
+
+export type Rule<Request = unknown> = { readonly role: Role; readonly tenancy: Tenancy<Request> };
+
+/** A rule for every RPC: one without does not compile. */
+type RulesOf<Service extends DescService> = {
+  readonly [Name in keyof Service['method']]: Rule<MessageShape<Service['method'][Name]['input']>>;
+};
+
+const inWorkspace = (role: Role): Rule<{ readonly workspaceId: string }> => ({
+  role,
+  tenancy: { by: 'WORKSPACE', workspaceOf: ({ workspaceId }) => workspaceId },
+});
+
+const onResource =
+  <Request extends { readonly workspaceId: string }>(resource: Resource, idOf: (request: Request) => string) =>
+  (role: Role): Rule<Request> => ({ role, tenancy: { by: 'RESOURCE', resource, idOf } });
+
+const onConnection = onResource(
+  'connection',
+  (request: { connectionId: string; workspaceId: string }) => request.connectionId,
+);
+const onVideo = onResource('video', (request: { videoId: string; workspaceId: string }) => request.videoId);
+const onPost = onResource('post', (request: { postId: string; workspaceId: string }) => request.postId);
+
+const CONNECTION_RULES: RulesOf<typeof ConnectionService> = {
+  startConnection: inWorkspace('connect'),
+  completeConnection: { role: 'connect', tenancy: { by: 'USE_CASE' } },
+  getConnection: onConnection('read'),
+  listConnections: inWorkspace('read'),
+  refreshConnection: onConnection('connect'),
+  disconnectConnection: onConnection('connect'),
+  getPublishingCapabilities: onConnection('read'),
+};
+
+const VIDEO_RULES: RulesOf<typeof VideoService> = {
+  uploadVideo: {
+    role: 'publish',
+    tenancy: {
+      by: 'WORKSPACE',
+      workspaceOf: ({ payload }) => (payload.case === 'metadata' ? payload.value.workspaceId : undefined),
+    },
+  },
+  importVideo: inWorkspace('publish'),
+  getVideo: onVideo('read'),
+  listVideos: inWorkspace('read'),
+  deleteVideo: onVideo('publish'),
+};
+
+const POST_RULES: RulesOf<typeof PostService> = {
+  publishPost: inWorkspace('publish'),
+  getPost: onPost('read'),
+  listPosts: inWorkspace('read'),
+  updatePost: {
+    role: 'publish',
+    tenancy: { by: 'RESOURCE', resource: 'post', idOf: ({ post }) => post?.postId ?? '' },
+  },
+  cancelPost: onPost('publish'),
+  retryPost: onPost('publish'),
+  reconcilePost: onPost('publish'),
+  watchPosts: inWorkspace('read'),
+};
+
+/** Every rule takes the request of its own method: `ruleOf` is the only way to one. */
+const RULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  [ConnectionService.typeName]: CONNECTION_RULES,
+  [VideoService.typeName]: VIDEO_RULES,
+  [PostService.typeName]: POST_RULES,
+};
+
+/** Undefined: nobody may call it. */
+export const ruleOf = (method: DescMethod): Rule | undefined => {
+  const rules = RULES[method.parent.typeName];
+  return rules !== undefined && Object.hasOwn(rules, method.localName) ? (rules[method.localName] as Rule) : undefined;
+};
