@@ -385,7 +385,18 @@ function bindApplication(container: Container, ground: Ground): void {
     ) => {
       const takeIn = takeInVideo({ store, probe, policy: policy.video });
       const maxBytes = policy.video.maxSizeBytes;
-      const fetchOne = fetchVideo({ videos, fetcher, takeIn, store, posts, doorbell, maxBytes, metrics, log });
+      const fetchOne = fetchVideo({
+        videos,
+        fetcher,
+        takeIn,
+        store,
+        posts,
+        doorbell,
+        maxBytes,
+        leaseSeconds: ground.config.leaseSeconds,
+        metrics,
+        log,
+      });
       const { owner } = ground;
       return engine({
         queue,

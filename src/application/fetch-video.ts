@@ -1,4 +1,5 @@
 import type { Finding } from '../domain/finding.ts';
+import { MAX_LAPSES, restSeconds } from '../domain/post/pacing.ts';
 import { reject, type Video } from '../domain/video/video.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
@@ -14,8 +15,6 @@ export type FetchVideo = (lease: ImportLease, signal: AbortSignal) => Promise<vo
 
 /** After so many tries the address is given up. */
 const MAX_TRIES = 5;
-/** After so many tries without an end the video itself is taken for the cause: fewer can be a storm of kills. */
-const MAX_CRASHES = 12;
 
 export function fetchVideo(needs: {
   readonly videos: Videos;
@@ -25,22 +24,29 @@ export function fetchVideo(needs: {
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly maxBytes: number;
+  /** How long a dead worker's lease goes on. */
+  readonly leaseSeconds: number;
   readonly metrics: Metrics;
   readonly log: Log;
 }): FetchVideo {
-  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, metrics, log } = needs;
+  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, leaseSeconds, metrics, log } = needs;
 
   return async (lease, signal) => {
-    // Tries that failed are counted when they do; so many were never counted to their end.
-    const crashed = lease.failures >= MAX_CRASHES;
-    if (crashed) {
-      log.error(
-        { videoId: lease.video.id, tries: lease.failures },
-        'a video ended its workers again and again: it is set aside',
-      );
+    const { lapses, lapsed } = lease;
+    const videoId = lease.video.id;
+    const setAside = lapses >= MAX_LAPSES;
+    const rest = lapsed && !setAside ? restSeconds(lapses, leaseSeconds) : 0;
+    if (rest > 0) {
+      await videos.restImport(lease, rest);
+      log.warn({ videoId, lapses, seconds: rest }, 'workers ended over this video: it rests before the next try');
+      return;
+    }
+    if (setAside) {
+      log.error({ videoId, lapses }, 'a video ended its workers again and again: it is set aside');
       metrics.setAside('VIDEO');
     }
-    const outcome = crashed ? { video: reject(lease.video, SET_ASIDE) } : await attempt(lease, signal);
+    const outcome = setAside ? { video: reject(lease.video, SET_ASIDE) } : await attempt(lease, signal);
+    if (outcome === 'CUT_OFF') return videos.releaseImport(lease);
     if ('retry' in outcome && lease.failures + 1 < MAX_TRIES) {
       await videos.postponeImport(lease, 5 * 4 ** lease.failures);
       log.info({ videoId: lease.video.id, finding: outcome.retry.observed }, 'a video could not be fetched yet');
@@ -59,7 +65,7 @@ export function fetchVideo(needs: {
   async function attempt(
     { video }: ImportLease,
     signal: AbortSignal,
-  ): Promise<{ readonly video: Video } | { readonly retry: Finding }> {
+  ): Promise<{ readonly video: Video } | { readonly retry: Finding } | 'CUT_OFF'> {
     if (video.sourceUri === undefined) throw new Error(`video ${video.id} has no address to be fetched from`);
     try {
       const fetched = await fetcher.fetch(video.sourceUri, { maxBytes, signal });
@@ -71,6 +77,8 @@ export function fetchVideo(needs: {
       return { video: reject(video, taken.error.finding) };
     } catch (error) {
       if (error instanceof FetchInterrupted) return judge(error.refusal);
+      // This process stops, or another one has the import: nothing speaks against the video.
+      if (signal.aborted) return 'CUT_OFF';
       throw error;
     }
 
@@ -94,7 +102,7 @@ const SET_ASIDE: Finding = {
   message: 'The connector failed on this video again and again and set it aside.',
   remedy:
     'This is a fault of the connector: report it with the id of the video; upload the file another way meanwhile.',
-  observed: `${MAX_CRASHES} tries that did not end`,
+  observed: `${MAX_LAPSES} tries in a row that did not end`,
   limit: 'a try that ends',
 };
 

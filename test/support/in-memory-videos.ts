@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/application/ports/clock.ts';
+import { SUSPECT_LAPSES } from '../../src/application/ports/post-queue.ts';
 import type { RequestKey } from '../../src/application/ports/request-key.ts';
 import type { ImportLease, Videos } from '../../src/application/ports/videos.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
@@ -7,7 +8,13 @@ import type { Video } from '../../src/domain/video/video.ts';
 import { copyOf } from './copy.ts';
 import { pageOf } from './page-of.ts';
 
-type Import = { readonly dueTime: Date; readonly owner?: string; readonly fence: number; readonly failures: number };
+type Import = {
+  readonly dueTime: Date;
+  readonly owner?: string;
+  readonly fence: number;
+  readonly failures: number;
+  readonly lapses: number;
+};
 type Row = { readonly video: Video; readonly key?: RequestKey; readonly import?: Import };
 
 export interface InMemoryVideos extends Videos {
@@ -61,7 +68,11 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
           ? ok({ video: copyOf(before.video), replayed: true })
           : err({ code: 'REQUEST_ID_REUSED', requestId: key.requestId });
       }
-      rows.set(video.id, { video: copyOf(video), key, import: { dueTime: clock.now(), fence: 0, failures: 0 } });
+      rows.set(video.id, {
+        video: copyOf(video),
+        key,
+        import: { dueTime: clock.now(), fence: 0, failures: 0, lapses: 0 },
+      });
       return ok({ video: copyOf(video), replayed: false });
     },
 
@@ -77,12 +88,23 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
       const due = [...rows.values()]
         .filter((row) => row.import !== undefined && row.import.dueTime <= clock.now())
         .toSorted((left, right) => Number(left.import?.dueTime) - Number(right.import?.dueTime));
-      return due.slice(0, limit).flatMap((row): ImportLease[] => {
+      const isSuspect = (row: Row): boolean => (row.import?.lapses ?? 0) >= SUSPECT_LAPSES;
+      const hasSuspect = [...rows.values()].some(
+        (row) => isSuspect(row) && row.import?.owner === owner && row.import.dueTime > clock.now(),
+      );
+      const [suspect] = hasSuspect ? [] : due.filter(isSuspect);
+      const takeable = due.filter((row) => !isSuspect(row) || row === suspect);
+      return takeable.slice(0, limit).flatMap((row): ImportLease[] => {
         if (row.video.state !== 'IMPORTING' || row.import === undefined) return [];
-        const failures = row.import.failures + (row.import.owner === undefined ? 0 : 1);
+        const { failures } = row.import;
+        const lapsed = row.import.owner !== undefined;
+        const lapses = row.import.lapses + (lapsed ? 1 : 0);
         const fence = row.import.fence + 1;
-        rows.set(row.video.id, { ...row, import: { dueTime: inSeconds(leaseSeconds), owner, fence, failures } });
-        return [{ video: copyOf(row.video), owner, fence, failures }];
+        rows.set(row.video.id, {
+          ...row,
+          import: { dueTime: inSeconds(leaseSeconds), owner, fence, failures, lapses },
+        });
+        return [{ video: copyOf(row.video), owner, fence, failures, lapses, lapsed }];
       });
     },
 
@@ -105,13 +127,29 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
       const row = heldBy(lease);
       if (row === undefined) return;
       const { owner: _, ...rest } = row.import;
-      const postponed = { ...rest, dueTime: inSeconds(seconds), failures: row.import.failures + 1 };
+      const postponed = { ...rest, dueTime: inSeconds(seconds), failures: row.import.failures + 1, lapses: 0 };
       rows.set(lease.video.id, { ...row, import: postponed });
+    },
+
+    async restImport(lease, seconds) {
+      const row = heldBy(lease);
+      if (row === undefined) return;
+      const { owner: _, ...rest } = row.import;
+      rows.set(lease.video.id, { ...row, import: { ...rest, dueTime: inSeconds(seconds) } });
+    },
+
+    async releaseImport(lease) {
+      const row = heldBy(lease);
+      if (row === undefined) return;
+      const { owner: _, ...rest } = row.import;
+      rows.set(lease.video.id, { ...row, import: { ...rest, dueTime: clock.now(), lapses: 0 } });
     },
 
     async earliestImport() {
       const times = [...rows.values()].flatMap((row) =>
-        row.import === undefined ? [] : [row.import.dueTime.getTime()],
+        row.import === undefined || (row.import.lapses >= SUSPECT_LAPSES && row.import.dueTime <= clock.now())
+          ? []
+          : [row.import.dueTime.getTime()],
       );
       return times.length === 0 ? undefined : new Date(Math.min(...times));
     },

@@ -1,3 +1,4 @@
+import { SUSPECT_LAPSES } from '../../application/ports/post-queue.ts';
 import type { ImportLease, Videos } from '../../application/ports/videos.ts';
 import type { Finding } from '../../domain/finding.ts';
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
@@ -27,6 +28,7 @@ type Row = {
   create_time: Time;
   fence: string | number;
   failures: number;
+  lapses: number;
 };
 
 /** Posts in these states may still need the bytes. */
@@ -99,21 +101,31 @@ export function postgresVideos({ orm, pool }: Database): Videos {
       });
     },
     async claimImports({ owner, limit, leaseSeconds }) {
-      const { rows } = await pool.query<Row>(
-        `with due as (
-           select id from video where next_action_at <= now()
+      const { rows } = await pool.query<Row & { lapsed: boolean }>(
+        `with suspect as (
+           select id from video where next_action_at <= now() and lapses >= ${SUSPECT_LAPSES}
+             and not exists (select from video as held
+               where held.lease_owner = $2 and held.lapses >= ${SUSPECT_LAPSES} and held.next_action_at > now())
+           order by next_action_at for update skip locked limit least($1, 1)
+         ), innocent as (
+           select id from video where next_action_at <= now() and lapses < ${SUSPECT_LAPSES}
            order by next_action_at for update skip locked limit $1
+         ), due as (
+           select video.id, video.lease_owner is not null as lapsed from video
+           where id in (select id from suspect union all select id from innocent)
+           order by next_action_at limit $1
          )
          update video set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3),
-           failures = case when lease_owner is null then failures else failures + 1 end
+           lapses = case when due.lapsed then lapses + 1 else lapses end
          from due where video.id = due.id
-         returning video.*`,
+         returning video.*, due.lapsed`,
         [limit, owner, leaseSeconds],
       );
       return rows.map((row): ImportLease => {
         const video = fromRow(row);
         if (video.state !== 'IMPORTING') throw new Error(`video ${row.id} is due for an import but is ${row.state}`);
-        return { video, owner, fence: Number(row.fence), failures: row.failures };
+        const { failures, lapses, lapsed } = row;
+        return { video, owner, fence: Number(row.fence), failures, lapses, lapsed };
       });
     },
     async renewImport({ video, owner, fence }, leaseSeconds) {
@@ -145,14 +157,30 @@ export function postgresVideos({ orm, pool }: Database): Videos {
     },
     async postponeImport({ video, owner, fence }, seconds) {
       await pool.query(
-        `update video set lease_owner = null, failures = failures + 1, next_action_at = ${NOW} + make_interval(secs => $4)
+        `update video set lease_owner = null, failures = failures + 1, lapses = 0,
+           next_action_at = ${NOW} + make_interval(secs => $4)
          where id = $1 and lease_owner = $2 and fence = $3`,
         [video.id, owner, fence, seconds],
       );
     },
+    async restImport({ video, owner, fence }, seconds) {
+      await pool.query(
+        `update video set lease_owner = null, next_action_at = ${NOW} + make_interval(secs => $4)
+         where id = $1 and lease_owner = $2 and fence = $3`,
+        [video.id, owner, fence, seconds],
+      );
+    },
+    async releaseImport({ video, owner, fence }) {
+      await pool.query(
+        `update video set lease_owner = null, lapses = 0, next_action_at = ${NOW}
+         where id = $1 and lease_owner = $2 and fence = $3`,
+        [video.id, owner, fence],
+      );
+    },
     async earliestImport() {
       const { rows } = await pool.query<{ next_action_at: Time | null }>(
-        'select min(next_action_at) as next_action_at from video where next_action_at is not null',
+        `select min(next_action_at) as next_action_at from video
+         where next_action_at is not null and (lapses < ${SUSPECT_LAPSES} or next_action_at > now())`,
       );
       return optionalDate(rows[0]?.next_action_at);
     },

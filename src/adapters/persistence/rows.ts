@@ -57,6 +57,7 @@ export const VideoRows = defineEntity({
     lease_owner: p.string().nullable(),
     fence: p.bigint('number').default(0),
     failures: p.integer().default(0),
+    lapses: p.integer().default(0),
   },
 });
 export type VideoRow = InferEntity<typeof VideoRows>;

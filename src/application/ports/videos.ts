@@ -9,8 +9,12 @@ export type ImportLease = {
   readonly video: ImportingVideo;
   readonly owner: string;
   readonly fence: number;
-  /** Tries before this one: those that failed, and those that ended their worker. */
+  /** Tries before this one that came to nothing for a known reason. */
   readonly failures: number;
+  /** Leases in a row that ended without their worker letting go. */
+  readonly lapses: number;
+  /** The latest of them ended right before this claim. */
+  readonly lapsed: boolean;
 };
 
 export interface Videos {
@@ -33,7 +37,10 @@ export interface Videos {
    * at the same time either finds the video or keeps it.
    */
   remove(id: VideoId, workspaceId?: WorkspaceId): Promise<'REMOVED' | 'NOT_FOUND' | 'IN_USE'>;
-  /** Takes up to `limit` due imports that nobody holds. */
+  /**
+   * Takes up to `limit` due imports that nobody holds, earliest first. Of those that lapsed `SUSPECT_LAPSES` times an owner holds
+   * one at a time, so that it takes no other with it.
+   */
   claimImports(request: {
     readonly owner: string;
     readonly limit: number;
@@ -42,8 +49,12 @@ export interface Videos {
   renewImport(lease: ImportLease, leaseSeconds: number): Promise<boolean>;
   /** Stores what became of an import. False when the lease was lost: nothing was stored. */
   finishImport(lease: ImportLease, video: Video): Promise<boolean>;
-  /** Lets go; it is tried again after `seconds`, with one failure more on its count. */
+  /** Lets go; it is tried again after `seconds`, with one failure more on its count. What lapsed before is forgotten. */
   postponeImport(lease: ImportLease, seconds: number): Promise<void>;
-  /** When the next import comes due. Undefined when none waits. */
+  /** Lets go of a suspect for so long: what it lapsed is not forgotten. */
+  restImport(lease: ImportLease, seconds: number): Promise<void>;
+  /** Lets go of what its worker did not end, for no fault of either: it is due at once. What lapsed before is forgotten. */
+  releaseImport(lease: ImportLease): Promise<void>;
+  /** When the next import comes due. Undefined when none waits. A suspect that is due already waits for the next look. */
   earliestImport(): Promise<Date | undefined>;
 }

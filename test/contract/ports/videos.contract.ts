@@ -163,7 +163,9 @@ export function videosContract(name: string, make: () => Promise<VideoStores>): 
         const claims = await Promise.all(
           Array.from({ length: 10 }, (_, index) => videos.claimImports({ ...claim, owner: `w${index}` })),
         );
-        expect(claims.flat()).toEqual([{ video, owner: expect.any(String), fence: expect.any(Number), failures: 0 }]);
+        expect(claims.flat()).toEqual([
+          { video, owner: expect.any(String), fence: expect.any(Number), failures: 0, lapses: 0, lapsed: false },
+        ]);
         expect(await videos.earliestImport()).toSatisfy((time: Date) => time > later(30, clock.now()));
       });
 
@@ -225,6 +227,65 @@ export function videosContract(name: string, make: () => Promise<VideoStores>): 
         expect(await videos.claimImports(claim)).toEqual([]);
         expect(await videos.earliestImport()).toSatisfy((time: Date) => time > later(3000, clock.now()));
         expect(await videos.renewImport(second, 60)).toBe(false);
+      });
+
+      it('that ends its workers is told from one that fails, and a failure ends the count', async () => {
+        const { videos } = await make();
+        await videos.addImport(anImportingVideo(), aRequest());
+        for (const lapses of [0, 1, 2, 3]) {
+          expect(await claimOne(videos, 0, `dead ${lapses}`)).toMatchObject({
+            failures: 0,
+            lapses,
+            lapsed: lapses > 0,
+          });
+        }
+        const lease = await claimOne(videos);
+        expect(lease).toMatchObject({ failures: 0, lapses: 4, lapsed: true });
+        await videos.postponeImport(lease, 0);
+        expect(await claimOne(videos)).toMatchObject({ failures: 1, lapses: 0, lapsed: false });
+      });
+
+      it('rests, and is as suspect as before', async () => {
+        const { videos, clock } = await make();
+        await videos.addImport(anImportingVideo(), aRequest());
+        for (let lapses = 0; lapses < 3; lapses += 1) await claimOne(videos, 0);
+        const lease = await claimOne(videos);
+        await videos.restImport(lease, 3600);
+        expect(await videos.claimImports(claim)).toEqual([]);
+        expect(await videos.earliestImport()).toSatisfy((time: Date) => time > later(3000, clock.now()));
+        expect(await videos.renewImport(lease, 60)).toBe(false);
+      });
+
+      it('is tried after its rest as if nothing had ended just now', async () => {
+        const { videos } = await make();
+        await videos.addImport(anImportingVideo(), aRequest());
+        for (let lapses = 0; lapses < 3; lapses += 1) await claimOne(videos, 0);
+        await videos.restImport(await claimOne(videos), 0);
+        expect(await claimOne(videos)).toMatchObject({ lapses: 3, lapsed: false });
+      });
+
+      it('that was cut off is due at once, and no suspect', async () => {
+        const { videos } = await make();
+        await videos.addImport(anImportingVideo(), aRequest());
+        for (let lapses = 0; lapses < 3; lapses += 1) await claimOne(videos, 0);
+        await videos.releaseImport(await claimOne(videos));
+        expect(await claimOne(videos)).toMatchObject({ failures: 0, lapses: 0, lapsed: false });
+      });
+
+      it('that is suspect is held by a worker one at a time, while others are taken', async () => {
+        const { videos } = await make();
+        for (let index = 0; index < 2; index += 1) await videos.addImport(anImportingVideo(), aRequest());
+        for (let lapses = 0; lapses < 3; lapses += 1) await videos.claimImports({ ...claim, leaseSeconds: 0 });
+        // One of the two suspects at a time since the third of them.
+        await videos.claimImports({ ...claim, leaseSeconds: 0 });
+        const innocent = anImportingVideo();
+        await videos.addImport(innocent, aRequest());
+        const taken = await videos.claimImports(claim);
+        expect(taken.map(({ lapses }) => lapses >= 2).toSorted()).toEqual([false, true]);
+        expect(taken.map(({ video }) => video)).toContainEqual(innocent);
+        expect(await videos.claimImports(claim)).toEqual([]);
+        expect(await videos.earliestImport()).toBeDefined();
+        expect(await videos.claimImports({ ...claim, owner: 'another' })).toHaveLength(1);
       });
 
       it('is given back, as it is now, for the same request', async () => {

@@ -6,6 +6,7 @@ import {
   type VideoFetcher,
 } from '../../../src/application/ports/video-fetcher.ts';
 import type { TakeInVideo } from '../../../src/application/take-in-video.ts';
+import { MAX_LAPSES, restSeconds } from '../../../src/domain/post/pacing.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import {
   aFinding,
@@ -34,13 +35,15 @@ async function given({
   await world.videos.addImport(video, aRequest());
   const post = await world.givenPost(aPreparingPost, { video });
   const fetcher = { ...world.fetcher, fetch };
-  const run = fetchVideo({ ...world, fetcher, takeIn, maxBytes: 1000 });
+  const run = fetchVideo({ ...world, fetcher, takeIn, maxBytes: 1000, leaseSeconds: 60 });
+  const shift = new AbortController();
+  const { signal } = shift;
   async function attempt(): Promise<boolean> {
     const [lease] = await world.videos.claimImports({ owner: 'worker', limit: 1, leaseSeconds: 60 });
-    if (lease !== undefined) await run(lease, new AbortController().signal);
+    if (lease !== undefined) await run(lease, signal);
     return lease !== undefined;
   }
-  return { world, video, post, attempt };
+  return { world, video, post, attempt, shift };
 }
 
 describe('fetching a video', () => {
@@ -169,6 +172,55 @@ describe('fetching a video', () => {
     await expect(attempt()).rejects.toThrow('a bug');
     expect(await world.videos.find(video.id)).toMatchObject({ state: 'IMPORTING' });
     expect(await world.videos.earliestImport()).toEqual(later(60));
+  });
+
+  it('that ends its worker again and again rests longer each time, and is set aside', async () => {
+    const { world, video, post, attempt } = await given();
+    const waits: number[] = [];
+    let workers = 0;
+    /** The worker that takes it next ends over it. */
+    const die = async () => {
+      workers += 1;
+      await world.videos.claimImports({ owner: `dead ${workers}`, limit: 1, leaseSeconds: 60 });
+      world.clock.advance(61);
+    };
+    await die();
+    await die();
+    for (let lapses = 3; lapses < MAX_LAPSES; lapses += 1) {
+      await die();
+      expect(await attempt()).toBe(true);
+      const next = await world.videos.earliestImport();
+      if (next === undefined) throw new Error('nothing is due any more');
+      waits.push((next.getTime() - world.clock.now().getTime()) / 1000);
+      world.clock.set(next);
+    }
+    expect(waits).toEqual([3, 4, 5, 6, 7].map((lapses) => restSeconds(lapses, 60)));
+    expect(waits.toSorted((left, right) => left - right)).toEqual(waits);
+    expect(await world.videos.find(video.id)).toMatchObject({ state: 'IMPORTING' });
+
+    await die();
+    await attempt();
+    expect(await world.videos.find(video.id)).toMatchObject({
+      state: 'REJECTED',
+      findings: [{ code: 'VIDEO_FETCH_FAILED', observed: '8 tries in a row that did not end' }],
+    });
+    expect(world.metrics.reports).toContainEqual(['setAside', 'VIDEO']);
+    await world.workUntilQuiet();
+    expect(await world.post(post.id)).toMatchObject({ state: 'FAILED' });
+  });
+
+  it('that was cut off because the process stops is due at once for the next one', async () => {
+    const { world, video, attempt, shift } = await given({
+      takeIn: async () => {
+        shift.abort(new Error('the process stops'));
+        throw new Error('the process stops');
+      },
+    });
+    await attempt();
+    expect(await world.videos.find(video.id)).toMatchObject({ state: 'IMPORTING' });
+    expect(await world.videos.claimImports({ owner: 'next', limit: 1, leaseSeconds: 60 })).toMatchObject([
+      { failures: 0, lapses: 0 },
+    ]);
   });
 
   it('logs no address: it may hold secrets', async () => {
