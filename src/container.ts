@@ -8,6 +8,7 @@ import { type Database, openDatabase } from './adapters/persistence/database.ts'
 import { databaseClock } from './adapters/persistence/database-clock.ts';
 import { isDatabaseDown } from './adapters/persistence/database-down.ts';
 import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
+import { postgresConnectionEvents } from './adapters/persistence/postgres-connection-events.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from './adapters/persistence/postgres-credentials.ts';
 import { postgresGates } from './adapters/persistence/postgres-gates.ts';
@@ -50,6 +51,7 @@ import { getPublishingCapabilities } from './application/get-publishing-capabili
 import { getVideo } from './application/get-video.ts';
 import { handleWebhooks, type WebhookHandling } from './application/handle-webhooks.ts';
 import { importVideo } from './application/import-video.ts';
+import { keepTokensFresh, type TokenKeeping } from './application/keep-tokens-fresh.ts';
 import { listConnections } from './application/list-connections.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
@@ -86,6 +88,7 @@ import { takeWebhook } from './application/take-webhook.ts';
 import type { TikToks } from './application/tiktoks.ts';
 import { updatePost } from './application/update-post.ts';
 import { uploadVideo } from './application/upload-video.ts';
+import { watchConnections } from './application/watch-connections.ts';
 import { watchPosts } from './application/watch-posts.ts';
 import type { Config, TikTokConfig } from './config.ts';
 import { openVideoPolicy } from './domain/video/video-policy.ts';
@@ -115,6 +118,7 @@ export const tokens = {
   advancePost: token<AdvancePost>('advancePost'),
   cipher: token<Cipher>('cipher'),
   clock: token<Clock & { close(): void }>('clock'),
+  connectionEvents: token<ReturnType<typeof postgresConnectionEvents>>('connectionEvents'),
   connections: token<Connections>('connections'),
   credentials: token<Credentials>('credentials'),
   database: token<Database>('database'),
@@ -138,6 +142,7 @@ export const tokens = {
   store: token<FileVideoStore>('store'),
   tiktok: token<TikTok & { close(): Promise<void> }>('tiktok'),
   tiktoks: token<TikToks>('tiktoks'),
+  tokenKeeping: token<TokenKeeping>('tokenKeeping'),
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
   turns: token<Turns>('turns'),
   useCases: token<UseCases>('useCases'),
@@ -188,7 +193,16 @@ export function connector(ground: Ground): Container {
 }
 
 function bindPersistence(container: Container): void {
-  container.bind(t.connections).toResolvedValue((database: Database) => postgresConnections(database), [t.database]);
+  container
+    .bind(t.connectionEvents)
+    .toResolvedValue((database: Database) => postgresConnectionEvents(database), [t.database]);
+  container
+    .bind(t.connections)
+    .toResolvedValue(
+      (database: Database, events: ReturnType<typeof postgresConnectionEvents>) =>
+        postgresConnections(database, events.announce),
+      [t.database, t.connectionEvents],
+    );
   container
     .bind(t.credentials)
     .toResolvedValue(
@@ -279,6 +293,7 @@ function bindApplication(container: Container, ground: Ground): void {
       credentials: Credentials,
       tiktoks: TikToks,
       turns: Turns,
+      gates: Gates,
       health: PlatformHealth,
       metrics: Metrics,
       clock: Clock,
@@ -289,15 +304,46 @@ function bindApplication(container: Container, ground: Ground): void {
         credentials,
         tiktoks,
         turns,
+        gates,
         health,
         metrics,
         clock,
         log,
         wait,
+        random: Math.random,
         owner: ground.owner,
         failPoint: ground.failPoint,
       }),
-    [t.connections, t.credentials, t.tiktoks, t.turns, t.health, t.metrics, t.clock, t.log],
+    [t.connections, t.credentials, t.tiktoks, t.turns, t.gates, t.health, t.metrics, t.clock, t.log],
+  );
+  container.bind(t.tokenKeeping).toResolvedValue(
+    (
+      credentials: Credentials,
+      connections: Connections,
+      access: AccountAccess,
+      gates: Gates,
+      turns: Turns,
+      tiktoks: TikToks,
+      metrics: Metrics,
+      clock: Clock,
+      log: Log,
+    ) => {
+      const random = Math.random;
+      return keepTokensFresh({
+        credentials,
+        connections,
+        access,
+        gates,
+        turns,
+        tiktoks,
+        metrics,
+        clock,
+        log,
+        wait,
+        random,
+      });
+    },
+    [t.credentials, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
   );
   container.bind(t.advancePost).toResolvedValue(
     (
@@ -449,6 +495,7 @@ function bindApplication(container: Container, ground: Ground): void {
       pending: PendingAuthorizations,
       posts: Posts,
       events: ReturnType<typeof postgresPostEvents>,
+      connectionEvents: ReturnType<typeof postgresConnectionEvents>,
       videos: Videos,
       store: FileVideoStore,
       probe: VideoProbe,
@@ -477,6 +524,7 @@ function bindApplication(container: Container, ground: Ground): void {
           clock,
           ids,
           log,
+          random: Math.random,
         }),
         getConnection: getConnection({ connections }),
         listConnections: listConnections({ connections }),
@@ -496,6 +544,7 @@ function bindApplication(container: Container, ground: Ground): void {
         retryPost: retryPost({ posts, connections, gates, doorbell, clock, digest }),
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
+        watchConnections: watchConnections({ events: connectionEvents }),
       };
     },
     [
@@ -504,6 +553,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.pending,
       t.posts,
       t.postEvents,
+      t.connectionEvents,
       t.videos,
       t.store,
       t.probe,

@@ -58,6 +58,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const engine = await container.getAsync(tokens.engine);
   const webhooks = await container.getAsync(tokens.webhookHandling);
   const access = await container.getAsync(tokens.accountAccess);
+  const tokenKeeping = await container.getAsync(tokens.tokenKeeping);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
 
@@ -73,10 +74,11 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const httpAddress = await listen(http, 'HTTP', config.http);
   stops.push(() => http.close());
   engine.start();
+  tokenKeeping.start();
   // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    await Promise.all([engine.stop(DRAIN_SECONDS), rpc.close(), http.close()]);
+    await Promise.all([engine.stop(DRAIN_SECONDS), tokenKeeping.stop(), rpc.close(), http.close()]);
   });
 
   if (tiktok.sandbox) {
