@@ -1,6 +1,6 @@
 import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
-import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { aesGcmCipher } from './adapters/crypto/aes-gcm-cipher.ts';
 import { type HttpServer, httpServer } from './adapters/http/server.ts';
 import { tiktokWebhook } from './adapters/http/tiktok-webhook.ts';
 import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/prometheus-metrics.ts';
@@ -17,6 +17,7 @@ import { postgresPendingAuthorizations } from './adapters/persistence/postgres-p
 import { postgresPostEvents } from './adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
+import { postgresSealedSecrets } from './adapters/persistence/postgres-sealed-secrets.ts';
 import { postgresTurns } from './adapters/persistence/postgres-turns.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from './adapters/persistence/postgres-webhook-inbox.ts';
@@ -64,12 +65,14 @@ import type { Doorbell } from './application/ports/doorbell.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
 import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
+import type { KeyRing } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
 import type { MediaAddresses } from './application/ports/media-addresses.ts';
 import type { Metrics } from './application/ports/metrics.ts';
 import type { PendingAuthorizations } from './application/ports/pending-authorizations.ts';
 import type { PostQueue } from './application/ports/post-queue.ts';
 import type { Posts } from './application/ports/posts.ts';
+import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
 import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
@@ -79,6 +82,8 @@ import type { WebhookInbox } from './application/ports/webhook-inbox.ts';
 import { type PostPolicy, publishPost } from './application/publish-post.ts';
 import { reconcilePost } from './application/reconcile-post.ts';
 import { refreshConnection } from './application/refresh-connection.ts';
+import type { Repeated } from './application/repeat.ts';
+import { resealSecrets } from './application/reseal-secrets.ts';
 import { retryPost } from './application/retry-post.ts';
 import { DEFAULT_CAPACITY, type Engine, engine } from './application/run-engine.ts';
 import { serveMedia } from './application/serve-media.ts';
@@ -137,8 +142,10 @@ export const tokens = {
   postQueue: token<PostQueue>('postQueue'),
   posts: token<Posts>('posts'),
   probe: token<VideoProbe>('probe'),
+  resealing: token<Repeated>('resealing'),
   routes: token<ReturnType<typeof connectorRoutes>>('routes'),
   rpcServer: token<RpcServer>('rpcServer'),
+  sealedSecrets: token<SealedSecrets>('sealedSecrets'),
   store: token<FileVideoStore>('store'),
   tiktok: token<TikTok & { close(): Promise<void> }>('tiktok'),
   tiktoks: token<TikToks>('tiktoks'),
@@ -207,6 +214,12 @@ function bindPersistence(container: Container): void {
     .bind(t.credentials)
     .toResolvedValue(
       (database: Database, cipher: Cipher) => postgresCredentials(database, cipher),
+      [t.database, t.cipher],
+    );
+  container
+    .bind(t.sealedSecrets)
+    .toResolvedValue(
+      (database: Database, cipher: Cipher) => postgresSealedSecrets(database, cipher),
       [t.database, t.cipher],
     );
   container
@@ -344,6 +357,13 @@ function bindApplication(container: Container, ground: Ground): void {
       });
     },
     [t.credentials, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
+  );
+  container.bind(t.resealing).toResolvedValue(
+    (secrets: SealedSecrets, metrics: Metrics, log: Log) => {
+      const [{ id: newestKey }] = ground.tokenKeys;
+      return resealSecrets({ secrets, newestKey, metrics, log, failPoint: ground.failPoint });
+    },
+    [t.sealedSecrets, t.metrics, t.log],
   );
   container.bind(t.advancePost).toResolvedValue(
     (

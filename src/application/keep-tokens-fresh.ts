@@ -10,16 +10,14 @@ import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Quota } from './ports/tiktok.ts';
 import type { Turns } from './ports/turns.ts';
+import { type Repeated, repeat } from './repeat.ts';
 import type { TikToks } from './tiktoks.ts';
 
 /**
  * Renews tokens long before they end, so that a refresh that fails has many tries left and no post waits for one, and tells who has
  * to reconnect before a refresh token ends for good. What is due is in the database: any number of processes share it.
  */
-export interface TokenKeeping {
-  start(): void;
-  /** Takes nothing new. Resolves when nothing is under way; `AccountAccess.settled` makes that soon. */
-  stop(): Promise<void>;
+export interface TokenKeeping extends Repeated {
   /** Does all there is to do at this moment. Harmless in many processes at once. */
   sweep(): Promise<void>;
 }
@@ -53,9 +51,7 @@ export function keepTokensFresh(needs: {
 }): TokenKeeping {
   const { credentials, connections, access, gates, turns, tiktoks, metrics, clock, log, wait, random } = needs;
   const keys = [...tiktoks.families.keys()].flatMap((family) => [platformGate(family), credentialsGate(family)]);
-  let ending = false;
-  let endPause: () => void = () => {};
-  let loop: Promise<void> = Promise.resolve();
+  let ending = (): boolean => false;
 
   /** How many may be renewed at once: none while TikTok or the app is in trouble, and one that finds out whether it still is. */
   async function places(): Promise<number> {
@@ -75,7 +71,7 @@ export function keepTokensFresh(needs: {
     const turn = await turns.next(`REFRESH:${connection.apiFamily}`, RATE);
     const seconds = (turn.getTime() - clock.now().getTime()) / 1000;
     if (seconds > 0) await wait(seconds);
-    if (ending) return;
+    if (ending()) return;
     const renewed = await access.refresh(connectionId, version);
     if (renewed.ok) return;
     const after = await connections.find(connectionId);
@@ -87,10 +83,17 @@ export function keepTokensFresh(needs: {
 
   /** One after the other, until nothing is due. */
   async function renewDue(mayGoOn: () => Promise<boolean>): Promise<void> {
-    while (!ending && (await mayGoOn())) {
+    while (!ending() && (await mayGoOn())) {
       const [due] = await credentials.claimDue(1, LEASE_SECONDS);
       if (due === undefined) return;
-      await renew(due);
+      await renew(due).catch((error: unknown) => {
+        // One that can't be read keeps no other from being renewed.
+        metrics.tokenRefreshed('FAILED');
+        log.error(
+          { connectionId: due.connectionId, error },
+          'tokens could not be renewed; tried again when the lease ends',
+        );
+      });
     }
   }
 
@@ -117,29 +120,13 @@ export function keepTokensFresh(needs: {
     await Promise.all(Array.from({ length: free }, () => renewDue(mayGoOn)));
   }
 
-  async function run(): Promise<void> {
-    while (!ending) {
-      await sweep().catch((error: unknown) => log.error({ error }, 'tokens could not be looked after'));
-      if (ending) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LOOK_SECONDS * 1000);
-        endPause = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  return {
-    start() {
-      loop = run();
+  const repeated = repeat(
+    LOOK_SECONDS,
+    async (isEnding) => {
+      ending = isEnding;
+      await sweep();
     },
-    async stop() {
-      ending = true;
-      endPause();
-      await loop;
-    },
-    sweep,
-  };
+    (error) => log.error({ error }, 'tokens could not be looked after'),
+  );
+  return { ...repeated, sweep };
 }

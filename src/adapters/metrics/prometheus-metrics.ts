@@ -82,7 +82,7 @@ export function prometheusMetrics(needs: {
 
   // A series that begins with its first event hides that event from `rate` and `increase`.
   for (const kind of ['POST', 'VIDEO'] as const) setAside.inc({ kind }, 0);
-  for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED'] as const) refreshes.inc({ outcome }, 0);
+  for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED', 'FAILED'] as const) refreshes.inc({ outcome }, 0);
   lostGrants.inc(0);
   resealed.inc(0);
   for (const days of WARNING_DAYS) warnings.inc({ days: String(days) }, 0);

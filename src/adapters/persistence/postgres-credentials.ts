@@ -35,13 +35,18 @@ const CLAIM_DUE = `
   from chosen where credential.connection_id = chosen.connection_id
   returning credential.connection_id, version, refresh_failures`;
 
+/** Where a token belongs: it opens nowhere else. */
+export const credentialContext = (
+  workspaceId: string,
+  connectionId: string,
+  field: 'access_token' | 'refresh_token',
+): readonly string[] => ['credential', workspaceId, connectionId, field];
+
 export function postgresCredentials({ pool }: Database, cipher: Cipher): Credentials {
-  const context = ({ workspaceId, connectionId }: Pick<Credential, 'workspaceId' | 'connectionId'>, field: string) => [
-    'credential',
-    workspaceId,
-    connectionId,
-    field,
-  ];
+  const context = (
+    { workspaceId, connectionId }: Pick<Credential, 'workspaceId' | 'connectionId'>,
+    field: 'access_token' | 'refresh_token',
+  ) => credentialContext(workspaceId, connectionId, field);
 
   const sealed = (credential: NewCredential) => [
     credential.connectionId,

@@ -14,7 +14,8 @@ export type AnsweredCall = {
   readonly seconds: number;
 };
 
-export type RefreshOutcome = 'RENEWED' | GrantRefusal['code'];
+/** `FAILED`: nobody could ask, for the tokens can't be read or the database is away. */
+export type RefreshOutcome = 'RENEWED' | GrantRefusal['code'] | 'FAILED';
 
 /** What became of a message that claims to be TikTok's. `REPEATED`: known already, and harmless. */
 export type WebhookOutcome = 'ACCEPTED' | 'REPEATED' | 'REFUSED' | 'FAILED';
