@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { type KeyRing, parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
+import type { KeyRing } from './application/ports/key-provider.ts';
 import { LARGEST_CHUNK_BYTES, SMALLEST_LARGEST_CHUNK_BYTES } from './domain/post/chunk-plan.ts';
 import type { LatePolicy } from './domain/post/schedule.ts';
 import { Secret } from './domain/secret.ts';

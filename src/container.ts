@@ -2,7 +2,7 @@ import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
 import { anyone } from './adapters/callers/anyone.ts';
 import { callersFile } from './adapters/callers/callers-file.ts';
-import { aesGcmCipher, type KeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { aesGcmCipher } from './adapters/crypto/aes-gcm-cipher.ts';
 import { type HttpServer, httpServer } from './adapters/http/server.ts';
 import { tiktokWebhook } from './adapters/http/tiktok-webhook.ts';
 import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/prometheus-metrics.ts';
@@ -10,6 +10,7 @@ import { type Database, openDatabase } from './adapters/persistence/database.ts'
 import { databaseClock } from './adapters/persistence/database-clock.ts';
 import { isDatabaseDown } from './adapters/persistence/database-down.ts';
 import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
+import { postgresConnectionEvents } from './adapters/persistence/postgres-connection-events.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from './adapters/persistence/postgres-credentials.ts';
 import { postgresGates } from './adapters/persistence/postgres-gates.ts';
@@ -18,6 +19,7 @@ import { postgresPendingAuthorizations } from './adapters/persistence/postgres-p
 import { postgresPostEvents } from './adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
+import { postgresSealedSecrets } from './adapters/persistence/postgres-sealed-secrets.ts';
 import { postgresTurns } from './adapters/persistence/postgres-turns.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from './adapters/persistence/postgres-webhook-inbox.ts';
@@ -52,6 +54,7 @@ import { getPublishingCapabilities } from './application/get-publishing-capabili
 import { getVideo } from './application/get-video.ts';
 import { handleWebhooks, type WebhookHandling } from './application/handle-webhooks.ts';
 import { importVideo } from './application/import-video.ts';
+import { keepTokensFresh, type TokenKeeping } from './application/keep-tokens-fresh.ts';
 import { listConnections } from './application/list-connections.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
@@ -65,12 +68,14 @@ import type { Doorbell } from './application/ports/doorbell.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
 import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
+import type { KeyRing } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
 import type { MediaAddresses } from './application/ports/media-addresses.ts';
 import type { Metrics } from './application/ports/metrics.ts';
 import type { PendingAuthorizations } from './application/ports/pending-authorizations.ts';
 import type { PostQueue } from './application/ports/post-queue.ts';
 import type { Posts } from './application/ports/posts.ts';
+import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
 import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
@@ -80,6 +85,8 @@ import type { WebhookInbox } from './application/ports/webhook-inbox.ts';
 import { type PostPolicy, publishPost } from './application/publish-post.ts';
 import { reconcilePost } from './application/reconcile-post.ts';
 import { refreshConnection } from './application/refresh-connection.ts';
+import type { Repeated } from './application/repeat.ts';
+import { resealSecrets } from './application/reseal-secrets.ts';
 import { retryPost } from './application/retry-post.ts';
 import { DEFAULT_CAPACITY, type Engine, engine } from './application/run-engine.ts';
 import { serveMedia } from './application/serve-media.ts';
@@ -89,6 +96,7 @@ import { takeWebhook } from './application/take-webhook.ts';
 import type { TikToks } from './application/tiktoks.ts';
 import { updatePost } from './application/update-post.ts';
 import { uploadVideo } from './application/upload-video.ts';
+import { watchConnections } from './application/watch-connections.ts';
 import { watchPosts } from './application/watch-posts.ts';
 import type { Config, TikTokConfig } from './config.ts';
 import type { ConnectionId, PostId, VideoId } from './domain/ids.ts';
@@ -121,6 +129,7 @@ export const tokens = {
   callers: token<Callers & { close(): void }>('callers'),
   cipher: token<Cipher>('cipher'),
   clock: token<Clock & { close(): void }>('clock'),
+  connectionEvents: token<ReturnType<typeof postgresConnectionEvents>>('connectionEvents'),
   connections: token<Connections>('connections'),
   credentials: token<Credentials>('credentials'),
   database: token<Database>('database'),
@@ -139,11 +148,14 @@ export const tokens = {
   postQueue: token<PostQueue>('postQueue'),
   posts: token<Posts>('posts'),
   probe: token<VideoProbe>('probe'),
+  resealing: token<Repeated>('resealing'),
   routes: token<ReturnType<typeof connectorRoutes>>('routes'),
   rpcServer: token<RpcServer>('rpcServer'),
+  sealedSecrets: token<SealedSecrets>('sealedSecrets'),
   store: token<FileVideoStore>('store'),
   tiktok: token<TikTok & { close(): Promise<void> }>('tiktok'),
   tiktoks: token<TikToks>('tiktoks'),
+  tokenKeeping: token<TokenKeeping>('tokenKeeping'),
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
   turns: token<Turns>('turns'),
   useCases: token<UseCases>('useCases'),
@@ -194,11 +206,26 @@ export function connector(ground: Ground): Container {
 }
 
 function bindPersistence(container: Container): void {
-  container.bind(t.connections).toResolvedValue((database: Database) => postgresConnections(database), [t.database]);
+  container
+    .bind(t.connectionEvents)
+    .toResolvedValue((database: Database) => postgresConnectionEvents(database), [t.database]);
+  container
+    .bind(t.connections)
+    .toResolvedValue(
+      (database: Database, events: ReturnType<typeof postgresConnectionEvents>) =>
+        postgresConnections(database, events.announce),
+      [t.database, t.connectionEvents],
+    );
   container
     .bind(t.credentials)
     .toResolvedValue(
       (database: Database, cipher: Cipher) => postgresCredentials(database, cipher),
+      [t.database, t.cipher],
+    );
+  container
+    .bind(t.sealedSecrets)
+    .toResolvedValue(
+      (database: Database, cipher: Cipher) => postgresSealedSecrets(database, cipher),
       [t.database, t.cipher],
     );
   container
@@ -290,6 +317,7 @@ function bindApplication(container: Container, ground: Ground): void {
       credentials: Credentials,
       tiktoks: TikToks,
       turns: Turns,
+      gates: Gates,
       health: PlatformHealth,
       metrics: Metrics,
       clock: Clock,
@@ -300,15 +328,53 @@ function bindApplication(container: Container, ground: Ground): void {
         credentials,
         tiktoks,
         turns,
+        gates,
         health,
         metrics,
         clock,
         log,
         wait,
+        random: Math.random,
         owner: ground.owner,
         failPoint: ground.failPoint,
       }),
-    [t.connections, t.credentials, t.tiktoks, t.turns, t.health, t.metrics, t.clock, t.log],
+    [t.connections, t.credentials, t.tiktoks, t.turns, t.gates, t.health, t.metrics, t.clock, t.log],
+  );
+  container.bind(t.tokenKeeping).toResolvedValue(
+    (
+      credentials: Credentials,
+      connections: Connections,
+      access: AccountAccess,
+      gates: Gates,
+      turns: Turns,
+      tiktoks: TikToks,
+      metrics: Metrics,
+      clock: Clock,
+      log: Log,
+    ) => {
+      const random = Math.random;
+      return keepTokensFresh({
+        credentials,
+        connections,
+        access,
+        gates,
+        turns,
+        tiktoks,
+        metrics,
+        clock,
+        log,
+        wait,
+        random,
+      });
+    },
+    [t.credentials, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
+  );
+  container.bind(t.resealing).toResolvedValue(
+    (secrets: SealedSecrets, metrics: Metrics, log: Log) => {
+      const [{ id: newestKey }] = ground.tokenKeys;
+      return resealSecrets({ secrets, newestKey, metrics, log, failPoint: ground.failPoint });
+    },
+    [t.sealedSecrets, t.metrics, t.log],
   );
   container.bind(t.advancePost).toResolvedValue(
     (
@@ -460,6 +526,7 @@ function bindApplication(container: Container, ground: Ground): void {
       pending: PendingAuthorizations,
       posts: Posts,
       events: ReturnType<typeof postgresPostEvents>,
+      connectionEvents: ReturnType<typeof postgresConnectionEvents>,
       videos: Videos,
       store: FileVideoStore,
       probe: VideoProbe,
@@ -488,6 +555,7 @@ function bindApplication(container: Container, ground: Ground): void {
           clock,
           ids,
           log,
+          random: Math.random,
         }),
         getConnection: getConnection({ connections }),
         listConnections: listConnections({ connections }),
@@ -507,6 +575,7 @@ function bindApplication(container: Container, ground: Ground): void {
         retryPost: retryPost({ posts, connections, gates, doorbell, clock, digest }),
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
+        watchConnections: watchConnections({ events: connectionEvents }),
       };
     },
     [
@@ -515,6 +584,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.pending,
       t.posts,
       t.postEvents,
+      t.connectionEvents,
       t.videos,
       t.store,
       t.probe,

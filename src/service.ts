@@ -4,10 +4,11 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import { bundledSandbox } from './bundled-sandbox.ts';
 import type { Config } from './config.ts';
 import { connector, DRAIN_SECONDS, type Ground, tokens } from './container.ts';
-import { embeddedTokenKeys } from './token-keys.ts';
+import { configuredKeys, embeddedKeys } from './token-keys.ts';
 
 export type Stop = () => Promise<void>;
 
@@ -41,7 +42,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     config,
     databaseUrl,
     tiktok,
-    tokenKeys: config.tokenKeys ?? (await embeddedTokenKeys(config.dataDir)),
+    tokenKeys: await (config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)).keyRing(),
     owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
     failPoint,
     stopping: stopping.signal,
@@ -52,12 +53,15 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const log = container.get(tokens.log);
   const swept = await container.get(tokens.store).sweep();
   if (swept > 0) log.info({ files: swept }, 'removed what interrupted uploads had left behind');
+  await refuseForeignKeys(await container.getAsync(tokens.sealedSecrets));
   const doorbell = await container.getAsync(tokens.doorbell);
   const pending = await container.getAsync(tokens.pending);
   const clock = await container.getAsync(tokens.clock);
   const engine = await container.getAsync(tokens.engine);
   const webhooks = await container.getAsync(tokens.webhookHandling);
   const access = await container.getAsync(tokens.accountAccess);
+  const tokenKeeping = await container.getAsync(tokens.tokenKeeping);
+  const resealing = await container.getAsync(tokens.resealing);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
 
@@ -73,16 +77,28 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const httpAddress = await listen(http, 'HTTP', config.http);
   stops.push(() => http.close());
   engine.start();
+  tokenKeeping.start();
+  if (ground.tokenKeys.length > 1) resealing.start();
   // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    await Promise.all([engine.stop(DRAIN_SECONDS), rpc.close(), http.close()]);
+    await Promise.all([engine.stop(DRAIN_SECONDS), tokenKeeping.stop(), resealing.stop(), rpc.close(), http.close()]);
   });
 
   if (tiktok.sandbox) {
     log.warn({ sandbox: tiktok.openApiUrl }, 'SANDBOX: no TikTok app is set, nothing reaches TikTok');
   }
   log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl, next: nextStep(httpAddress) }, 'ready');
+}
+
+/** Without its key no stored account could be used, and nobody would know before a post is due. */
+async function refuseForeignKeys(secrets: SealedSecrets): Promise<void> {
+  const missing = await secrets.unopenable();
+  if (missing.length === 0) return;
+  const named = missing.map((id) => `"${id}"`).join(', ');
+  throw new Error(
+    `TOKEN_KEYS opens none of the stored tokens that the key ${named} sealed: put that key back, after the newest one (id:base64,id:base64). In the embedded mode it is the file token-keys in DATA_DIR.`,
+  );
 }
 
 async function listen(

@@ -116,13 +116,14 @@ export async function setTheStage(needs: {
       },
       now,
     );
-    await postgresConnections(database).add(connection);
+    await postgresConnections(database, () => {}).add(connection);
     await postgresCredentials(database, cipher).put({
       ...life,
       connectionId: connection.id,
       workspaceId: connection.workspaceId,
       accessToken: new Secret(tokens.access_token),
       refreshToken: new Secret(tokens.refresh_token),
+      refreshDueTime: life.accessExpireTime,
     });
     return connection;
   }

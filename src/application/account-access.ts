@@ -1,5 +1,6 @@
 import { type Connection, REQUIRED_SCOPES, refreshed, requireReconnect } from '../domain/connection/connection.ts';
 import type { ConnectionId } from '../domain/ids.ts';
+import { closingFor, credentialsGate } from '../domain/post/gate.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Secret } from '../domain/secret.ts';
@@ -8,12 +9,13 @@ import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Credential, Credentials, NewCredential } from './ports/credentials.ts';
 import type { FailPoint } from './ports/fail-point.ts';
+import type { Gates } from './ports/gates.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { GrantRefusal, Quotas, TokenGrant } from './ports/tiktok.ts';
 import { quotaKey, type Turns } from './ports/turns.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
-import { tokenLife } from './token-life.ts';
+import { refreshDueTime, tokenLife } from './token-life.ts';
 
 /** TikTok with a token that works, for whoever needs to call it. */
 export interface AccountAccess {
@@ -26,9 +28,14 @@ export interface AccountAccess {
     request: (accessToken: Secret) => Promise<Result<T, PublishError>>,
     quota?: keyof Quotas,
   ): Promise<Result<T, PublishError>>;
-  /** Forces a refresh, or joins the one that is under way. */
-  refresh(connectionId: ConnectionId): Promise<Result<Credential, PublishError>>;
-  /** Resolves when no token is being spent: a process that ended before would take a new pair with it. */
+  /**
+   * Forces a refresh, or joins the one that is under way. With `version`, only of that very pair: of a newer one nothing is asked,
+   * and it is given.
+   */
+  refresh(connectionId: ConnectionId, version?: number): Promise<Result<Credential, PublishError>>;
+  /**
+   * For the end of the process: resolves when no token is being spent, for it would take a new pair with it. None is spent after that.
+   */
   settled(): Promise<void>;
 }
 
@@ -40,6 +47,8 @@ const CLAIM_SECONDS = 30;
 const SECOND_TRY_SECONDS = 2;
 /** How long a frozen worker's answer may still come in after its claim lapsed. */
 const LATE_WRITER_SECONDS = 60;
+/** Who asks is told after this that it takes longer, and to ask again: callers wait for half a minute at most. */
+const PATIENCE_SECONDS = 15;
 
 /** Without what publishing does not need, such as drafts or the list of videos, the account can still be published to. */
 const endsGrant = (error: PublishError, { apiFamily }: Connection): boolean =>
@@ -56,11 +65,18 @@ const refusesToken = (error: PublishError): boolean => error.code === 'ACCOUNT_S
 
 const DEAD: PublishError = { code: 'ACCOUNT_SESSION_INVALID' };
 
+/** Callers have their answer before the work is done, where it takes longer than they wait. */
+type Flight = { readonly answer: Promise<Result<Credential, PublishError>>; readonly done: Promise<void> };
+
+/** Tells who waits that it takes longer. Repeating changes nothing. */
+type TellCallers = () => void;
+
 export function accountAccess(needs: {
   readonly connections: Connections;
   readonly credentials: Credentials;
   readonly tiktoks: TikToks;
   readonly turns: Turns;
+  readonly gates: Gates;
   readonly health: PlatformHealth;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -68,45 +84,89 @@ export function accountAccess(needs: {
   /** Names this process among all that share the database. */
   readonly owner: string;
   readonly wait: (seconds: number) => Promise<void>;
+  /** From 0 to 1. */
+  readonly random: () => number;
   readonly failPoint: FailPoint;
 }): AccountAccess {
-  const { connections, credentials, tiktoks, turns, health, metrics, clock, log, owner, wait, failPoint } = needs;
-  const flights = new Map<ConnectionId, Promise<Result<Credential, PublishError>>>();
+  const {
+    connections,
+    credentials,
+    tiktoks,
+    turns,
+    gates,
+    health,
+    metrics,
+    clock,
+    log,
+    owner,
+    wait,
+    random,
+    failPoint,
+  } = needs;
+  const flights = new Map<ConnectionId, Flight>();
+  let ending = false;
 
   const usable = (credential: Credential): boolean =>
     credential.accessExpireTime.getTime() - clock.now().getTime() > MARGIN_SECONDS * 1000;
 
-  /** A pair newer than `version`, from whoever gets it first. */
+  /** A pair newer than `stale`, from whoever gets it first. */
   function newerThan(stale: Credential): Promise<Result<Credential, PublishError>> {
-    const running = flights.get(stale.connectionId);
-    if (running !== undefined) return running;
-    const flight = refreshAcrossProcesses(stale).finally(() => flights.delete(stale.connectionId));
-    flights.set(stale.connectionId, flight);
-    return flight;
+    const { connectionId } = stale;
+    const running = flights.get(connectionId);
+    if (running !== undefined) return running.answer;
+    const { promise: answer, resolve, reject } = Promise.withResolvers<Result<Credential, PublishError>>();
+    let toldEarly = false;
+    const tellCallers = (): void => {
+      toldEarly = true;
+      resolve(err({ code: 'PLATFORM_UNAVAILABLE' }));
+    };
+    const done = refreshAcrossProcesses(stale, tellCallers)
+      .then(resolve, (error: unknown) => {
+        reject(error);
+        if (toldEarly) log.error({ connectionId, error }, 'a refresh that nobody waited for any more failed');
+      })
+      .finally(() => flights.delete(connectionId));
+    flights.set(connectionId, { answer, done });
+    return answer;
   }
 
-  async function refreshAcrossProcesses(stale: Credential): Promise<Result<Credential, PublishError>> {
-    for (let waited = 0; waited <= CLAIM_SECONDS + 5; waited += 0.25) {
+  async function refreshAcrossProcesses(
+    stale: Credential,
+    tellCallers: TellCallers,
+  ): Promise<Result<Credential, PublishError>> {
+    for (let waited = 0; waited <= CLAIM_SECONDS + 5 && !ending; waited += 0.25) {
       const claim = await credentials.claimRefresh(stale.connectionId, stale.version, owner, CLAIM_SECONDS);
       if (claim !== 'BUSY') {
+        let abandoned = false;
+        const abandon = (): void => {
+          abandoned = true;
+        };
         try {
-          return await spend(stale, claim);
+          return await spend(stale, claim, { tellCallers, abandon });
         } finally {
-          await credentials.releaseRefresh(stale.connectionId, owner);
+          if (!abandoned) await credentials.releaseRefresh(stale.connectionId, owner);
         }
       }
       const current = await credentials.find(stale.connectionId);
       if (current === undefined) return err(DEAD);
       if (current.version !== stale.version) return ok(current);
+      if (waited >= PATIENCE_SECONDS) tellCallers();
       await wait(0.25);
     }
     return err({ code: 'PLATFORM_UNAVAILABLE' });
   }
 
-  async function spend(stale: Credential, claim: 'CLAIMED' | 'TAKEN_OVER'): Promise<Result<Credential, PublishError>> {
+  async function spend(
+    stale: Credential,
+    claim: 'CLAIMED' | 'TAKEN_OVER',
+    { tellCallers, abandon }: { readonly tellCallers: TellCallers; readonly abandon: () => void },
+  ): Promise<Result<Credential, PublishError>> {
     const connection = await connections.find(stale.connectionId);
     if (connection === undefined || connection.state === 'DISCONNECTED') return err(DEAD);
-    const { authorization } = tiktokOf(tiktoks, connection.apiFamily);
+    const { apiFamily } = connection;
+    const { authorization } = tiktokOf(tiktoks, apiFamily);
+    const [gate] = await gates.all([credentialsGate(apiFamily)]);
+    if (gate !== undefined && !gate.tried && gate.until > clock.now()) return err(gate.error);
 
     const first = await authorization.refresh(stale.refreshToken);
     const lost = !first.ok && first.error.code === 'NOT_ANSWERED' && maySpendToken(first.error.error);
@@ -115,16 +175,38 @@ export function accountAccess(needs: {
         { connectionId: stale.connectionId, version: stale.version, ...first.error.error },
         'a token refresh was not answered: the token may be spent',
       );
+      await credentials.noteUnanswered(stale.connectionId, stale.version);
       await wait(SECOND_TRY_SECONDS);
     }
     const grant = lost ? await authorization.refresh(stale.refreshToken) : first;
     metrics.tokenRefreshed(grant.ok ? 'RENEWED' : grant.error.code);
     await failPoint('refresh-answered');
-    return grant.ok ? keep(stale, grant.value) : judge(stale, grant.error, { lost, claim, connection });
+    if (!grant.ok) {
+      if (grant.error.code === 'NOT_ANSWERED') await heedAppRefusal(grant.error.error, connection);
+      return judge(stale, grant.error, { claim, connection, tellCallers, abandon });
+    }
+    const kept = await keep(stale, grant.value, tellCallers);
+    if (gate !== undefined && (await gates.open(gate.key))) log.info({ apiFamily }, 'TikTok takes the app again');
+    return kept;
+  }
+
+  /** No account can be blamed for it, and to ask for others would get the same answer. */
+  async function heedAppRefusal(error: PublishError, connection: Connection): Promise<void> {
+    const closing = error.code === 'APP_CREDENTIALS_REJECTED' ? closingFor(error, connection) : undefined;
+    if (closing === undefined) return;
+    const until = await gates.shut(closing, error);
+    log.error(
+      { apiFamily: connection.apiFamily, ...error, until },
+      'TikTok refuses the app: no token is renewed until it takes TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET; no account has to reconnect',
+    );
   }
 
   /** The old pair is spent: the new one is stored before anyone uses it, however long the database takes. */
-  async function keep(parent: Credential, grant: TokenGrant): Promise<Result<Credential, PublishError>> {
+  async function keep(
+    parent: Credential,
+    grant: TokenGrant,
+    tellCallers: TellCallers,
+  ): Promise<Result<Credential, PublishError>> {
     const now = clock.now();
     const pair: NewCredential = {
       connectionId: parent.connectionId,
@@ -132,10 +214,11 @@ export function accountAccess(needs: {
       accessToken: grant.accessToken,
       refreshToken: grant.refreshToken,
       ...tokenLife(grant, now),
+      refreshDueTime: refreshDueTime(grant, now, random()),
     };
-    const stored = await untilStored(() => credentials.replace(pair, parent.version));
+    const stored = await untilStored(tellCallers, () => credentials.replace(pair, parent.version));
     if (stored !== undefined) {
-      await untilStored(() =>
+      await untilStored(tellCallers, () =>
         connections.update(parent.connectionId, (connection) =>
           connection.state === 'DISCONNECTED' ? err(undefined) : ok(refreshed(connection, stored, now)),
         ),
@@ -156,12 +239,13 @@ export function accountAccess(needs: {
     return err(DEAD);
   }
 
-  async function untilStored<T>(store: () => Promise<T>): Promise<T> {
-    for (let pause = 0.25; ; pause = Math.min(pause * 2, 5)) {
+  async function untilStored<T>(tellCallers: TellCallers, store: () => Promise<T>): Promise<T> {
+    for (let pause = 0.25, waited = 0; ; waited += pause, pause = Math.min(pause * 2, 5)) {
       try {
         return await store();
       } catch (error) {
         log.error({ error }, 'a refreshed token pair is not stored yet');
+        if (waited >= PATIENCE_SECONDS) tellCallers();
         await wait(pause);
       }
     }
@@ -171,33 +255,55 @@ export function accountAccess(needs: {
     stale: Credential,
     refusal: GrantRefusal,
     {
-      lost,
       claim,
       connection,
-    }: { readonly lost: boolean; readonly claim: 'CLAIMED' | 'TAKEN_OVER'; readonly connection: Connection },
+      tellCallers,
+      abandon,
+    }: {
+      readonly claim: 'CLAIMED' | 'TAKEN_OVER';
+      readonly connection: Connection;
+      readonly tellCallers: TellCallers;
+      readonly abandon: () => void;
+    },
   ): Promise<Result<Credential, PublishError>> {
     if (refusal.code === 'NOT_ANSWERED') return err(refusal.error);
+    const { connectionId } = stale;
     // Someone whose claim lapsed may have spent the token and still be about to store the new pair.
     for (let waited = 0; ; waited += 1) {
-      const current = await credentials.find(stale.connectionId);
+      const current = await credentials.find(connectionId);
       if (current === undefined) return err(DEAD);
       if (current.version !== stale.version) return ok(current);
-      if (claim === 'CLAIMED' || waited >= LATE_WRITER_SECONDS) break;
+      if (claim === 'CLAIMED' || waited >= LATE_WRITER_SECONDS) {
+        await markDead(connection, refusal.error, { grantLost: current.unansweredSince !== undefined });
+        return err(refusal.error);
+      }
+      tellCallers();
+      if (ending) {
+        // Whoever comes next has to wait as well, so that the claim lapses instead of being given back.
+        abandon();
+        return err({ code: 'PLATFORM_UNAVAILABLE' });
+      }
       await wait(1);
     }
-    if (lost) log.error({ connectionId: stale.connectionId }, 'a grant was lost with an answer of TikTok');
-    await markDead(connection, refusal.error);
-    return err(refusal.error);
   }
 
   /** Judged by what was known of the connection before TikTok was asked: a reconnect since then has the last word. */
-  async function markDead({ id, version }: Connection, reason: PublishError): Promise<void> {
-    const marked = await connections.update(id, (connection) =>
-      connection.state === 'DISCONNECTED' || connection.version !== version
+  async function markDead(
+    connection: Connection,
+    reason: PublishError,
+    { grantLost = false }: { readonly grantLost?: boolean } = {},
+  ): Promise<void> {
+    const { id, version } = connection;
+    const marked = await connections.update(id, (current) =>
+      current.state === 'DISCONNECTED' || current.version !== version
         ? err(undefined)
-        : ok(requireReconnect(connection, reason, clock.now())),
+        : ok(requireReconnect(current, reason, clock.now(), { grantLost })),
     );
     if (marked.ok) {
+      if (grantLost && !(connection.state === 'RECONNECT_REQUIRED' && connection.grantLost)) {
+        metrics.grantLost();
+        log.error({ connectionId: id }, 'a grant was lost with an answer of TikTok');
+      }
       log.warn(
         { connectionId: id, code: reason.code },
         'TikTok no longer accepts the grant: the person has to reconnect',
@@ -266,12 +372,14 @@ export function accountAccess(needs: {
       if (!newer.ok) return newer;
       return heeded(newer.value.connection, await request(newer.value.credential.accessToken), quota);
     },
-    async refresh(connectionId) {
+    async refresh(connectionId, version) {
       const credential = await credentials.find(connectionId);
-      return credential === undefined ? err(DEAD) : newerThan(credential);
+      if (credential === undefined) return err(DEAD);
+      return version !== undefined && credential.version !== version ? ok(credential) : newerThan(credential);
     },
     async settled() {
-      await Promise.allSettled(flights.values());
+      ending = true;
+      await Promise.all([...flights.values()].map(({ done }) => done));
     },
   };
 }

@@ -21,7 +21,7 @@ import type { Posts } from './ports/posts.ts';
 import type { TikTok, TokenGrant } from './ports/tiktok.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
-import { tokenLife } from './token-life.ts';
+import { refreshDueTime, tokenLife } from './token-life.ts';
 
 export type CompleteConnection = (input: {
   readonly state: string;
@@ -47,8 +47,10 @@ export function completeConnection(needs: {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }): CompleteConnection {
-  const { connections, credentials, pending, posts, doorbell, tiktoks, clock, ids, log } = needs;
+  const { connections, credentials, pending, posts, doorbell, tiktoks, clock, ids, log, random } = needs;
 
   return async ({ state, answer, workspaces = 'ALL' }) => {
     const findings = [
@@ -133,6 +135,7 @@ export function completeConnection(needs: {
       refreshToken,
       accessExpireTime,
       refreshExpireTime,
+      refreshDueTime: refreshDueTime(grant, clock.now(), random()),
     });
 
     const now = clock.now();

@@ -117,6 +117,7 @@ describe('A refresh token', () => {
     expect(await stateOf(connection)).toMatchObject({
       state: 'CONNECTION_STATE_RECONNECT_REQUIRED',
       reconnect_reason: { code: 'ACCOUNT_SESSION_INVALID', actor: 'ACTOR_USER' },
+      grant_lost: true,
     });
     const about = service.log().filter(({ connectionId }) => connectionId === connection.connection_id);
     expect(about.map(({ msg }) => msg)).toEqual([
@@ -161,6 +162,8 @@ describe('A refresh token', () => {
       reason: 'APP_CREDENTIALS_REJECTED',
     });
     expect(await stateOf(connection)).toMatchObject({ state: 'CONNECTION_STATE_ACTIVE', reconnect_reason: null });
+    // The others here need no breaker.
+    await world.sql('delete from gate');
   });
 
   it('is never shown: no answer and no line of the log holds a token or the app secret', async () => {
@@ -191,13 +194,17 @@ describe('A process killed between the answer to a refresh and its storing', () 
       connection.connection_id,
     ]);
 
-    // A frozen process might still store what TikTok gave it; that is waited for.
-    await refusalOf(capabilities(service, connection));
+    // A frozen process might still store what TikTok gave it; that is waited for, and the caller is told to come back.
+    expect(await refusalOf(capabilities(service, connection))).toMatchObject({
+      code: 14,
+      reason: 'PLATFORM_UNAVAILABLE',
+    });
     const { connection_id: connectionId } = connection;
     await service.logged('TikTok no longer accepts the grant: the person has to reconnect', { connectionId });
     expect(await stateOf(connection)).toMatchObject({
       state: 'CONNECTION_STATE_RECONNECT_REQUIRED',
       reconnect_reason: { code: 'ACCOUNT_SESSION_INVALID' },
+      grant_lost: true,
     });
   });
 });

@@ -1,4 +1,4 @@
-import type { Credential, NewCredential } from '../../src/application/ports/credentials.ts';
+import type { NewCredential } from '../../src/application/ports/credentials.ts';
 import type { RequestKey } from '../../src/application/ports/request-key.ts';
 import type { PostPolicy } from '../../src/application/publish-post.ts';
 import type { Account, Active, Disconnected, ReconnectRequired } from '../../src/domain/connection/connection.ts';
@@ -89,6 +89,7 @@ export const aDeadConnection = (parts: Partial<ReconnectRequired> = {}): Reconne
   ...anActiveConnection(),
   state: 'RECONNECT_REQUIRED',
   reconnectReason: { code: 'ACCOUNT_SESSION_INVALID' },
+  grantLost: false,
   ...parts,
 });
 
@@ -105,12 +106,7 @@ export const aNewCredential = (parts: Partial<NewCredential> = {}): NewCredentia
   refreshToken: new Secret('rft.1'),
   accessExpireTime: later(86_400),
   refreshExpireTime: later(365 * 86_400),
-  ...parts,
-});
-
-export const aCredential = (parts: Partial<Credential> = {}): Credential => ({
-  ...aNewCredential(),
-  version: 1,
+  refreshDueTime: later(43_200),
   ...parts,
 });
 

@@ -22,7 +22,7 @@ export async function manyConnections(
 ): Promise<readonly Pick<Connection, 'connection_id' | 'workspace_id'>[]> {
   const database = await openDatabase(databaseUrl);
   try {
-    const connections = postgresConnections(database);
+    const connections = postgresConnections(database, () => {});
     const credentials = postgresCredentials(database, aesGcmCipher(parseKeyRing(environment['TOKEN_KEYS'] ?? '')));
     return await Promise.all(
       Array.from({ length: count }, async () => {

@@ -66,6 +66,8 @@ export type GrpcClients = {
   openUpload(options?: CallOptions): UploadCall;
   /** Resolves when the headers of the answer are here, before any event. A refusal is what `next` rejects with. */
   watch(request: object, options?: CallOptions): Promise<Watch>;
+  /** The same of connections. */
+  watchConnections(request: object, options?: CallOptions): Promise<Watch>;
   close(): void;
 };
 
@@ -144,6 +146,52 @@ export function grpcClients(address: string): GrpcClients {
     };
   }
 
+  async function watching(service: string, rpc: string, request: object, options: CallOptions = {}): Promise<Watch> {
+    const { path, requestSerialize, responseDeserialize } = method(`glowtify.tiktok.v1.${service}`, rpc);
+    const call: ClientReadableStream<object> = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadataOf(options),
+      callOf(options),
+    );
+    const opened = Promise.withResolvers<void>();
+    const messages: Message[] = [];
+    let end: Error | undefined;
+    let changed = Promise.withResolvers<void>();
+    const tell = () => {
+      changed.resolve();
+      changed = Promise.withResolvers<void>();
+    };
+    call.on('metadata', () => opened.resolve());
+    call.on('data', (message: Message) => {
+      messages.push(message);
+      tell();
+    });
+    call.on('error', (error) => {
+      end = error;
+      opened.resolve();
+      tell();
+    });
+    call.on('status', ({ code }) => {
+      if (code === status.OK) end = new Error('the stream ended with OK');
+      tell();
+    });
+    await opened.promise;
+    return {
+      async next<T>() {
+        for (;;) {
+          const message = messages.shift();
+          if (message !== undefined) return message as T;
+          if (end !== undefined) throw end;
+          await changed.promise;
+        }
+      },
+      cancel: () => call.cancel(),
+    };
+  }
+
   return {
     connections: unaries('ConnectionService'),
     videos: unaries('VideoService'),
@@ -156,51 +204,8 @@ export function grpcClients(address: string): GrpcClients {
       upload.end();
       return upload.answer;
     },
-    async watch(request, options = {}) {
-      const { path, requestSerialize, responseDeserialize } = method('glowtify.tiktok.v1.PostService', 'WatchPosts');
-      const call: ClientReadableStream<object> = client.makeServerStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        metadataOf(options),
-        callOf(options),
-      );
-      const opened = Promise.withResolvers<void>();
-      const messages: Message[] = [];
-      let end: Error | undefined;
-      let changed = Promise.withResolvers<void>();
-      const tell = () => {
-        changed.resolve();
-        changed = Promise.withResolvers<void>();
-      };
-      call.on('metadata', () => opened.resolve());
-      call.on('data', (message: Message) => {
-        messages.push(message);
-        tell();
-      });
-      call.on('error', (error) => {
-        end = error;
-        opened.resolve();
-        tell();
-      });
-      call.on('status', ({ code }) => {
-        if (code === status.OK) end = new Error('the stream ended with OK');
-        tell();
-      });
-      await opened.promise;
-      return {
-        async next<T>() {
-          for (;;) {
-            const message = messages.shift();
-            if (message !== undefined) return message as T;
-            if (end !== undefined) throw end;
-            await changed.promise;
-          }
-        },
-        cancel: () => call.cancel(),
-      };
-    },
+    watch: (request, options) => watching('PostService', 'WatchPosts', request, options),
+    watchConnections: (request, options) => watching('ConnectionService', 'WatchConnections', request, options),
     close: () => client.close(),
   };
 }

@@ -1,10 +1,12 @@
+import type { Clock } from '../../src/application/ports/clock.ts';
 import type { Connections } from '../../src/application/ports/connections.ts';
-import type { Connection } from '../../src/domain/connection/connection.ts';
+import { type Connection, warned } from '../../src/domain/connection/connection.ts';
 import { err, ok } from '../../src/domain/result.ts';
 import { copyOf } from './copy.ts';
+import { fixedClock } from './fixed-clock.ts';
 import { pageOf } from './page-of.ts';
 
-export function inMemoryConnections(): Connections {
+export function inMemoryConnections({ clock = fixedClock() }: { readonly clock?: Clock } = {}): Connections {
   const rows = new Map<string, Connection>();
   const all = () => [...rows.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
 
@@ -57,6 +59,14 @@ export function inMemoryConnections(): Connections {
       const stored = { ...copyOf(changed.value), version: row.version + 1 };
       rows.set(id, stored);
       return ok(copyOf(stored));
+    },
+
+    async ending(limit) {
+      return all()
+        .flatMap((row) => warned(row, clock.now()) ?? [])
+        .toSorted((left, right) => left.refreshExpireTime.getTime() - right.refreshExpireTime.getTime())
+        .slice(0, limit)
+        .map(({ id }) => id);
     },
   };
 }

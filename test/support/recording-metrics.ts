@@ -21,6 +21,10 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     looked: note('looked'),
     tiktokAnswered: note('tiktokAnswered'),
     tokenRefreshed: note('tokenRefreshed'),
+    grantLost: note('grantLost'),
+    reconnectWarned: note('reconnectWarned'),
+    resealed: note('resealed'),
+    underOlderKeys: note('underOlderKeys'),
     webhook: note('webhook'),
   };
 }

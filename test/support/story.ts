@@ -28,6 +28,8 @@ export type Connection = Message & {
   readonly access_expire_time: Timestamp | null;
   readonly refresh_expire_time: Timestamp | null;
   readonly reconnect_reason: PublishErrorMessage | null;
+  readonly reconnect_warning_days: number;
+  readonly grant_lost: boolean;
 };
 export type Video = Message & {
   readonly video_id: string;
@@ -58,6 +60,13 @@ export type Post = Message & {
 };
 export type PostEvent = {
   readonly post: Post;
+  readonly previous_state: string;
+  readonly resume_token: string;
+  readonly event_time: Timestamp;
+};
+
+export type ConnectionEvent = {
+  readonly connection: Connection;
   readonly previous_state: string;
   readonly resume_token: string;
   readonly event_time: Timestamp;
@@ -314,6 +323,7 @@ export function recorded(clients: GrpcClients): {
       upload: note('UploadVideo', clients.upload),
       openUpload: note('UploadVideo', clients.openUpload),
       watch: note('WatchPosts', clients.watch),
+      watchConnections: note('WatchConnections', clients.watchConnections),
     },
     called,
   };

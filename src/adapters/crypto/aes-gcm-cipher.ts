@@ -1,10 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Cipher } from '../../application/ports/cipher.ts';
+import type { Key, KeyRing } from '../../application/ports/key-provider.ts';
 import { Secret } from '../../domain/secret.ts';
-
-/** Keys by id, newest first: the first one seals, all of them open. */
-export type KeyRing = readonly [Key, ...Key[]];
-export type Key = { readonly id: string; readonly bytes: Uint8Array };
 
 const VERSION = 1;
 const IV_BYTES = 12;
@@ -40,16 +37,19 @@ export function aesGcmCipher(ring: KeyRing): Cipher {
   const additional = (keyId: string, context: readonly string[]): Buffer =>
     Buffer.from(JSON.stringify([VERSION, keyId, ...context]), 'utf8');
 
+  const [newest] = ring;
+  const id = Buffer.from(newest.id, 'utf8');
+  const mark = Buffer.concat([Buffer.of(VERSION, id.length), id]);
+
   return {
+    mark,
     seal(secret, context) {
-      const [key] = ring;
       if (!secret.reveal().isWellFormed()) throw new Error('a secret is not text that UTF-8 can carry');
       const iv = randomBytes(IV_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', key.bytes, iv, { authTagLength: TAG_BYTES });
-      cipher.setAAD(additional(key.id, context));
+      const cipher = createCipheriv('aes-256-gcm', newest.bytes, iv, { authTagLength: TAG_BYTES });
+      cipher.setAAD(additional(newest.id, context));
       const text = Buffer.concat([cipher.update(secret.reveal(), 'utf8'), cipher.final()]);
-      const id = Buffer.from(key.id, 'utf8');
-      return Buffer.concat([Buffer.of(VERSION, id.length), id, iv, cipher.getAuthTag(), text]);
+      return Buffer.concat([mark, iv, cipher.getAuthTag(), text]);
     },
     open(sealed, context) {
       const bytes = Buffer.from(sealed);

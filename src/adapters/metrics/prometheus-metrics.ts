@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@pro
 import type { Backlog } from '../../application/ports/backlog.ts';
 import type { Log } from '../../application/ports/log.ts';
 import type { Metrics } from '../../application/ports/metrics.ts';
+import { WARNING_DAYS } from '../../domain/connection/connection.ts';
 import { backlogGauges } from './backlog-gauges.ts';
 import { boundedLabel } from './bounded-label.ts';
 import { PREFIX } from './prefix.ts';
@@ -67,6 +68,10 @@ export function prometheusMetrics(needs: {
   const calls = counter('tiktok_calls', ['endpoint', 'status', 'code'], 'Calls to TikTok, by how they ended.');
   const callDuration = histogram('tiktok_call_duration', ['endpoint'], CALL_BUCKETS, 'How long calls to TikTok took.');
   const refreshes = counter('token_refreshes', ['outcome'], 'Refresh tokens spent, by what came of it.');
+  const lostGrants = counter('grants_lost', [], 'Grants that ended because an answer of TikTok was lost.');
+  const warnings = counter('reconnect_warnings', ['days'], 'Connections whose refresh token ends soon, by days left.');
+  const resealed = counter('secrets_resealed', [], 'Secrets sealed anew with the newest key.');
+  const underOlderKeys = gauge('secrets_under_older_keys', [], 'Secrets that keys before the newest one seal still.');
   const webhooks = counter('webhooks', ['outcome', 'event'], 'Webhooks received, by what became of them.');
   const waiting = backlogGauges({ registry, backlog, log, withinMilliseconds: backlogMilliseconds });
 
@@ -77,7 +82,10 @@ export function prometheusMetrics(needs: {
 
   // A series that begins with its first event hides that event from `rate` and `increase`.
   for (const kind of ['POST', 'VIDEO'] as const) setAside.inc({ kind }, 0);
-  for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED'] as const) refreshes.inc({ outcome }, 0);
+  for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED', 'FAILED'] as const) refreshes.inc({ outcome }, 0);
+  lostGrants.inc(0);
+  resealed.inc(0);
+  for (const days of WARNING_DAYS) warnings.inc({ days: String(days) }, 0);
 
   return {
     dispatched: (latenessSeconds) => lateness({}, latenessSeconds),
@@ -95,6 +103,10 @@ export function prometheusMetrics(needs: {
       callDuration({ endpoint: called }, seconds);
     },
     tokenRefreshed: (outcome) => refreshes.inc({ outcome }),
+    grantLost: () => lostGrants.inc(),
+    reconnectWarned: (days) => warnings.inc({ days: String(days) }),
+    resealed: (secrets) => resealed.inc(secrets),
+    underOlderKeys: (secrets) => underOlderKeys.set(secrets),
     webhook: (outcome, event) => webhooks.inc({ outcome, event: event === undefined ? NONE : eventOf(event) }),
 
     async expose() {

@@ -6,6 +6,7 @@ import { FirstSchema } from './migrations/first-schema.ts';
 import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
+import { TokenLifeColumns } from './migrations/token-life.ts';
 import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
@@ -39,6 +40,7 @@ export async function openDatabase(url: string): Promise<Database> {
         { name: '2026-11-22-backlog-index', class: BacklogIndex },
         { name: '2026-11-22-webhook-inbox', class: WebhookInboxTable },
         { name: '2026-11-22-import-lapses', class: ImportLapses },
+        { name: '2026-11-22-token-life', class: TokenLifeColumns },
       ],
       snapshot: false,
       silent: true,

@@ -208,7 +208,8 @@ export const postValues = (post: Post): readonly unknown[] => [
   post.state === 'PUBLISHED' ? post.publiclyAvailable : null,
 ];
 
-const uploadUrlContext = (workspaceId: string, postId: string, number: number): readonly string[] => [
+/** Where the address of an attempt belongs. */
+export const uploadUrlContext = (workspaceId: string, postId: string, number: number): readonly string[] => [
   'attempt',
   workspaceId,
   postId,

@@ -1,20 +1,74 @@
-import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { Connections } from '../../application/ports/connections.ts';
-import type { Account, Connection } from '../../domain/connection/connection.ts';
-import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
+import { WARNING_DAYS } from '../../domain/connection/connection.ts';
+import type { ConnectionId } from '../../domain/ids.ts';
 import { err, ok } from '../../domain/result.ts';
+import { connectionFromRow, connectionToRow } from './connection-rows.ts';
 import type { Database } from './database.ts';
-import { date, isStorable, present } from './json.ts';
-import { publishErrorFromJson } from './publish-error-json.ts';
+import { isStorable, present } from './json.ts';
 import { type ConnectionRow, ConnectionRows } from './rows.ts';
+import { inTransaction } from './transaction.ts';
 
-export function postgresConnections({ orm }: Database): Connections {
+const COLUMNS = [
+  'id',
+  'workspace_id',
+  'api_family',
+  'open_id',
+  'state',
+  'account',
+  'granted_scopes',
+  'reconnect_reason',
+  'access_expire_time',
+  'refresh_expire_time',
+  'reconnect_warning',
+  'grant_lost',
+  'create_time',
+  'update_time',
+  'version',
+] as const satisfies readonly (keyof Values)[];
+const JSON_COLUMNS: ReadonlySet<string> = new Set(['account', 'granted_scopes', 'reconnect_reason']);
+const PLACES = COLUMNS.map((_, index) => `$${index + 1}`).join(', ');
+
+/**
+ * Whoever changes a connection waits at this gate, and not at its row: PostgreSQL numbers a transaction before it waits for a row.
+ * Readers of the outbox rely on it.
+ */
+const CONNECTION_GATE = 'select pg_advisory_xact_lock(hashtextextended($1, 1))';
+
+const INSERT = `
+  with written as (insert into connection (${COLUMNS.join(', ')}) values (${PLACES}) returning *)
+  insert into connection_event (workspace_id, connection_id, connection)
+  select workspace_id, id, to_jsonb(written) from written`;
+
+/** Tokens that are renewed in time are nobody's business, and would be most of what there is to tell. */
+const UNTOLD = `array['version', 'update_time', 'access_expire_time', 'refresh_expire_time']`;
+
+/** Within the statement the table is read as it was before. */
+const UPDATE = `
+  with written as (
+    update connection set (${COLUMNS.join(', ')}) = row (${PLACES}) where id = $1 returning *
+  )
+  insert into connection_event (workspace_id, connection_id, previous_state, connection)
+  select written.workspace_id, written.id, before.state, to_jsonb(written)
+  from written join connection as before on before.id = written.id
+  where to_jsonb(written) - ${UNTOLD} <> to_jsonb(before) - ${UNTOLD}`;
+
+/** Those whose refresh token ends within a warning that was not told yet. */
+const ENDING = `
+  select id from connection
+  where state = 'ACTIVE' and refresh_expire_time <= now() + make_interval(days => ${WARNING_DAYS[0]})
+    and exists (select 1 from unnest(array[${WARNING_DAYS.join(', ')}]) as days
+      where refresh_expire_time <= now() + make_interval(days => days)
+        and (reconnect_warning is null or reconnect_warning > days))
+  order by refresh_expire_time limit $1`;
+
+/** `announce` is called after every change that is stored. */
+export function postgresConnections({ orm, pool }: Database, announce: () => void): Connections {
   const fork = () => orm.em.fork();
   return {
     async find(id, workspaceId) {
       if (!isStorable(id, workspaceId)) return undefined;
       const row = await fork().findOne(ConnectionRows, present({ id, workspace_id: workspaceId }));
-      return row === null ? undefined : fromRow(row);
+      return row === null ? undefined : connectionFromRow(row);
     },
     async findByAccount(workspaceId, apiFamily, openId) {
       const row = await fork().findOne(ConnectionRows, {
@@ -22,7 +76,7 @@ export function postgresConnections({ orm }: Database): Connections {
         api_family: apiFamily,
         open_id: openId,
       });
-      return row === null ? undefined : fromRow(row);
+      return row === null ? undefined : connectionFromRow(row);
     },
     async isConnected(apiFamily, openId) {
       const count = await fork().count(ConnectionRows, {
@@ -38,7 +92,7 @@ export function postgresConnections({ orm }: Database): Connections {
         { api_family: apiFamily, open_id: openId },
         { orderBy: { id: 'asc' } },
       );
-      return rows.map(fromRow);
+      return rows.map(connectionFromRow);
     },
     async list({ workspaceId, states }, { size, after }) {
       const rows = await fork().find(
@@ -50,69 +104,54 @@ export function postgresConnections({ orm }: Database): Connections {
         },
         { orderBy: { id: 'asc' }, limit: size + 1 },
       );
-      const items = rows.slice(0, size).map(fromRow);
+      const items = rows.slice(0, size).map(connectionFromRow);
       const last = items.at(-1);
       return rows.length > size && last !== undefined ? { items, next: last.id } : { items };
     },
     async add(connection) {
+      const row = connectionToRow(connection);
       try {
-        await fork().insert(ConnectionRows, toRow(connection));
-        return true;
+        await inTransaction(pool, async (client) => {
+          await client.query(CONNECTION_GATE, [connection.id]);
+          await client.query(INSERT, valuesOf(row));
+        });
       } catch (error) {
-        if (error instanceof UniqueConstraintViolationException) return false;
+        if (isUniqueViolation(error)) return false;
         throw error;
       }
+      announce();
+      return true;
     },
-    update(id, change) {
-      return fork().transactional(async (em) => {
-        const row = await em.findOne(ConnectionRows, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-        if (row === null) return err({ code: 'NOT_FOUND' as const });
-        const current = fromRow(row);
+    async update(id, change) {
+      if (!isStorable(id)) return err({ code: 'NOT_FOUND' as const });
+      const outcome = await inTransaction(pool, async (client) => {
+        await client.query(CONNECTION_GATE, [id]);
+        const { rows } = await client.query<ConnectionRow>('select * from connection where id = $1 for update', [id]);
+        const [row] = rows;
+        if (row === undefined) return err({ code: 'NOT_FOUND' as const });
+        const current = connectionFromRow(row);
         const changed = change(current);
         if (!changed.ok || changed.value === current) return changed;
         const next = { ...changed.value, version: row.version + 1 };
-        em.assign(row, toRow(next));
+        await client.query(UPDATE, valuesOf(connectionToRow(next)));
         return ok(next);
       });
+      if (outcome.ok) announce();
+      return outcome;
+    },
+    async ending(limit) {
+      const { rows } = await pool.query<{ id: ConnectionId }>(ENDING, [limit]);
+      return rows.map(({ id }) => id);
     },
   };
 }
 
-function fromRow(row: ConnectionRow): Connection {
-  const core = {
-    id: row.id as ConnectionId,
-    workspaceId: row.workspace_id as WorkspaceId,
-    apiFamily: row.api_family as Connection['apiFamily'],
-    account: row.account as Account,
-    grantedScopes: row.granted_scopes,
-    createTime: date(row.create_time),
-    updateTime: date(row.update_time),
-    version: row.version,
-  };
-  const state = row.state as Connection['state'];
-  if (state === 'DISCONNECTED') return { ...core, state };
-  const { access_expire_time, refresh_expire_time, reconnect_reason } = row;
-  if (access_expire_time == null || refresh_expire_time == null) {
-    throw new Error(`connection ${row.id} is ${state} without token times`);
-  }
-  const life = { accessExpireTime: date(access_expire_time), refreshExpireTime: date(refresh_expire_time) };
-  if (state === 'ACTIVE') return { ...core, ...life, state };
-  if (reconnect_reason == null) throw new Error(`connection ${row.id} needs a reconnect without a reason`);
-  return { ...core, ...life, state, reconnectReason: publishErrorFromJson(reconnect_reason) };
-}
+type Values = ReturnType<typeof connectionToRow>;
 
-const toRow = (connection: Connection) => ({
-  id: connection.id,
-  workspace_id: connection.workspaceId,
-  api_family: connection.apiFamily,
-  open_id: connection.account.openId,
-  state: connection.state,
-  account: connection.account,
-  granted_scopes: [...connection.grantedScopes],
-  reconnect_reason: connection.state === 'RECONNECT_REQUIRED' ? connection.reconnectReason : null,
-  access_expire_time: connection.state === 'DISCONNECTED' ? null : connection.accessExpireTime,
-  refresh_expire_time: connection.state === 'DISCONNECTED' ? null : connection.refreshExpireTime,
-  create_time: connection.createTime,
-  update_time: connection.updateTime,
-  version: connection.version,
-});
+const valuesOf = (row: Values): unknown[] =>
+  COLUMNS.map((column) => (JSON_COLUMNS.has(column) ? jsonOf(row[column]) : row[column]));
+
+const jsonOf = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+
+const isUniqueViolation = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === '23505';

@@ -18,6 +18,8 @@ export const ConnectionRows = defineEntity({
     reconnect_reason: p.json<object | null>().nullable(),
     access_expire_time: p.datetime(3).nullable(),
     refresh_expire_time: p.datetime(3).nullable(),
+    reconnect_warning: p.integer().nullable(),
+    grant_lost: p.boolean(),
     create_time: p.datetime(3),
     update_time: p.datetime(3),
     version: p.integer(),

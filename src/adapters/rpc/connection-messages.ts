@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { PublishingCapabilities } from '../../application/get-publishing-capabilities.ts';
+import type { ConnectionEvent } from '../../application/ports/connection-events.ts';
 import {
   type Account,
   type ApiFamily,
@@ -11,6 +12,8 @@ import {
 import { openVideoPolicy } from '../../domain/video/video-policy.ts';
 import * as pb from './gen/glowtify/tiktok/v1/connection_pb.js';
 import {
+  ConnectionEventSchema,
+  type ConnectionEvent as EventMessage,
   type GetPublishingCapabilitiesResponse,
   GetPublishingCapabilitiesResponseSchema,
 } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
@@ -74,9 +77,13 @@ export function connectionMessage(connection: Connection, surroundings: Connecti
 function ofState(connection: Connection) {
   switch (connection.state) {
     case 'ACTIVE':
-      return tokenLife(connection);
+      return { ...tokenLife(connection), reconnectWarningDays: connection.reconnectWarning ?? 0 };
     case 'RECONNECT_REQUIRED':
-      return { ...tokenLife(connection), reconnectReason: publishErrorMessage(connection.reconnectReason) };
+      return {
+        ...tokenLife(connection),
+        reconnectReason: publishErrorMessage(connection.reconnectReason),
+        grantLost: connection.grantLost,
+      };
     case 'DISCONNECTED':
       return {};
   }
@@ -86,6 +93,15 @@ const tokenLife = (connection: Exclude<Connection, { readonly state: 'DISCONNECT
   accessExpireTime: timestampFromDate(connection.accessExpireTime),
   refreshExpireTime: timestampFromDate(connection.refreshExpireTime),
 });
+
+export function connectionEventMessage(event: ConnectionEvent, surroundings: ConnectionSurroundings): EventMessage {
+  return create(ConnectionEventSchema, {
+    connection: connectionMessage(event.connection, surroundings),
+    eventTime: timestampFromDate(event.eventTime),
+    resumeToken: event.cursor,
+    ...(event.previousState === undefined ? {} : { previousState: CONNECTION_STATES[event.previousState] }),
+  });
+}
 
 function accountMessage(account: Account, { profileUri }: ConnectionSurroundings): pb.Account {
   const { username, accountType, followerCount, followingCount, likesCount, videoCount, verified } = account;

@@ -1,18 +1,30 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ServiceImpl } from '@connectrpc/connect';
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { optionalText, pageTokenOf } from '../../application/field-checks.ts';
 import type { ConnectionName } from '../../application/get-connection.ts';
 import type { Connection } from '../../domain/connection/connection.ts';
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
 import { callersWorkspaces } from './admission.ts';
-import { API_FAMILY_OF, CONNECTION_STATE_OF, capabilitiesMessage, connectionMessage } from './connection-messages.ts';
-import type { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
-import { checkName, ID_LIMIT, readEnum, readEnums } from './request-fields.ts';
+import {
+  API_FAMILY_OF,
+  CONNECTION_STATE_OF,
+  capabilitiesMessage,
+  connectionEventMessage,
+  connectionMessage,
+} from './connection-messages.ts';
+import { endOfWatch } from './end-of-watch.ts';
+import {
+  type ConnectionService,
+  type WatchConnectionsRequest,
+  WatchConnectionsRequestSchema,
+} from './gen/glowtify/tiktok/v1/connection_service_pb.js';
+import { checkIds, checkName, checkText, ID_LIMIT, readEnum, readEnums } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
+import { sendHeaders } from './send-headers.ts';
 import { refusals } from './to-connect-error.ts';
 
 export function connectionService(needs: RpcNeeds): ServiceImpl<typeof ConnectionService> {
-  const { useCases, clock } = needs;
+  const { useCases, clock, stopping } = needs;
 
   const { accept, refuse } = refusals(clock);
   const message = (connection: Connection) => connectionMessage(connection, needs);
@@ -78,6 +90,27 @@ export function connectionService(needs: RpcNeeds): ServiceImpl<typeof Connectio
 
     async getPublishingCapabilities(request) {
       return capabilitiesMessage(accept(await useCases.getPublishingCapabilities(named(request))));
+    },
+
+    async *watchConnections(request: WatchConnectionsRequest, context: HandlerContext) {
+      const { resumeToken } = request;
+      refuse([
+        ...checkText(WatchConnectionsRequestSchema, request),
+        ...checkIds('connection_ids', request.connectionIds),
+        ...optionalText('resume_token', resumeToken, 1000),
+      ]);
+      const signal = AbortSignal.any([context.signal, stopping]);
+      const filter = {
+        workspaceId: request.workspaceId as WorkspaceId,
+        connectionIds: request.connectionIds as ConnectionId[],
+      };
+      const events = accept(await useCases.watchConnections({ filter, resumeToken, signal }));
+      context.values.get(sendHeaders)(context.responseHeader);
+      for await (const event of events) {
+        yield { event: connectionEventMessage(event, needs) };
+        if (signal.aborted) break;
+      }
+      throw endOfWatch('WatchConnections', { signal, stopping, now: clock.now() });
     },
   };
 }

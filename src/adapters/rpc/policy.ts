@@ -47,6 +47,7 @@ const CONNECTION_RULES: RulesOf<typeof ConnectionService> = {
   refreshConnection: onConnection('connect'),
   disconnectConnection: onConnection('connect'),
   getPublishingCapabilities: onConnection('read'),
+  watchConnections: inWorkspace('read'),
 };
 
 const VIDEO_RULES: RulesOf<typeof VideoService> = {

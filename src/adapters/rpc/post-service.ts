@@ -1,4 +1,4 @@
-import { Code, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { optionalText, pageTokenOf } from '../../application/field-checks.ts';
 import type { GetPost } from '../../application/get-post.ts';
 import type { Refusal } from '../../application/refusal.ts';
@@ -6,13 +6,12 @@ import { type Finding, isError } from '../../domain/finding.ts';
 import type { PostId, WorkspaceId } from '../../domain/ids.ts';
 import type { Step } from '../../domain/post/step.ts';
 import type { Result } from '../../domain/result.ts';
-import { connectError } from './answer.ts';
+import { endOfWatch } from './end-of-watch.ts';
 import {
   type PostService,
   type WatchPostsRequest,
   WatchPostsRequestSchema,
 } from './gen/glowtify/tiktok/v1/post_service_pb.js';
-import { endOf } from './interceptors.ts';
 import { eventMessage, postMessage, postWithAttempts, timelineMessage } from './post-messages.ts';
 import { readListPosts, readPublishPost, readUpdatePost, readWatchPosts } from './post-requests.ts';
 import { postSurroundings } from './post-surroundings.ts';
@@ -107,7 +106,7 @@ export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
         yield { event: eventMessage(event, await surroundingsOf(event.step.post)) };
         if (signal.aborted) break;
       }
-      throw stopping.aborted ? connectError(STOPPING, clock.now()) : endOf(signal, clock.now());
+      throw endOfWatch('WatchPosts', { signal, stopping, now: clock.now() });
     },
   };
 }
@@ -121,10 +120,3 @@ function withOthers(findings: readonly Finding[], checked: Result<unknown, Refus
   const fields = new Set(findings.map(({ field }) => field));
   return [...findings, ...checked.error.findings.filter((finding) => isError(finding) && !fields.has(finding.field))];
 }
-
-const STOPPING = {
-  status: Code.Unavailable,
-  reason: 'SERVICE_STOPPING',
-  message: 'This process is stopping.',
-  remedy: 'Call WatchPosts again with the resume_token of the last event.',
-} as const;

@@ -41,12 +41,13 @@ export function connectorRoutes(needs: RpcNeeds): (router: ConnectRouter) => voi
   const watch = { readMaxBytes: MIB, maxTimeoutMs: LONGEST_WATCH_MILLISECONDS, interceptors: inside };
 
   return (router) => {
-    const connections = connectionService(needs);
+    const { watchConnections, ...connections } = connectionService(needs);
     const { uploadVideo, ...videos } = videoService(needs);
     const { watchPosts, ...posts } = postService(needs);
-    // The two streams come after their services: the later registration of an RPC is the one that counts.
+    // The streams come after their services: the later registration of an RPC is the one that counts.
     router
       .service(ConnectionService, connections, unary)
+      .rpc(ConnectionService.method.watchConnections, watchConnections, watch)
       .service(VideoService, videos, unary)
       .rpc(VideoService.method.uploadVideo, uploadVideo, upload)
       .service(PostService, posts, unary)

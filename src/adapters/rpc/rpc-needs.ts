@@ -17,6 +17,7 @@ import type { RetryPost } from '../../application/retry-post.ts';
 import type { StartConnection } from '../../application/start-connection.ts';
 import type { UpdatePost } from '../../application/update-post.ts';
 import type { UploadVideo } from '../../application/upload-video.ts';
+import type { WatchConnections } from '../../application/watch-connections.ts';
 import type { WatchPosts } from '../../application/watch-posts.ts';
 import type { Connection } from '../../domain/connection/connection.ts';
 import type { ConnectionId } from '../../domain/ids.ts';
@@ -44,6 +45,7 @@ export type UseCases = {
   readonly retryPost: RetryPost;
   readonly reconcilePost: ReconcilePost;
   readonly watchPosts: WatchPosts;
+  readonly watchConnections: WatchConnections;
 };
 
 export type RpcNeeds = ConnectionSurroundings &

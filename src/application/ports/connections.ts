@@ -33,4 +33,9 @@ export interface Connections {
     id: ConnectionId,
     change: (connection: Connection) => Result<Connection, E>,
   ): Promise<Result<Connection, E | { readonly code: 'NOT_FOUND' }>>;
+  /**
+   * Up to `limit` connections whose refresh token ends within one of `WARNING_DAYS` that was not told yet, by the store's clock,
+   * the earliest end first.
+   */
+  ending(limit: number): Promise<readonly ConnectionId[]>;
 }

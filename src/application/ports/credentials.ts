@@ -11,9 +11,20 @@ export type Credential = {
   readonly refreshExpireTime: Date;
   /** Grows by one with every pair: names the pair without showing it. */
   readonly version: number;
+  /** TikTok was asked to renew this very pair, and nobody knows its answer: it may be spent. Since the first such time. */
+  readonly unansweredSince?: Date;
 };
 
-export type NewCredential = Omit<Credential, 'version'>;
+export type NewCredential = Omit<Credential, 'version' | 'unansweredSince'> & {
+  /** When it is to be renewed, should nobody need it before. */
+  readonly refreshDueTime: Date;
+};
+
+/** A pair that is due to be renewed. */
+export type DueCredential = Pick<Credential, 'connectionId' | 'version'> & {
+  /** How often its renewal was put off in a row. */
+  readonly failures: number;
+};
 
 /** Only `put` and `replace` ever store a pair; both are durable when they return. */
 export interface Credentials {
@@ -30,7 +41,7 @@ export interface Credentials {
   /**
    * Marks that `owner` is about to spend the refresh token of pair `version`. BUSY when someone else is at it or the pair is
    * no longer current. Lapses by itself after `leaseSeconds`; TAKEN_OVER when an earlier claim had lapsed: its owner may still
-   * come in with an answer.
+   * come in with an answer, or have died with one, so the pair counts as unanswered from then on.
    */
   claimRefresh(
     connectionId: ConnectionId,
@@ -40,4 +51,13 @@ export interface Credentials {
   ): Promise<'CLAIMED' | 'TAKEN_OVER' | 'BUSY'>;
   /** Ends the claim of `owner`, where it still has it. */
   releaseRefresh(connectionId: ConnectionId, owner: string): Promise<void>;
+  /** TikTok's answer about the pair `version` did not arrive. Nothing happens when a newer pair is there. */
+  noteUnanswered(connectionId: ConnectionId, version: number): Promise<void>;
+  /**
+   * Up to `limit` pairs that are due, one of each workspace before the second of any, and within a workspace the one that has
+   * been due longest. What was given comes due again after `leaseSeconds`, should nothing become of it.
+   */
+  claimDue(limit: number, leaseSeconds: number): Promise<readonly DueCredential[]>;
+  /** The pair `version` comes due again in `seconds`; without them, not by itself. Nothing happens when a newer one is there. */
+  putOff(connectionId: ConnectionId, version: number, seconds?: number): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import type { WarningDays } from '../../domain/connection/connection.ts';
 import type { AttemptOutcome } from '../../domain/post/attempt.ts';
 import type { PublishErrorCode } from '../../domain/publish-error.ts';
 import type { GrantRefusal, Quotas } from './tiktok.ts';
@@ -13,7 +14,8 @@ export type AnsweredCall = {
   readonly seconds: number;
 };
 
-export type RefreshOutcome = 'RENEWED' | GrantRefusal['code'];
+/** `FAILED`: nobody could ask, for the tokens can't be read or the database is away. */
+export type RefreshOutcome = 'RENEWED' | GrantRefusal['code'] | 'FAILED';
 
 /** What became of a message that claims to be TikTok's. `REPEATED`: known already, and harmless. */
 export type WebhookOutcome = 'ACCEPTED' | 'REPEATED' | 'REFUSED' | 'FAILED';
@@ -33,6 +35,14 @@ export interface Metrics {
   tiktokAnswered(call: AnsweredCall): void;
   /** A refresh token was spent, or could not be. One report for each refresh, not for each call. */
   tokenRefreshed(outcome: RefreshOutcome): void;
+  /** An answer of TikTok that held the only good tokens of an account was lost. Once for each. */
+  grantLost(): void;
+  /** A person was told that so many days are left to reconnect. Once for each connection and warning. */
+  reconnectWarned(days: WarningDays): void;
+  /** Secrets were sealed with the newest key that older keys had sealed. */
+  resealed(secrets: number): void;
+  /** So many secrets are still under older keys. */
+  underOlderKeys(secrets: number): void;
   /** `event` is TikTok's word for it; absent while nothing proves that TikTok sent it. */
   webhook(outcome: WebhookOutcome, event?: string): void;
 }

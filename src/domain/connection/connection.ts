@@ -36,9 +36,23 @@ type Core = {
 /** The ends of the two tokens, as TikTok's last answer gave them. */
 export type TokenLife = { readonly accessExpireTime: Date; readonly refreshExpireTime: Date };
 
-export type Active = Core & TokenLife & { readonly state: 'ACTIVE' };
+/** So many days before the refresh token ends the person is asked to reconnect, each once. Longest first. */
+export const WARNING_DAYS = [14, 7, 1] as const;
+export type WarningDays = (typeof WARNING_DAYS)[number];
+
+export type Active = Core &
+  TokenLife & {
+    readonly state: 'ACTIVE';
+    /** The last warning that was told; absent while the refresh token lives longer than the first of them. */
+    readonly reconnectWarning?: WarningDays;
+  };
 export type ReconnectRequired = Core &
-  TokenLife & { readonly state: 'RECONNECT_REQUIRED'; readonly reconnectReason: PublishError };
+  TokenLife & {
+    readonly state: 'RECONNECT_REQUIRED';
+    readonly reconnectReason: PublishError;
+    /** The grant ended with an answer of TikTok that was lost on its way, and not by what anybody wanted. */
+    readonly grantLost: boolean;
+  };
 export type Disconnected = Core & { readonly state: 'DISCONNECTED' };
 export type ConnectionState = 'ACTIVE' | 'RECONNECT_REQUIRED' | 'DISCONNECTED';
 export type Connection = Active | ReconnectRequired | Disconnected;
@@ -102,14 +116,34 @@ export const reconnect = (connection: Connection, consent: Consent, now: Date): 
   updateTime: now,
 });
 
-/** A refresh gave a new pair. */
-export const refreshed = (connection: Active | ReconnectRequired, life: TokenLife, now: Date): Active => ({
-  ...core(connection),
-  accessExpireTime: life.accessExpireTime,
-  refreshExpireTime: life.refreshExpireTime,
-  state: 'ACTIVE',
-  updateTime: now,
-});
+/** The warning that is in place when the refresh token ends then. */
+function warningAt(refreshExpireTime: Date, now: Date): WarningDays | undefined {
+  const days = (refreshExpireTime.getTime() - now.getTime()) / 86_400_000;
+  return WARNING_DAYS.findLast((warning) => days <= warning);
+}
+
+/** A refresh gave a new pair. Warnings that no longer hold are taken back; those that were told are not told anew. */
+export function refreshed(connection: Active | ReconnectRequired, life: TokenLife, now: Date): Active {
+  const told = connection.state === 'ACTIVE' ? connection.reconnectWarning : undefined;
+  const inPlace = warningAt(life.refreshExpireTime, now);
+  return {
+    ...core(connection),
+    accessExpireTime: life.accessExpireTime,
+    refreshExpireTime: life.refreshExpireTime,
+    state: 'ACTIVE',
+    updateTime: now,
+    ...(told === undefined || inPlace === undefined ? {} : { reconnectWarning: told > inPlace ? told : inPlace }),
+  };
+}
+
+/** The refresh token ends soon, and that was not told yet. Undefined when there is nothing to tell. */
+export function warned(connection: Connection, now: Date): (Active & { reconnectWarning: WarningDays }) | undefined {
+  if (connection.state !== 'ACTIVE') return undefined;
+  const due = warningAt(connection.refreshExpireTime, now);
+  const told = connection.reconnectWarning;
+  if (due === undefined || (told !== undefined && told <= due)) return undefined;
+  return { ...connection, reconnectWarning: due, updateTime: now };
+}
 
 export const described = (connection: Active, account: Account, now: Date): Active => ({
   ...connection,
@@ -122,12 +156,14 @@ export const requireReconnect = (
   connection: Active | ReconnectRequired,
   reason: PublishError,
   now: Date,
+  { grantLost = false }: { readonly grantLost?: boolean } = {},
 ): ReconnectRequired => ({
   ...core(connection),
   accessExpireTime: connection.accessExpireTime,
   refreshExpireTime: connection.refreshExpireTime,
   state: 'RECONNECT_REQUIRED',
   reconnectReason: reason,
+  grantLost,
   updateTime: now,
 });
 

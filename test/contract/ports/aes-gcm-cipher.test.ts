@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { aesGcmCipher, type Key } from '../../../src/adapters/crypto/aes-gcm-cipher.ts';
+import { aesGcmCipher } from '../../../src/adapters/crypto/aes-gcm-cipher.ts';
+import type { Key } from '../../../src/application/ports/key-provider.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 import { cipherContract, everythingTold } from './cipher.contract.ts';
 

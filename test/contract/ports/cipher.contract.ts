@@ -125,6 +125,19 @@ export function cipherContract(name: string, make: (keyIds: readonly [string, ..
       expect(() => before.open(resealed, PLACE)).toThrow();
     });
 
+    it('marks what the newest key sealed, and nothing else', () => {
+      const keys = ['k1', 'k', 'k12', 'K1'] as const;
+      for (const newest of keys) {
+        const cipher = make([newest]);
+        for (const key of keys) {
+          const sealed = Buffer.from(make([key]).seal(new Secret(TOKEN), PLACE));
+          expect(sealed.subarray(0, cipher.mark.length).equals(cipher.mark), `${key} by ${newest}`).toBe(
+            key === newest,
+          );
+        }
+      }
+    });
+
     it('names the key that it would need and does not have', () => {
       const sealed = make(['k1']).seal(new Secret(TOKEN), PLACE);
       expect(() => make(['k2', 'k3']).open(sealed, PLACE)).toThrow('"k1"');

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Connections } from '../../../src/application/ports/connections.ts';
-import { type Connection, disconnect, requireReconnect } from '../../../src/domain/connection/connection.ts';
+import {
+  type Active,
+  type Connection,
+  disconnect,
+  requireReconnect,
+} from '../../../src/domain/connection/connection.ts';
 import type { ConnectionId, WorkspaceId } from '../../../src/domain/ids.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import {
@@ -10,13 +15,14 @@ import {
   anActiveConnection,
   everyPublishError,
   ids,
+  later,
   NOW,
   OTHER_WORKSPACE,
   WORKSPACE,
 } from '../../support/builders.ts';
 
-/** What every store of connections does. `make` gives an empty one. */
-export function connectionsContract(name: string, make: () => Promise<Connections>): void {
+/** What every store of connections does. `make` gives an empty one, `now` is its clock. */
+export function connectionsContract(name: string, make: () => Promise<Connections>, now: () => Date): void {
   describe(`Connections, as ${name}`, () => {
     it.each<[string, () => Connection]>([
       ['active', () => anActiveConnection()],
@@ -46,7 +52,9 @@ export function connectionsContract(name: string, make: () => Promise<Connection
         'active, with an account of which little is known',
         () => anActiveConnection({ account: { openId: 'o', displayName: '' } }),
       ],
+      ['active, and warned', () => anActiveConnection({ reconnectWarning: 7 })],
       ['waiting for a reconnect', () => aDeadConnection()],
+      ['waiting for a reconnect, its grant lost', () => aDeadConnection({ grantLost: true })],
       ['disconnected', () => aDisconnectedConnection()],
     ])('stores one that is %s and gives it back', async (_, build) => {
       const connections = await make();
@@ -158,7 +166,7 @@ export function connectionsContract(name: string, make: () => Promise<Connection
       const connection = aDeadConnection();
       await connections.add(connection);
       await connections.update(connection.id, (dead) => ok(disconnect(dead, NOW)));
-      const { accessExpireTime: _, refreshExpireTime: __, reconnectReason: ___, ...core } = connection;
+      const { accessExpireTime: _, refreshExpireTime: __, reconnectReason: ___, grantLost: ____, ...core } = connection;
       const gone = { ...core, state: 'DISCONNECTED', version: 2, updateTime: expect.any(Date) };
       expect(await connections.find(connection.id)).toEqual(gone);
     });
@@ -224,6 +232,34 @@ export function connectionsContract(name: string, make: () => Promise<Connection
         [stored[3]],
       ]);
       expect(await pages(connections, 'ws_none' as WorkspaceId, [], 1)).toEqual([[]]);
+    });
+
+    it('names those whose refresh token ends soon and who were not told, the earliest end first', async () => {
+      const connections = await make();
+      const given = async (days: number, parts: Partial<Active> = {}) => {
+        const refreshExpireTime = later((days + 0.5) * 86_400, now());
+        const connection = anActiveConnection({
+          account: anAccount({ openId: `o${days}${parts.reconnectWarning}` }),
+          ...parts,
+          refreshExpireTime,
+        });
+        await connections.add(connection);
+        return connection.id;
+      };
+      const told = async (parts: Partial<Active>) =>
+        [await given(0, parts), await given(6, parts), await given(13, parts)] as const;
+      const [day, week, fortnight] = await told({});
+      await given(14);
+      await given(0, { reconnectWarning: 1 });
+      await given(6, { reconnectWarning: 7 });
+      await given(13, { reconnectWarning: 14 });
+      const weekLater = await given(6, { reconnectWarning: 14 });
+      await connections.add(
+        aDeadConnection({ account: anAccount({ openId: 'dead' }), refreshExpireTime: later(86_400, now()) }),
+      );
+      expect(await connections.ending(10)).toEqual(expect.arrayContaining([day, week, fortnight, weekLater]));
+      expect(await connections.ending(10)).toHaveLength(4);
+      expect(await connections.ending(1)).toEqual([day]);
     });
   });
 }

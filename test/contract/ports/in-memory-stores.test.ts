@@ -40,7 +40,11 @@ function onAClock<T>(store: (needs: { readonly clock: Clock }) => T) {
 }
 
 clockContract('a clock that stands still', async () => fixedClock());
-connectionsContract(FAKE, async () => inMemoryConnections());
+connectionsContract(
+  FAKE,
+  async () => inMemoryConnections(),
+  () => fixedClock().now(),
+);
 credentialsContract(FAKE, async () => inMemoryCredentials({ clock: fixedClock() }));
 pendingAuthorizationsContract(FAKE, async () => inMemoryPendingAuthorizations());
 videosContract(FAKE, stores);

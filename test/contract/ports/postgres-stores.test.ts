@@ -56,7 +56,7 @@ afterAll(async () => {
 
 async function empty(): Promise<Database> {
   await database.pool.query(
-    `truncate connection, credential, pending_authorization, request_key, video, post, attempt, post_event, gate, turn,
+    `truncate connection, connection_event, credential, pending_authorization, request_key, video, post, attempt, post_event, gate, turn,
        webhook_event cascade`,
   );
   return database;
@@ -69,7 +69,7 @@ async function stores() {
     posts: postgresPosts(emptied, cipher, events.announce),
     queue: postgresPostQueue(emptied, cipher, events.announce, recordingLog()),
     videos: postgresVideos(emptied),
-    connections: postgresConnections(emptied),
+    connections: postgresConnections(emptied, () => {}),
     events,
     clock,
   };
@@ -136,7 +136,11 @@ async function turnStore(): Promise<TurnStore> {
 }
 
 clockContract('databaseClock', async () => clock);
-connectionsContract('postgresConnections', async () => postgresConnections(await empty()));
+connectionsContract(
+  'postgresConnections',
+  async () => postgresConnections(await empty(), () => {}),
+  () => clock.now(),
+);
 credentialsContract('postgresCredentials', async () => postgresCredentials(await empty(), cipher));
 pendingAuthorizationsContract('postgresPendingAuthorizations', async () =>
   postgresPendingAuthorizations(await empty()),

@@ -27,6 +27,7 @@ const NAMES = [
   'retryPost',
   'reconcilePost',
   'watchPosts',
+  'watchConnections',
 ] as const satisfies readonly (keyof UseCases)[];
 
 /** Whatever a test doesn't name fails when it is called. */

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { connectorRoutes } from '../../../src/adapters/rpc/routes.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
 import { rpcServer } from '../../../src/adapters/rpc/server.ts';
+import type { ConnectionEvent } from '../../../src/application/ports/connection-events.ts';
 import type { PostEvent } from '../../../src/application/ports/post-events.ts';
 import type { PublishPostInput } from '../../../src/application/publish-post.ts';
 import { err, ok } from '../../../src/domain/result.ts';
@@ -62,6 +63,8 @@ const CONNECTION_MESSAGE = {
   update_time: seconds('10:00:00'),
   etag: '4',
   sandbox: false,
+  reconnect_warning_days: 0,
+  grant_lost: false,
 };
 
 const VIDEO_MESSAGE = {
@@ -952,6 +955,80 @@ describe('PostService over gRPC', () => {
     const refused = await refusalOf(posts.GetPost({ post_id: 'post_x' }));
     expect(refused).toMatchObject({ code: 5, reason: 'NOT_FOUND' });
     expect(JSON.stringify(refused).length).toBeLessThan(2000);
+  });
+});
+
+describe('WatchConnections over gRPC', () => {
+  it('opens at once and then streams what happens', async () => {
+    const gate = Promise.withResolvers<void>();
+    const asked: unknown[] = [];
+    const connection = aConnection();
+    if (connection.state !== 'ACTIVE') throw new Error('it is active');
+    const clients = await serve({
+      watchConnections: async ({ signal: _, ...input }) => {
+        asked.push(input);
+        return ok(
+          (async function* (): AsyncGenerator<ConnectionEvent> {
+            await gate.promise;
+            yield { connection, previousState: 'RECONNECT_REQUIRED', eventTime: NOW, cursor: 'c1' };
+            yield { connection: { ...connection, reconnectWarning: 7 }, eventTime: NOW, cursor: 'c2' };
+            await new Promise(() => {});
+          })(),
+        );
+      },
+    });
+    const watch = await clients.watchConnections({
+      workspace_id: 'ws_a',
+      connection_ids: ['conn_01'],
+      resume_token: 'c0',
+    });
+    gate.resolve(); // nothing was sent before the stream was open
+    expect(await watch.next()).toEqual({
+      event: {
+        connection: CONNECTION_MESSAGE,
+        previous_state: 'CONNECTION_STATE_RECONNECT_REQUIRED',
+        event_time: seconds('12:00:00'),
+        resume_token: 'c1',
+      },
+    });
+    expect(await watch.next()).toMatchObject({
+      event: {
+        connection: { reconnect_warning_days: 7 },
+        previous_state: 'CONNECTION_STATE_UNSPECIFIED',
+        resume_token: 'c2',
+      },
+    });
+    expect(asked).toEqual([{ filter: { workspaceId: 'ws_a', connectionIds: ['conn_01'] }, resumeToken: 'c0' }]);
+    watch.cancel();
+  });
+
+  it('ends with UNAVAILABLE when the service stops', async () => {
+    const stopping = new AbortController();
+    const clients = await serve(
+      {
+        watchConnections: async ({ signal }) =>
+          ok(
+            (async function* (): AsyncGenerator<ConnectionEvent> {
+              await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+            })(),
+          ),
+      },
+      { stopping: stopping.signal },
+    );
+    const watch = await clients.watchConnections({ workspace_id: 'ws_a' });
+    stopping.abort();
+    expect(await refusalOf(watch.next())).toMatchObject({ code: 14, reason: 'SERVICE_STOPPING' });
+  });
+
+  it('refuses ids and tokens that are too long', async () => {
+    const clients = await serve({});
+    const watch = await clients.watchConnections({
+      workspace_id: 'ws_a',
+      connection_ids: ['x'.repeat(201)],
+      resume_token: 'x'.repeat(1001),
+    });
+    const { code, violations } = await refusalOf(watch.next());
+    expect([code, violations.map(({ field }) => field)]).toEqual([3, ['connection_ids', 'resume_token']]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { GrantRefusal, TokenGrant } from '../../../src/application/ports/tiktok.ts';
 import { type Active, disconnect, reconnect } from '../../../src/domain/connection/connection.ts';
 import type { PublishError } from '../../../src/domain/publish-error.ts';
@@ -33,9 +33,10 @@ const using =
 async function reconnectNow(world: World, { id, account }: Active): Promise<void> {
   const grant = world.tiktok.issue();
   const life = { accessExpireTime: later(86_400, world.clock.now()), refreshExpireTime: later(9e6) };
+  const refreshDueTime = later(43_200, world.clock.now());
   const { accessToken, refreshToken } = grant;
   const { workspaceId } = await world.connection(id);
-  await world.credentials.put({ connectionId: id, workspaceId, accessToken, refreshToken, ...life });
+  await world.credentials.put({ connectionId: id, workspaceId, accessToken, refreshToken, ...life, refreshDueTime });
   await world.connections.update(id, (connection) =>
     ok(reconnect(connection, { ...life, account, grantedScopes: [] }, world.clock.now())),
   );
@@ -239,7 +240,27 @@ describe('a refused refresh', () => {
     world.clock.set(later(300));
     expect(await world.access().call(id, using(world))).toEqual(err(error));
     expect(await world.connection(id)).toMatchObject({ state: 'ACTIVE' });
+    world.clock.advance(60);
     expect(await world.access().call(id, using(world))).toEqual(ok('act.2'));
+  });
+
+  it('for the app itself shuts a gate: nobody asks for any account before its time has come, and then it opens (TOK-06)', async () => {
+    const world = new World();
+    const [first, second] = await world.givenAccounts(2);
+    if (first === undefined || second === undefined) throw new Error('no accounts');
+    const error: PublishError = { code: 'APP_CREDENTIALS_REJECTED', tiktokCode: 'invalid_client' };
+    world.tiktok.next('refresh', answers(notAnswered(error)));
+    const access = world.access();
+    expect(await access.refresh(first.id)).toEqual(err(error));
+    expect(await access.refresh(second.id)).toEqual(err(error));
+    expect(await world.access('other').refresh(first.id)).toEqual(err(error));
+    expect(world.tiktok.called('refresh')).toBe(1);
+    expect(await world.gates.all()).toHaveLength(1);
+    expect(world.logged('error')).toEqual([expect.stringContaining('TikTok refuses the app')]);
+    world.clock.advance(30);
+    expect(await access.refresh(second.id)).toMatchObject({ ok: true });
+    expect(await world.gates.all()).toEqual([]);
+    for (const { id } of [first, second]) expect(await world.connection(id)).toMatchObject({ state: 'ACTIVE' });
   });
 });
 
@@ -257,8 +278,20 @@ describe('a refresh whose answer is lost', () => {
     const { id } = await givenExpiring(world, 0);
     world.tiktok.next('refresh', lostAfter);
     expect(await world.access().call(id, using(world))).toEqual(err(SESSION_INVALID));
-    expect(await world.connection(id)).toMatchObject({ state: 'RECONNECT_REQUIRED' });
+    expect(await world.connection(id)).toMatchObject({ state: 'RECONNECT_REQUIRED', grantLost: true });
     expect(world.logged('error')).toEqual(['a grant was lost with an answer of TikTok']);
+    expect(world.metrics.reports).toContainEqual(['grantLost']);
+  });
+
+  it('is remembered: the grant counts as lost also when only a later try learns of it (T4)', async () => {
+    const world = new World();
+    const { id } = await givenExpiring(world, 0);
+    world.tiktok.next('refresh', lostAfter, lostBefore);
+    expect(await world.access('one').call(id, using(world))).toEqual(err(UNAVAILABLE));
+    expect(await world.connection(id)).toMatchObject({ state: 'ACTIVE' });
+    expect(await world.access('other').call(id, using(world))).toEqual(err(SESSION_INVALID));
+    expect(await world.connection(id)).toMatchObject({ state: 'RECONNECT_REQUIRED', grantLost: true });
+    expect(world.metrics.reports.filter(([name]) => name === 'grantLost')).toHaveLength(1);
   });
 
   it('leaves the claim to others', async () => {
@@ -304,11 +337,14 @@ describe('races for the tokens', () => {
     const connection = await givenExpiring(world, 0);
     await world.credentials.claimRefresh(connection.id, 1, 'dead', 30);
     world.tiktok.kill('grant');
-    expect(await world.access().call(connection.id, using(world))).toEqual(err(SESSION_INVALID));
+    const access = world.access();
+    // Nobody is made to wait for all of it.
+    expect(await access.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
+    await vi.waitUntil(async () => (await world.connection(connection.id)).state === 'RECONNECT_REQUIRED');
     const waited = world.waits.reduce((sum, seconds) => sum + seconds, 0);
     expect(waited).toBeGreaterThanOrEqual(90);
     expect(waited).toBeLessThan(100);
-    expect(await world.connection(connection.id)).toMatchObject({ state: 'RECONNECT_REQUIRED' });
+    expect(await world.connection(connection.id)).toMatchObject({ grantLost: true });
   });
 
   it('who waits for another’s refresh uses its pair', async () => {

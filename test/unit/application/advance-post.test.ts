@@ -638,7 +638,7 @@ describe('the account', () => {
     const { accessToken, refreshToken } = world.tiktok.issue();
     const known = await world.credentials.find(post.connectionId);
     if (known === undefined) throw new Error('the old pair is gone');
-    await world.credentials.put({ ...known, accessToken, refreshToken });
+    await world.credentials.put({ ...known, accessToken, refreshToken, refreshDueTime: known.accessExpireTime });
     await world.connections.update(post.connectionId, (connection) =>
       ok(reconnect(connection, { ...known, account: connection.account, grantedScopes: [] }, world.clock.now())),
     );

@@ -273,6 +273,7 @@ describe('a webhook that says an authorization was removed', () => {
       accessToken,
       refreshToken,
       accessExpireTime: later(86_400),
+      refreshDueTime: later(43_200),
       refreshExpireTime: later(9e6),
     });
     world.clock.advance(5);

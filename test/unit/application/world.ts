@@ -76,7 +76,7 @@ export class World {
     const video = await this.videos.find(id);
     return video?.state === 'READY' ? video.sizeBytes : undefined;
   });
-  connections: Connections = inMemoryConnections();
+  connections: Connections = inMemoryConnections({ clock: this.clock });
   credentials: Credentials = inMemoryCredentials({ clock: this.clock });
   videos: InMemoryVideos = inMemoryVideos({ clock: this.clock });
   policy: PostPolicy = aPolicy();
@@ -147,6 +147,7 @@ export class World {
       refreshToken: grant.refreshToken,
       accessExpireTime: connection.accessExpireTime,
       refreshExpireTime: connection.refreshExpireTime,
+      refreshDueTime: later(43_200, this.clock.now()),
     });
     return connection;
   }

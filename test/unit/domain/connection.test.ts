@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type Active,
+  type Connection,
   connect,
   described,
   disconnect,
@@ -10,6 +12,7 @@ import {
   reconnect,
   refreshed,
   requireReconnect,
+  warned,
 } from '../../../src/domain/connection/connection.ts';
 import {
   aDeadConnection,
@@ -18,6 +21,7 @@ import {
   anActiveConnection,
   ids,
   later,
+  NOW,
   WORKSPACE,
 } from '../../support/builders.ts';
 
@@ -76,6 +80,7 @@ describe('a connection', () => {
         ...connection,
         state: 'RECONNECT_REQUIRED',
         reconnectReason: reason,
+        grantLost: false,
         updateTime: AFTER,
       });
     },
@@ -100,6 +105,53 @@ describe('a connection', () => {
   it('is disconnected once', () => {
     const gone = aDisconnectedConnection();
     expect(disconnect(gone, AFTER)).toBe(gone);
+  });
+});
+
+describe('the warnings before a refresh token ends', () => {
+  const days = (count: number): Date => later(count * 86_400, NOW);
+  const told = (connection: Connection | undefined) =>
+    connection?.state === 'ACTIVE' ? connection.reconnectWarning : undefined;
+
+  it('are told at 14, 7 and 1 days, each once', () => {
+    let connection: Active = anActiveConnection({ refreshExpireTime: days(20) });
+    const warnings: unknown[] = [];
+    for (let hour = 0; hour <= 20 * 24; hour += 1) {
+      const next = warned(connection, later(hour * 3600, NOW));
+      if (next === undefined) continue;
+      warnings.push([hour / 24, next.reconnectWarning]);
+      connection = next;
+    }
+    expect(warnings).toEqual([
+      [6, 14],
+      [13, 7],
+      [19, 1],
+    ]);
+  });
+
+  it('are skipped, but for the last, by a service that was not there', () => {
+    expect(told(warned(anActiveConnection({ refreshExpireTime: days(3) }), NOW))).toBe(7);
+    expect(told(warned(anActiveConnection({ refreshExpireTime: days(-1) }), NOW))).toBe(1);
+  });
+
+  it.each([aDeadConnection(), aDisconnectedConnection()])('are none of $state', (connection) => {
+    expect(warned(connection, days(1000))).toBeUndefined();
+  });
+
+  it.each([
+    [7, 365, undefined],
+    [7, 6, 7],
+    [1, 10, 14],
+    [undefined, 3, undefined],
+  ] as const)('that was %s days is, with new tokens for %s days, %s', (before, left, after) => {
+    const connection = anActiveConnection(before === undefined ? {} : { reconnectWarning: before });
+    const next = refreshed(connection, { accessExpireTime: AFTER, refreshExpireTime: days(left) }, NOW);
+    expect(told(next)).toBe(after);
+  });
+
+  it('begin anew with a new consent', () => {
+    const consent = { ...anActiveConnection(), refreshExpireTime: days(365) };
+    expect(told(reconnect(anActiveConnection({ reconnectWarning: 1 }), consent, NOW))).toBeUndefined();
   });
 });
 

@@ -119,7 +119,14 @@ describe('prometheusMetrics', () => {
   it('begins with a 0 where the first event must not be missed', async () => {
     const look = await seen(make());
     expect(series(look('set_aside_total'))).toEqual({ POST: 0, VIDEO: 0 });
-    expect(series(look('token_refreshes_total'))).toEqual({ RENEWED: 0, INVALID_GRANT: 0, NOT_ANSWERED: 0 });
+    expect(series(look('token_refreshes_total'))).toEqual({
+      RENEWED: 0,
+      INVALID_GRANT: 0,
+      NOT_ANSWERED: 0,
+      FAILED: 0,
+    });
+    expect(series(look('reconnect_warnings_total'))).toEqual({ 14: 0, 7: 0, 1: 0 });
+    for (const name of ['grants_lost_total', 'secrets_resealed_total']) expect(figureOf(look(name))).toBe(0);
   });
 
   it('tells when the engine last looked', async () => {

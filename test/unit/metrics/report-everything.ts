@@ -9,6 +9,10 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   looked: [0.004],
   tiktokAnswered: [{ endpoint: '/v2/post/publish/status/fetch/', status: 200, code: 'ok', seconds: 0.1 }],
   tokenRefreshed: ['RENEWED'],
+  grantLost: [],
+  reconnectWarned: [7],
+  resealed: [3],
+  underOlderKeys: [5],
   webhook: ['ACCEPTED', 'post.publish.complete'],
 };
 

@@ -306,7 +306,13 @@ describe('connections and videos', () => {
     const { state: _, ...core } = aConnection();
     const life = { accessExpireTime: AT, refreshExpireTime: AT };
     const message = connectionMessage(
-      { ...core, ...life, state: 'RECONNECT_REQUIRED', reconnectReason: { code: 'ACCOUNT_ACCESS_REVOKED' } },
+      {
+        ...core,
+        ...life,
+        state: 'RECONNECT_REQUIRED',
+        reconnectReason: { code: 'ACCOUNT_ACCESS_REVOKED' },
+        grantLost: true,
+      },
       surroundings,
     );
     expect(message).toMatchObject({

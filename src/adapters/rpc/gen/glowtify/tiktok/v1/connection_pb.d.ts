@@ -122,6 +122,22 @@ export declare type Connection = Message<"glowtify.tiktok.v1.Connection"> & {
    * @generated from field: bool sandbox = 15;
    */
   sandbox: boolean;
+
+  /**
+   * Days before the refresh token ends that the person was last asked to reconnect at: 14, 7 or 1. 0 while it lives longer, and
+   * outside of ACTIVE. Each is told once, by an event of WatchConnections too; a reconnect takes it back.
+   *
+   * @generated from field: int32 reconnect_warning_days = 16;
+   */
+  reconnectWarningDays: number;
+
+  /**
+   * True when the grant ended because an answer of TikTok with the only good tokens was lost on its way: nobody withdrew it.
+   * Present only in RECONNECT_REQUIRED.
+   *
+   * @generated from field: bool grant_lost = 17;
+   */
+  grantLost: boolean;
 };
 
 /**

@@ -471,6 +471,101 @@ export declare type GetPublishingCapabilitiesResponse = Message<"glowtify.tiktok
 export declare const GetPublishingCapabilitiesResponseSchema: GenMessage<GetPublishingCapabilitiesResponse>;
 
 /**
+ * Selects what to watch. Both filters apply together.
+ *
+ * @generated from message glowtify.tiktok.v1.WatchConnectionsRequest
+ */
+export declare type WatchConnectionsRequest = Message<"glowtify.tiktok.v1.WatchConnectionsRequest"> & {
+  /**
+   * The tenant. Required.
+   *
+   * @generated from field: string workspace_id = 1;
+   */
+  workspaceId: string;
+
+  /**
+   * Only these connections. Empty: all.
+   *
+   * @generated from field: repeated string connection_ids = 2;
+   */
+  connectionIds: string[];
+
+  /**
+   * From the last event that was handled. Empty: only what happens from now on.
+   *
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message glowtify.tiktok.v1.WatchConnectionsRequest.
+ * Use `create(WatchConnectionsRequestSchema)` to create a new message.
+ */
+export declare const WatchConnectionsRequestSchema: GenMessage<WatchConnectionsRequest>;
+
+/**
+ * One message of the stream.
+ *
+ * @generated from message glowtify.tiktok.v1.WatchConnectionsResponse
+ */
+export declare type WatchConnectionsResponse = Message<"glowtify.tiktok.v1.WatchConnectionsResponse"> & {
+  /**
+   * What happened.
+   *
+   * @generated from field: glowtify.tiktok.v1.ConnectionEvent event = 1;
+   */
+  event?: ConnectionEvent | undefined;
+};
+
+/**
+ * Describes the message glowtify.tiktok.v1.WatchConnectionsResponse.
+ * Use `create(WatchConnectionsResponseSchema)` to create a new message.
+ */
+export declare const WatchConnectionsResponseSchema: GenMessage<WatchConnectionsResponse>;
+
+/**
+ * A change of a connection.
+ *
+ * @generated from message glowtify.tiktok.v1.ConnectionEvent
+ */
+export declare type ConnectionEvent = Message<"glowtify.tiktok.v1.ConnectionEvent"> & {
+  /**
+   * The connection right after the change. Its token times may have moved on since without an event.
+   *
+   * @generated from field: glowtify.tiktok.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+
+  /**
+   * The state before. Unspecified for a new connection.
+   *
+   * @generated from field: glowtify.tiktok.v1.ConnectionState previous_state = 2;
+   */
+  previousState: ConnectionState;
+
+  /**
+   * When it changed.
+   *
+   * @generated from field: google.protobuf.Timestamp event_time = 3;
+   */
+  eventTime?: Timestamp | undefined;
+
+  /**
+   * Hand it to WatchConnections to go on after this event.
+   *
+   * @generated from field: string resume_token = 4;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message glowtify.tiktok.v1.ConnectionEvent.
+ * Use `create(ConnectionEventSchema)` to create a new message.
+ */
+export declare const ConnectionEventSchema: GenMessage<ConnectionEvent>;
+
+/**
  * Connects TikTok accounts to workspaces and keeps the grants alive.
  *
  * Every RPC may answer UNAVAILABLE (repeat later) and INTERNAL (report it). An id that does not exist and an id of another
@@ -560,6 +655,18 @@ export declare const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof GetPublishingCapabilitiesRequestSchema;
     output: typeof GetPublishingCapabilitiesResponseSchema;
+  },
+  /**
+   * Streams changes of connections: each at least once, in order for each connection. Without `resume_token` it starts now, or
+   * with a change from right before; with one it goes on where that event ended. Tokens that were renewed in time are no event.
+   * INVALID_ARGUMENT for a token that is not ours.
+   *
+   * @generated from rpc glowtify.tiktok.v1.ConnectionService.WatchConnections
+   */
+  watchConnections: {
+    methodKind: "server_streaming";
+    input: typeof WatchConnectionsRequestSchema;
+    output: typeof WatchConnectionsResponseSchema;
   },
 }>;
 
