@@ -250,6 +250,7 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
         openTikTok({
           ...tiktok,
           limits: config.tiktokLimits,
+          pkce: config.pkce,
           redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
           onCall: (call) => {
             trace.record({ ...call, time: clock.now() });

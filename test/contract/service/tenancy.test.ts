@@ -4,6 +4,7 @@ import type { DescField, DescMessage, DescMethod, MessageInitShape } from '@bufb
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ConnectionState } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_pb.js';
 import { ConnectionService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PrivacyLevel } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_pb.js';
 import { PostService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
@@ -440,7 +441,106 @@ describe('TEN-05 an authorization', () => {
   });
 });
 
+describe('TEN-06 one TikTok account in two workspaces', () => {
+  type Tenant = { readonly as: keyof typeof callers; readonly connectionId: string };
+
+  async function linked(): Promise<readonly [Tenant, Tenant]> {
+    const username = unique('shared').replaceAll('-', '.');
+    surroundings.sandbox.control.addAccount({ username });
+    const link = async (as: keyof typeof callers, workspaceId: string): Promise<Tenant> => {
+      const client = createClient(ConnectionService, callers[as]);
+      const { authorizeUri } = await client.startConnection({ workspaceId });
+      const answer = await surroundings.sandbox.control.consent({ authorizeUri, account: username });
+      const { connection } = await client.completeConnection(answer);
+      return { as, connectionId: connection?.connectionId ?? '' };
+    };
+    return [await link('one', 'ws_mine'), await link('them', 'ws_theirs')];
+  }
+
+  const client = ({ as }: Tenant) => createClient(ConnectionService, callers[as]);
+
+  it('is two connections, and neither workspace hears of the other', async () => {
+    const [first, second] = await linked();
+    expect(first.connectionId).not.toBe(second.connectionId);
+    for (const [tenant, other] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      await client(tenant).getConnection({ connectionId: tenant.connectionId });
+      await expect(client(tenant).getConnection({ connectionId: other.connectionId })).rejects.toMatchObject({
+        code: Code.NotFound,
+      });
+      const { connections } = await client(tenant).listConnections({
+        workspaceId: tenant.as === 'one' ? 'ws_mine' : 'ws_theirs',
+        pageSize: 500,
+      });
+      const seen = connections.map(({ connectionId }) => connectionId);
+      expect(seen).toContain(tenant.connectionId);
+      expect(seen).not.toContain(other.connectionId);
+    }
+  });
+
+  it('has a grant for each, that only its own connection refreshes', async () => {
+    const [first, second] = await linked();
+    const pair = ({ connectionId }: Tenant) =>
+      surroundings.sql('select version, access_token from credential where connection_id = $1', [connectionId]);
+    const before = await pair(second);
+    // How many were spent is the ledger's to say.
+    await Promise.all(
+      Array.from({ length: 5 }, () => client(first).refreshConnection({ connectionId: first.connectionId })),
+    );
+    expect(await pair(second)).toEqual(before);
+    await client(second).refreshConnection({ connectionId: second.connectionId });
+    await client(first).getPublishingCapabilities({ connectionId: first.connectionId });
+    const { tokens } = surroundings.sandbox.control.ledger();
+    expect(tokens.filter(({ spentTwice }) => spentTwice)).toEqual([]);
+  });
+
+  it('stays connected for the one until both have ended it', async () => {
+    const [first, second] = await linked();
+    const revocations = () => surroundings.sandbox.control.ledger().tokens.filter(({ state }) => state === 'REVOKED');
+    const before = revocations().length;
+    await client(first).disconnectConnection({ connectionId: first.connectionId });
+    expect(revocations()).toHaveLength(before);
+    await client(second).getPublishingCapabilities({ connectionId: second.connectionId });
+    expect((await client(second).getConnection({ connectionId: second.connectionId })).connection?.state).toBe(
+      ConnectionState.ACTIVE,
+    );
+    await client(second).disconnectConnection({ connectionId: second.connectionId });
+    expect(revocations().length).toBeGreaterThan(before);
+  });
+
+  it('ends for both when the person ends it, each by its own look', async () => {
+    const [first, second] = await linked();
+    const { connection } = await client(first).getConnection({ connectionId: first.connectionId });
+    surroundings.sandbox.control.disconnectAccount(connection?.account?.username ?? '');
+    for (const tenant of [first, second]) {
+      await expect(client(tenant).refreshConnection({ connectionId: tenant.connectionId })).rejects.toMatchObject({
+        code: Code.FailedPrecondition,
+      });
+      const { connection: ended } = await client(tenant).getConnection({ connectionId: tenant.connectionId });
+      expect(ended?.state).toBe(ConnectionState.RECONNECT_REQUIRED);
+    }
+  });
+});
+
 describe('callers of a running service', () => {
+  it('show themselves on the HTTP port as well', async () => {
+    const post = (headers: Readonly<Record<string, string>>) =>
+      fetch(`${guarded.httpUrl}/glowtify.tiktok.v1.PostService/GetPost`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ postId: mine.postId }),
+      });
+    expect((await post({})).status).toBe(401);
+    expect((await post({ authorization: 'Bearer key-wrong' })).status).toBe(401);
+    expect((await post({ authorization: 'Bearer key-them' })).status).toBe(404);
+    expect((await post({ authorization: 'Bearer key-one' })).status).toBe(200);
+    // A certificate is proven by TLS on the RPC port only, and never by what a header says.
+    expect((await post({ 'x-forwarded-client-cert': 'Subject="CN=one"' })).status).toBe(401);
+    expect((await fetch(`${guarded.httpUrl}/healthz`)).status).toBe(200);
+  });
+
   it('TEN-01 reach all of their own: what is refused above is refused for its owner only', async () => {
     const last = ['disconnectConnection', 'cancelPost', 'deleteVideo'];
     const ordered = METHODS.toSorted((one, other) => last.indexOf(one.localName) - last.indexOf(other.localName));
