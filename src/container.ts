@@ -555,10 +555,12 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
       videos: Videos,
       posts: Posts,
       open: TikTok,
+      metrics: Metrics,
       clock: Clock,
       log: Log,
     ) =>
       connectorRoutes({
+        onRefused: (code) => metrics.callerRefused(code),
         useCases,
         callers,
         async workspaceOf(resource, id) {
@@ -580,7 +582,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         profileUri: (username) => open.authorization.profileUri(username),
         isUnavailable: isDatabaseDown,
       }),
-    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktok, t.clock, t.log],
+    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktok, t.metrics, t.clock, t.log],
   );
   container.bind(t.rpcServer).toResolvedValue(
     async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {

@@ -22,5 +22,6 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     tiktokAnswered: note('tiktokAnswered'),
     tokenRefreshed: note('tokenRefreshed'),
     webhook: note('webhook'),
+    callerRefused: note('callerRefused'),
   };
 }

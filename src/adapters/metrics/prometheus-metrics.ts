@@ -68,6 +68,7 @@ export function prometheusMetrics(needs: {
   const callDuration = histogram('tiktok_call_duration', ['endpoint'], CALL_BUCKETS, 'How long calls to TikTok took.');
   const refreshes = counter('token_refreshes', ['outcome'], 'Refresh tokens spent, by what came of it.');
   const webhooks = counter('webhooks', ['outcome', 'event'], 'Webhooks received, by what became of them.');
+  const callers = counter('callers_refused', ['code'], 'Calls refused for their caller’s sake, by why.');
   const waiting = backlogGauges({ registry, backlog, log, withinMilliseconds: backlogMilliseconds });
 
   const endpointOf = boundedLabel(30);
@@ -78,6 +79,8 @@ export function prometheusMetrics(needs: {
   // A series that begins with its first event hides that event from `rate` and `increase`.
   for (const kind of ['POST', 'VIDEO'] as const) setAside.inc({ kind }, 0);
   for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED'] as const) refreshes.inc({ outcome }, 0);
+  for (const code of ['CREDENTIALS_INVALID', 'ISSUER_UNREACHABLE', 'RPC_WITHOUT_RULE'] as const)
+    callers.inc({ code }, 0);
 
   return {
     dispatched: (latenessSeconds) => lateness({}, latenessSeconds),
@@ -95,6 +98,7 @@ export function prometheusMetrics(needs: {
       callDuration({ endpoint: called }, seconds);
     },
     tokenRefreshed: (outcome) => refreshes.inc({ outcome }),
+    callerRefused: (code) => callers.inc({ code }),
     webhook: (outcome, event) => webhooks.inc({ outcome, event: event === undefined ? NONE : eventOf(event) }),
 
     async expose() {

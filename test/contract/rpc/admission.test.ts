@@ -133,7 +133,9 @@ describe('TEN-02 every RPC this service answers to', () => {
 
   it('is refused to everybody while nobody decided about it', async () => {
     const log = recordingLog();
+    const counted: string[] = [];
     const door: Interceptor = admission({
+      onRefused: (code) => counted.push(code),
       callers: only(aCaller({ workspaces: 'ALL' })),
       workspaceOf: async () => undefined,
       clock: { now: () => NOW },
@@ -151,13 +153,11 @@ describe('TEN-02 every RPC this service answers to', () => {
     const told = await refusalOf(call(request as never));
     expect(told).toMatchObject({ code: 'PermissionDenied', reason: 'RPC_WITHOUT_RULE' });
     expect(log.lines).toHaveLength(1);
+    expect(counted).toEqual(['RPC_WITHOUT_RULE']);
   });
 });
 
 describe('who is not let in', () => {
-  const call = (callers: Callers, log = recordingLog()) =>
-    refusalOf(createClient(PostService, transport({}, { callers, log })).getPost({ postId: 'post_01' }));
-
   it.each<[LoginRefusal, string]>([
     [{ code: 'CREDENTIALS_MISSING' }, 'Unauthenticated'],
     [{ code: 'CREDENTIALS_INVALID', detail: 'a secret of the log' }, 'Unauthenticated'],
@@ -167,7 +167,10 @@ describe('who is not let in', () => {
     [{ code: 'ISSUER_UNREACHABLE', issuer: 'https://i.example', error: new Error('10.0.0.7') }, 'Unavailable'],
   ])('is told by %j', async (refusal, code) => {
     const log = recordingLog();
-    const told = await call(refusing(refusal), log);
+    const counted: string[] = [];
+    const needs = { callers: refusing(refusal), log, onRefused: (why: string) => counted.push(why) };
+    const told = await refusalOf(createClient(PostService, transport({}, needs)).getPost({ postId: 'post_01' }));
+    expect(counted).toEqual([refusal.code]);
     expect(told).toMatchObject({ code, reason: refusal.code });
     expect(told.message).not.toMatch(/secret of the log|10\.0\.0\.7/);
     expect(log.lines).toMatchObject([{ fields: { rpc: 'glowtify.tiktok.v1.PostService/GetPost', ...refusal } }]);

@@ -10,6 +10,7 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   tiktokAnswered: [{ endpoint: '/v2/post/publish/status/fetch/', status: 200, code: 'ok', seconds: 0.1 }],
   tokenRefreshed: ['RENEWED'],
   webhook: ['ACCEPTED', 'post.publish.complete'],
+  callerRefused: ['CREDENTIALS_INVALID'],
 };
 
 export function reportEverything(metrics: Metrics): void {
