@@ -54,7 +54,7 @@ module.exports = {
       ...npm('agenda', '@agendajs/postgres-backend', '@agendajs/mongo-backend', 'mongodb', 'pg', '@types/pg'),
     ),
     adapter('system', '^(async_hooks|crypto)$'),
-    adapter('tiktok', '^(stream|stream/promises|events|buffer)$', ...npm('undici')),
+    adapter('tiktok', '^(crypto|stream|stream/promises|events|buffer)$', ...npm('undici')),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
     adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises)$'),

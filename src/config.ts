@@ -26,6 +26,8 @@ export type Config = {
   /** How long TikTok is waited for; what is not named keeps the adapter's own limit. */
   readonly tiktokLimits: Partial<OpenTikTokLimits>;
   readonly largestChunkBytes: number;
+  /** Whether consents are tied to their codes by PKCE. */
+  readonly pkce: boolean;
   readonly sandboxPort: number;
   /** How TikTok gets the bytes: we send them, or TikTok fetches them at `publicUrl`. */
   readonly transfer: 'UPLOAD' | 'PULL';
@@ -258,6 +260,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),
       action: choice('LATE_ACTION', ['PUBLISH', 'HOLD', 'FAIL'], 'HOLD'),
     },
+    pkce: choice('TIKTOK_PKCE', ['0', '1'], '0') === '1',
     requireConsent: choice('REQUIRE_CONSENT', ['0', '1'], '0') === '1',
     importAllowedOrigins: origins('IMPORT_ALLOWED_ORIGINS') ?? [],
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),

@@ -277,6 +277,7 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
         openTikTok({
           ...tiktok,
           limits: config.tiktokLimits,
+          pkce: config.pkce,
           redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
           onCall: (call) => {
             trace.record({ ...call, time: clock.now() });
@@ -624,10 +625,12 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
       videos: Videos,
       posts: Posts,
       open: TikTok,
+      metrics: Metrics,
       clock: Clock,
       log: Log,
     ) =>
       connectorRoutes({
+        onRefused: (code) => metrics.callerRefused(code),
         useCases,
         callers,
         async workspaceOf(resource, id) {
@@ -649,7 +652,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         profileUri: (username) => open.authorization.profileUri(username),
         isUnavailable: isDatabaseDown,
       }),
-    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktok, t.clock, t.log],
+    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktok, t.metrics, t.clock, t.log],
   );
   container.bind(t.rpcServer).toResolvedValue(
     async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { Tls } from './adapters/rpc/server.ts';
@@ -7,14 +8,26 @@ import type { TlsFiles } from './config.ts';
 export async function readTls(files: TlsFiles): Promise<Tls> {
   const cert = await read('RPC_TLS_CERT_FILE', files.cert);
   const key = await read('RPC_TLS_KEY_FILE', files.key);
-  mustFit({ cert, key }, `RPC_TLS_CERT_FILE=${files.cert} and RPC_TLS_KEY_FILE=${files.key}`);
+  tried(
+    () => createSecureContext({ cert, key }),
+    `RPC_TLS_CERT_FILE=${files.cert} and RPC_TLS_KEY_FILE=${files.key}`,
+    'write PEM, a certificate (with its chain) and its own key',
+  );
   if (files.clientCa === undefined) return { cert, key };
   const clientCa = await read('RPC_TLS_CLIENT_CA_FILE', files.clientCa);
-  // OpenSSL takes text without a certificate for an empty list, and then nobody could connect.
-  const place = `RPC_TLS_CLIENT_CA_FILE=${files.clientCa}`;
-  if (!clientCa.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${place}: there is no PEM certificate in it`);
-  mustFit({ ca: clientCa }, place);
+  tried(
+    () => checkAuthorities(clientCa),
+    `RPC_TLS_CLIENT_CA_FILE=${files.clientCa}`,
+    'write the certificates of authorities as PEM',
+  );
   return { cert, key, clientCa };
+}
+
+/** By ourselves: TLS takes anything for a list of authorities, and then nobody could connect. */
+function checkAuthorities(pem: Buffer): void {
+  const certificates = pem.toString().match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
+  if (certificates.length === 0) throw new Error('there is no certificate in it');
+  for (const certificate of certificates) new X509Certificate(certificate);
 }
 
 async function read(setting: string, path: string): Promise<Buffer> {
@@ -25,12 +38,10 @@ async function read(setting: string, path: string): Promise<Buffer> {
   }
 }
 
-function mustFit(parts: Parameters<typeof createSecureContext>[0], place: string): void {
+function tried(use: () => unknown, place: string, remedy: string): void {
   try {
-    createSecureContext(parts);
+    use();
   } catch (error) {
-    throw new Error(`${place} can't be used: write PEM, a certificate (with its chain) and its own key`, {
-      cause: error,
-    });
+    throw new Error(`${place} can't be used: ${remedy}`, { cause: error });
   }
 }

@@ -61,18 +61,19 @@ export function completeConnection(needs: {
     const begun = await pending.take(state, clock.now(), workspaces);
     if (begun === undefined) return err({ code: 'STATE_INVALID' });
 
-    const outcome = await finish(begun, answer);
+    const outcome = await finish(begun, state, answer);
     const back = begun.returnUri === undefined ? {} : { returnUri: begun.returnUri };
     return outcome.ok ? ok({ connection: outcome.value, ...back }) : err({ ...outcome.error, ...back });
   };
 
   async function finish(
     begun: PendingAuthorization,
+    state: string,
     answer: Parameters<CompleteConnection>[0]['answer'],
   ): Promise<Result<Connection, Refusal>> {
     if ('tiktokError' in answer) return err({ code: 'AUTHORIZATION_DENIED', tiktokCode: answer.tiktokError });
     const tiktok = tiktokOf(tiktoks, begun.apiFamily);
-    const grant = await tiktok.authorization.exchange(answer.code);
+    const grant = await tiktok.authorization.exchange(answer.code, state);
     if (!grant.ok) return refused(grant.error.error);
 
     const accepted = await examine(begun, tiktok, grant.value);

@@ -37,6 +37,9 @@ export type ClientCertificate = {
   readonly expireTime: Date;
 };
 
+/** Why a known caller may not make a call. */
+export type Denial = 'ROLE_MISSING' | 'WORKSPACES_MISSING' | 'RPC_WITHOUT_RULE';
+
 /** Why nobody knows who calls, or why it makes no difference. Speaks of the caller's login only, never of TikTok's. */
 export type LoginRefusal =
   | { readonly code: 'CREDENTIALS_MISSING' }

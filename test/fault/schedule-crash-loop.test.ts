@@ -128,7 +128,7 @@ describe('SCH-09 a post that ends whatever process works on it', () => {
         // somebody else has all of them.
         await sql('delete from turn');
         if (turns === 'TAKEN') {
-          const key = `ANNOUNCE:OPEN:${tiktokAccount.open_id}`;
+          const key = `LINE:ANNOUNCE:OPEN:${tiktokAccount.open_id}`;
           await sql('insert into turn values ($1, array_fill(now(), array[6]))', [key]);
         }
         worker = await world.start({ environment: { LEASE_SECONDS: '2', ...diesCalling(path, text) } });

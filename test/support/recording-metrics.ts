@@ -26,5 +26,6 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     resealed: note('resealed'),
     underOlderKeys: note('underOlderKeys'),
     webhook: note('webhook'),
+    callerRefused: note('callerRefused'),
   };
 }

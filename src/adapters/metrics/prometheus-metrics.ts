@@ -73,6 +73,7 @@ export function prometheusMetrics(needs: {
   const resealed = counter('secrets_resealed', [], 'Secrets sealed anew with the newest key.');
   const underOlderKeys = gauge('secrets_under_older_keys', [], 'Secrets that keys before the newest one seal still.');
   const webhooks = counter('webhooks', ['outcome', 'event'], 'Webhooks received, by what became of them.');
+  const callers = counter('callers_refused', ['code'], 'Calls refused for their caller’s sake, by why.');
   const waiting = backlogGauges({ registry, backlog, log, withinMilliseconds: backlogMilliseconds });
 
   const endpointOf = boundedLabel(30);
@@ -86,6 +87,8 @@ export function prometheusMetrics(needs: {
   lostGrants.inc(0);
   resealed.inc(0);
   for (const days of WARNING_DAYS) warnings.inc({ days: String(days) }, 0);
+  for (const code of ['CREDENTIALS_INVALID', 'ISSUER_UNREACHABLE', 'RPC_WITHOUT_RULE'] as const)
+    callers.inc({ code }, 0);
 
   return {
     dispatched: (latenessSeconds) => lateness({}, latenessSeconds),
@@ -107,6 +110,7 @@ export function prometheusMetrics(needs: {
     reconnectWarned: (days) => warnings.inc({ days: String(days) }),
     resealed: (secrets) => resealed.inc(secrets),
     underOlderKeys: (secrets) => underOlderKeys.set(secrets),
+    callerRefused: (code) => callers.inc({ code }),
     webhook: (outcome, event) => webhooks.inc({ outcome, event: event === undefined ? NONE : eventOf(event) }),
 
     async expose() {

@@ -2,9 +2,11 @@ import { Code, type ConnectError, type ContextKey, createContextKey, type Interc
 import type { Callers } from '../../application/ports/callers.ts';
 import type { Clock } from '../../application/ports/clock.ts';
 import type { Log } from '../../application/ports/log.ts';
+import type { Metrics } from '../../application/ports/metrics.ts';
 import {
   type Caller,
   type ClientCertificate,
+  type Denial,
   type LoginRefusal,
   mayActIn,
   mayDo,
@@ -20,6 +22,8 @@ export type AdmissionNeeds = {
   readonly callers: Callers;
   /** Whose it is. Undefined when there is no such thing. */
   readonly workspaceOf: (resource: Resource, id: string) => Promise<WorkspaceId | undefined>;
+  /** Told of every refusal, for whoever watches over the service. */
+  readonly onRefused: Metrics['callerRefused'];
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -41,7 +45,7 @@ export const callersWorkspaces: ContextKey<Workspaces> = createContextKey<Worksp
  * certificate has expired, hears nothing more.
  */
 export function admission(needs: AdmissionNeeds): Interceptor {
-  const { callers, clock, log } = needs;
+  const { callers, onRefused, clock, log } = needs;
   return (next) => async (request) => {
     const rpc = `${request.service.typeName}/${request.method.name}`;
     const rule = ruleOf(request.method);
@@ -55,14 +59,17 @@ export function admission(needs: AdmissionNeeds): Interceptor {
       });
       if (login.ok) return login.value;
       log.warn({ rpc, ...login.error }, 'a caller was not let in');
+      onRefused(login.error.code);
       throw connectError(answerTo(login.error, clock.now()), clock.now());
     }
 
     function permit(caller: Caller): Rule {
-      const refusal = rule === undefined ? NO_RULE : refusalOf(caller, rule);
-      if (rule !== undefined && refusal === undefined) return rule;
-      log.warn({ rpc, caller: caller.name, code: (refusal ?? NO_RULE).reason }, 'a caller was refused');
-      throw connectError(refusal ?? NO_RULE, clock.now());
+      const denied = rule === undefined ? NO_RULE : denialOf(caller, rule);
+      if (rule !== undefined && denied === undefined) return rule;
+      const denial = denied ?? NO_RULE;
+      log.warn({ rpc, caller: caller.name, code: denial.reason }, 'a caller was refused');
+      onRefused(denial.reason);
+      throw connectError(denial, clock.now());
     }
 
     const caller = await admit();
@@ -136,7 +143,9 @@ async function keepTo<T>(
   return { ...message, workspaceId: owner !== undefined && mayActIn(workspaces, owner) ? owner : first };
 }
 
-function refusalOf(caller: Caller, { role }: Rule): Answer | undefined {
+type Denied = Answer & { readonly reason: Denial };
+
+function denialOf(caller: Caller, { role }: Rule): Denied | undefined {
   const { workspaces, roles } = caller;
   if (workspaces !== 'ALL' && workspaces.size === 0) {
     return {
@@ -156,7 +165,7 @@ function refusalOf(caller: Caller, { role }: Rule): Answer | undefined {
   };
 }
 
-const NO_RULE: Answer = {
+const NO_RULE: Denied = {
   status: Code.PermissionDenied,
   reason: 'RPC_WITHOUT_RULE',
   message: 'It is not decided who may make this call, so nobody may.',

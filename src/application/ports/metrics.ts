@@ -1,3 +1,4 @@
+import type { Denial, LoginRefusal } from '../../domain/caller.ts';
 import type { WarningDays } from '../../domain/connection/connection.ts';
 import type { AttemptOutcome } from '../../domain/post/attempt.ts';
 import type { PublishErrorCode } from '../../domain/publish-error.ts';
@@ -45,4 +46,6 @@ export interface Metrics {
   underOlderKeys(secrets: number): void;
   /** `event` is TikTok's word for it; absent while nothing proves that TikTok sent it. */
   webhook(outcome: WebhookOutcome, event?: string): void;
+  /** A call, or a stream that was open, was refused for its caller's sake. */
+  callerRefused(code: LoginRefusal['code'] | Denial): void;
 }

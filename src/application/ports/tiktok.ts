@@ -47,7 +47,8 @@ export type GrantRefusal =
 export interface Authorization {
   /** TikTok's consent page, always shown (`disable_auto_auth=1`) so that another account can be chosen. */
   authorizeUri(request: { readonly state: string; readonly scopes: readonly string[] }): string;
-  exchange(code: string): Promise<Result<TokenGrant, GrantRefusal>>;
+  /** `state` is that of the consent the code is said to come from: where the platform can tell, a code of another consent is INVALID_GRANT. */
+  exchange(code: string, state?: string): Promise<Result<TokenGrant, GrantRefusal>>;
   /** Spends the token. When the answer is lost, the old token may be dead and the new one is unknown. */
   refresh(refreshToken: Secret): Promise<Result<TokenGrant, GrantRefusal>>;
   /** Repeating is harmless: a token that is already dead counts as revoked. */

@@ -54,6 +54,7 @@ export const fakeNeeds = (answers: Partial<UseCases>, needs: Partial<RpcNeeds> =
   clock: { now: () => NOW },
   log: recordingLog(),
   callers: anyone,
+  onRefused: () => undefined,
   workspaceOf: async () => undefined,
   findConnection: async () => undefined,
   shareUri: (username, tiktokPostId) => `https://tiktok.example/@${username}/video/${tiktokPostId}`,

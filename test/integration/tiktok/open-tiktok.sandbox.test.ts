@@ -26,7 +26,7 @@ file.write('ftypisom', 4, 'latin1');
 
 const REDIRECT_URI = 'http://127.0.0.1:8080/oauth/tiktok/callback';
 
-async function connectedTo(options: SandboxOptions) {
+async function connectedTo(options: SandboxOptions, pkce = false) {
   const sandbox = await startSandbox(options);
   onTestFinished(() => sandbox.close());
   const tiktok = openTikTok({
@@ -37,6 +37,7 @@ async function connectedTo(options: SandboxOptions) {
     authorizeUrl: sandbox.authorizeUrl,
     uploadOrigins: [sandbox.origin],
     sandbox: true,
+    pkce,
   });
   onTestFinished(() => tiktok.close());
   return { sandbox, tiktok };
@@ -58,6 +59,22 @@ const sender = (publishing: Publishing, uploadUrl: Secret) => (from: number) => 
 };
 
 describe('The open API family, before the sandbox', () => {
+  it('TEN-05 takes a code only with the state of its own consent, with PKCE', async () => {
+    const { sandbox, tiktok } = await connectedTo({ pkceRequired: true }, true);
+    const { authorization } = tiktok;
+    const consentTo = (state: string) =>
+      sandbox.control.consent({
+        authorizeUri: authorization.authorizeUri({ state, scopes: REQUESTED_SCOPES.OPEN }),
+        account: 'glow.bakery',
+      });
+    const theirs = await consentTo('theirs');
+    const ours = await consentTo('ours');
+    expect(await authorization.exchange(theirs.code, 'ours')).toMatchObject({
+      error: { code: 'INVALID_GRANT', error: { code: 'ACCOUNT_SESSION_INVALID', tiktokCode: 'invalid_request' } },
+    });
+    expect(await authorization.exchange(ours.code, 'ours')).toMatchObject({ ok: true });
+  });
+
   it.each([
     { progressHeader: 'count', tokenRegime: 'rotating' },
     { progressHeader: 'last_index', tokenRegime: 'legacy' },

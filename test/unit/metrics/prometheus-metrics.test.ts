@@ -116,6 +116,16 @@ describe('prometheusMetrics', () => {
     expect(series(look('tiktok_calls_total'))['/p/1 1 spam_risk']).toBe(1);
   });
 
+  it('counts calls refused for their caller', async () => {
+    const metrics = make();
+    metrics.callerRefused('CREDENTIALS_INVALID');
+    metrics.callerRefused('ROLE_MISSING');
+    expect(series((await seen(metrics))('callers_refused_total'))).toMatchObject({
+      CREDENTIALS_INVALID: 1,
+      ROLE_MISSING: 1,
+    });
+  });
+
   it('begins with a 0 where the first event must not be missed', async () => {
     const look = await seen(make());
     expect(series(look('set_aside_total'))).toEqual({ POST: 0, VIDEO: 0 });
@@ -127,6 +137,11 @@ describe('prometheusMetrics', () => {
     });
     expect(series(look('reconnect_warnings_total'))).toEqual({ 14: 0, 7: 0, 1: 0 });
     for (const name of ['grants_lost_total', 'secrets_resealed_total']) expect(figureOf(look(name))).toBe(0);
+    expect(series(look('callers_refused_total'))).toEqual({
+      CREDENTIALS_INVALID: 0,
+      ISSUER_UNREACHABLE: 0,
+      RPC_WITHOUT_RULE: 0,
+    });
   });
 
   it('tells when the engine last looked', async () => {

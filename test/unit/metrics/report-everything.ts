@@ -14,6 +14,7 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   resealed: [3],
   underOlderKeys: [5],
   webhook: ['ACCEPTED', 'post.publish.complete'],
+  callerRefused: ['CREDENTIALS_INVALID'],
 };
 
 export function reportEverything(metrics: Metrics): void {

@@ -73,6 +73,10 @@ describe('settings', () => {
     });
   });
 
+  it('tie codes to consents only when asked', () => {
+    expect([readConfig({}).pkce, readConfig({ TIKTOK_PKCE: '1' }).pkce]).toEqual([false, true]);
+  });
+
   it('name the files of TLS', () => {
     const files = { RPC_TLS_CERT_FILE: 'c', RPC_TLS_KEY_FILE: 'k' };
     expect(readConfig({}).rpc.tls).toBeUndefined();

@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto';
 import type { Authorization, GrantRefusal, TokenGrant } from '../../../application/ports/tiktok.ts';
 import type { PublishError } from '../../../domain/publish-error.ts';
 import { err, ok, type Result } from '../../../domain/result.ts';
@@ -7,8 +8,15 @@ import { byStatus, malformed, OAUTH_ERRORS, refusal } from './errors.ts';
 import { asPositive, asText, asToken } from './fields.ts';
 import type { Address, Http } from './http.ts';
 
-/** The app, as registered at TikTok. `redirectUri` must equal a registered one to the letter. */
-export type App = { readonly clientKey: string; readonly clientSecret: Secret; readonly redirectUri: string };
+/** The app, as registered at TikTok. */
+export type App = {
+  readonly clientKey: string;
+  readonly clientSecret: Secret;
+  /** Must equal a registered one to the letter. */
+  readonly redirectUri: string;
+  /** Whether consents are tied to their codes by PKCE. TikTok documents it for desktop and mobile apps, and asks it of some others. */
+  readonly pkce: boolean;
+};
 
 type OAuth = Omit<Authorization, 'readAccount' | 'profileUri'>;
 
@@ -54,10 +62,21 @@ export function openOAuth(options: {
       uri.searchParams.set('redirect_uri', app.redirectUri);
       uri.searchParams.set('state', state);
       uri.searchParams.set('disable_auto_auth', '1');
+      if (app.pkce) {
+        // In hex, as TikTok documents it, and not as RFC 7636 has it (open-api §1.2).
+        uri.searchParams.set('code_challenge', createHash('sha256').update(verifierOf(app, state)).digest('hex'));
+        uri.searchParams.set('code_challenge_method', 'S256');
+      }
       return uri.href;
     },
 
-    exchange: (code) => askForTokens({ grant_type: 'authorization_code', code, redirect_uri: app.redirectUri }),
+    exchange: (code, state = '') =>
+      askForTokens({
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: app.redirectUri,
+        ...(app.pkce ? { code_verifier: verifierOf(app, state) } : {}),
+      }),
 
     refresh: (refreshToken) => askForTokens({ grant_type: 'refresh_token', refresh_token: refreshToken.reveal() }),
 
@@ -71,6 +90,10 @@ export function openOAuth(options: {
   };
 }
 
+/** Known to nobody who has the state alone, such as the browser; and so there is nothing to store until the code comes. */
+const verifierOf = ({ clientSecret }: App, state: string): string =>
+  createHmac('sha256', clientSecret.reveal()).update(`pkce ${state}`).digest('hex');
+
 const isSuccess = ({ status }: Answer) => status >= 200 && status < 300;
 
 /**
@@ -82,9 +105,13 @@ function oauthError(answer: Answer): PublishError | undefined {
   const meaning = byStatus(answer);
   if (body === 'JSON' && isSuccess(answer) && (code === 'ok' || !answer.json['error'])) return undefined;
   const trouble = meaning.code !== 'CONNECTOR_REQUEST_REJECTED';
-  const known = !trouble && code !== undefined ? OAUTH_ERRORS.get(code) : undefined;
+  const known = trouble || code === undefined ? undefined : meantBy(code, answer.message);
   return refusal(known ?? meaning, { ...answer, message: answer.message ?? `TikTok answered HTTP ${status}.` });
 }
+
+/** The code of another consent is as good as a dead one. TikTok has no code of its own for it. */
+const meantBy = (code: string, message = '') =>
+  OAUTH_ERRORS.get(code === 'invalid_request' && /code verifier/i.test(message) ? 'invalid_grant' : code);
 
 /** Nothing is a grant unless every field is (open-api §1.4). */
 function readTokens(answer: Answer): Result<TokenGrant, PublishError> {

@@ -29,6 +29,8 @@ export type OpenTikTokOptions = {
   readonly clientKey: string;
   readonly clientSecret: Secret;
   readonly redirectUri: string;
+  /** Absent: no PKCE. */
+  readonly pkce?: boolean;
   /** The only place that tokens and the client secret are sent to. */
   readonly openApiUrl?: string;
   readonly authorizeUrl?: string;
@@ -54,7 +56,7 @@ export function openTikTok(options: OpenTikTokOptions): TikTok & { close(): Prom
       ...openOAuth({
         http,
         at,
-        app: options,
+        app: { ...options, pkce: options.pkce ?? false },
         authorizeUrl: options.authorizeUrl ?? OPEN_TIKTOK.authorizeUrl,
         withinMilliseconds: limits.tokenMilliseconds,
       }),

@@ -139,6 +139,10 @@ export const ConnectionEventSchema = /*@__PURE__*/
  * Every RPC may answer UNAVAILABLE (repeat later) and INTERNAL (report it). An id that does not exist and an id of another
  * workspace both answer NOT_FOUND.
  *
+ * UNAUTHENTICATED and PERMISSION_DENIED speak of the caller's own login: no key, token or certificate that is accepted here, or one
+ * without the role. A workspace that the caller may not act in, and whatever belongs to it, answers NOT_FOUND, as if it were not there.
+ * Roles: `connect` for StartConnection, CompleteConnection, RefreshConnection and DisconnectConnection, `read` for all others.
+ *
  * @generated from service glowtify.tiktok.v1.ConnectionService
  */
 export const ConnectionService = /*@__PURE__*/

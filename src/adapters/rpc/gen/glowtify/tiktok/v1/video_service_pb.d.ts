@@ -244,7 +244,7 @@ export declare type ListVideosRequest = Message<"glowtify.tiktok.v1.ListVideosRe
   pageSize: number;
 
   /**
-   * From the previous answer, with the same filters. Empty: from the start.
+   * From the previous answer, with the same workspace and filters. Empty: from the start.
    *
    * @generated from field: string page_token = 4;
    */
@@ -330,6 +330,10 @@ export declare const DeleteVideoResponseSchema: GenMessage<DeleteVideoResponse>;
  *
  * Every RPC may answer UNAVAILABLE (repeat later) and INTERNAL (report it). An id that does not exist and an id of another
  * workspace both answer NOT_FOUND.
+ *
+ * UNAUTHENTICATED and PERMISSION_DENIED speak of the caller's own login: no key, token or certificate that is accepted here, or one
+ * without the role. A workspace that the caller may not act in, and whatever belongs to it, answers NOT_FOUND, as if it were not there.
+ * Roles: `read` for GetVideo and ListVideos, `publish` for all others.
  *
  * @generated from service glowtify.tiktok.v1.VideoService
  */
