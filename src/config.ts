@@ -66,6 +66,13 @@ export class ConfigError extends Error {
 }
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
+
+/** The ports that others can reach and that nothing of ours encrypts: by setting. */
+export const inTheClear = ({ rpc, http }: Config): readonly string[] => [
+  ...(LOOPBACK.has(rpc.host) || rpc.tls !== undefined ? [] : ['RPC_HOST']),
+  ...(LOOPBACK.has(http.host) ? [] : ['HTTP_HOST']),
+];
+
 /** Can be listened on, and not called. */
 const EVERY_ADDRESS = new Set(['0.0.0.0', '::']);
 

@@ -101,7 +101,7 @@ import { watchPosts } from './application/watch-posts.ts';
 import type { Config, TikTokConfig } from './config.ts';
 import type { ConnectionId, PostId, VideoId } from './domain/ids.ts';
 import { openVideoPolicy } from './domain/video/video-policy.ts';
-import { readTls } from './tls-files.ts';
+import { readTls, watchTls } from './tls-files.ts';
 
 /** What has to be there before anything is built: the embedded parts are started by then. */
 export type Ground = {
@@ -657,8 +657,18 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
   container.bind(t.rpcServer).toResolvedValue(
     async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {
       const { tls: files, ...address } = config.rpc;
-      const tls = files === undefined ? {} : { tls: await readTls(files) };
-      return rpcServer({ ...address, ...tls, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 });
+      const options = { ...address, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 };
+      if (files === undefined) return rpcServer(options);
+      const tls = await readTls(files);
+      const server = rpcServer({ ...options, tls });
+      const end = watchTls(files, { before: tls, onChange: server.renew, log });
+      return {
+        ...server,
+        async close() {
+          end();
+          await server.close();
+        },
+      };
     },
     [t.routes, t.log],
   );

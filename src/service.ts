@@ -6,7 +6,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedde
 import type { FailPoint } from './application/ports/fail-point.ts';
 import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import { bundledSandbox } from './bundled-sandbox.ts';
-import type { Config } from './config.ts';
+import { type Config, inTheClear } from './config.ts';
 import { connector, DRAIN_SECONDS, type Ground, tokens } from './container.ts';
 import { configuredKeys, embeddedKeys } from './token-keys.ts';
 
@@ -88,6 +88,8 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   if (tiktok.sandbox) {
     log.warn({ sandbox: tiktok.openApiUrl }, 'SANDBOX: no TikTok app is set, nothing reaches TikTok');
   }
+  const clear = inTheClear(config);
+  if (clear.length > 0) log.warn({ settings: clear }, 'keys and tokens pass here unencrypted: put TLS before it');
   log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl, next: nextStep(httpAddress) }, 'ready');
 }
 

@@ -8,6 +8,8 @@ import { rpcHandler } from './node-handler.ts';
 export type RpcServer = {
   /** `host:port` as it was bound; tells the port when 0 was asked for. */
   listen(): Promise<{ readonly address: string }>;
+  /** New connections meet these certificates; those that are open stay. Only for a server that began with TLS. */
+  renew(tls: Tls): void;
   /** Takes no more calls, tells clients to go elsewhere, waits for what is under way and cuts off the rest. */
   close(): Promise<void>;
 };
@@ -73,6 +75,10 @@ export function rpcServer(options: {
       await once(server, 'listening');
       const { address, port: bound, family } = server.address() as AddressInfo;
       return { address: family === 'IPv6' ? `[${address}]:${bound}` : `${address}:${bound}` };
+    },
+    renew(next) {
+      if (!('setSecureContext' in server)) throw new Error('a server without TLS has no certificate to renew');
+      server.setSecureContext(secured(next));
     },
     async close() {
       if (!server.listening) return;

@@ -65,7 +65,7 @@ async function served({ mutual = true, clock = { now: () => new Date() } }: { mu
   const { address } = await running.listen();
   endings.push(() => running.close());
 
-  function client(shown: Partial<Certified> = {}, key?: string) {
+  function client(shown: Partial<Certified> & { readonly ca?: string } = {}, key?: string) {
     const saying: Interceptor = (next) => (request) => {
       if (key !== undefined) request.header.set('authorization', `Bearer ${key}`);
       return next(request);
@@ -79,7 +79,7 @@ async function served({ mutual = true, clock = { now: () => new Date() } }: { mu
       }),
     );
   }
-  return { address, client };
+  return { address, client, running };
 }
 
 /** The status and reason; `NOT_CONNECTED` when there was no connection to be told over. */
@@ -178,6 +178,25 @@ describe('TLS on the RPC port', () => {
     await shake(address, 'TLSv1.2');
     await shake(address, 'TLSv1.3');
     await expect(shake(address, 'TLSv1.1')).rejects.toThrow(/protocol version/i);
+  });
+
+  it('meets new connections with a renewed certificate, and keeps those that are open', async () => {
+    const { client, running } = await served();
+    const shown = authority.issue({ subject: DESK });
+    const open = client(shown);
+    expect(await told(open.getPost(POST))).toBe('LET_IN');
+
+    const next = anAuthority();
+    const renewed = next.issue({ subject: [['CN', 'connector']], addresses: ['127.0.0.1'] });
+    running.renew({
+      cert: Buffer.from(renewed.cert),
+      key: Buffer.from(renewed.key),
+      clientCa: Buffer.from(next.cert),
+    });
+    expect(await told(open.getPost(POST))).toBe('LET_IN');
+    expect(await told(client(shown).getPost(POST))).toBe('NOT_CONNECTED');
+    expect(await told(client({ ca: next.cert, ...next.issue({ subject: DESK }) }).getPost(POST))).toBe('LET_IN');
+    expect(await told(client({ ca: next.cert, ...shown }).getPost(POST))).toBe('NOT_CONNECTED');
   });
 
   it('takes no plain HTTP/2 beside it', async () => {

@@ -10,6 +10,7 @@ import { PrivacyLevel } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/p
 import { PostService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
 import { ErrorInfoSchema } from '../../../src/adapters/rpc/gen/google/rpc/error_details_pb.js';
+import { anAuthority } from '../../support/certificates.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../../support/service-process.ts';
 import { aPost, connectAccount, type PostEvent, publish, unique, upload } from '../../support/story.ts';
 import { digestOf } from '../../support/tokens-of-callers.ts';
@@ -572,6 +573,45 @@ describe('callers of a running service', () => {
       if ('code' in told)
         expect(told, rpc).not.toMatchObject({ code: expect.stringMatching(/NotFound|Permission|Unauth/) });
     }
+  });
+
+  it('are needed in a file that can be used: nothing starts without', async () => {
+    await expect(surroundings.start({ environment: { CALLERS_FILE: '/nowhere/callers.json' } })).rejects.toThrow(
+      /CALLERS_FILE=\/nowhere\/callers\.json can't be used:\n {2}- it can't be read: ENOENT/,
+    );
+  });
+
+  it('TEN-04 may show a client certificate on the RPC port', async () => {
+    const authority = anAuthority();
+    const server = authority.issue({ subject: [['CN', 'connector']], addresses: ['127.0.0.1'] });
+    const files = {
+      CALLERS_FILE: JSON.stringify({
+        callers: [{ name: 'desk', subject: 'CN=desk', workspaces: ['ws_mine'], roles: ['read'] }],
+      }),
+      RPC_TLS_CERT_FILE: server.cert,
+      RPC_TLS_KEY_FILE: server.key,
+      RPC_TLS_CLIENT_CA_FILE: authority.cert,
+    };
+    const environment: Record<string, string> = {};
+    for (const [name, text] of Object.entries(files)) {
+      environment[name] = join(surroundings.dataDir, name);
+      await writeFile(environment[name], text);
+    }
+    const service = await surroundings.start({ environment });
+    const clientWith = (shown: object) =>
+      createClient(
+        PostService,
+        createGrpcTransport({
+          baseUrl: `https://127.0.0.1:${service.environment['RPC_PORT']}`,
+          nodeOptions: { ca: authority.cert, ...shown },
+        }),
+      );
+    const desk = clientWith(authority.issue({ subject: [['CN', 'desk']] }));
+    expect((await desk.getPost({ postId: mine.postId })).post?.postId).toBe(mine.postId);
+    await expect(desk.getPost({ postId: theirs.postId })).rejects.toMatchObject({ code: Code.NotFound });
+    await expect(desk.cancelPost({ postId: mine.postId })).rejects.toMatchObject({ code: Code.PermissionDenied });
+    await expect(clientWith({}).getPost({ postId: mine.postId })).rejects.toThrow();
+    expect(await service.stop()).toBe(0);
   });
 
   it('may be taken out without a restart: an open watch ends with its next event', async () => {

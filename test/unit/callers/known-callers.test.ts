@@ -78,6 +78,8 @@ describe('callers with client certificates', () => {
     ['the subject from the other end', { certificate: certificate(['CN=desk', 'O=Glowtify']) }, 'LET_IN'],
     ['a subject with more', { certificate: certificate(['O=Glowtify', 'OU=x', 'CN=desk']) }, 'CERTIFICATE_UNKNOWN'],
     ['a subject with less', { certificate: certificate(['CN=desk']) }, 'CERTIFICATE_UNKNOWN'],
+    ['another organization', { certificate: certificate(['O=Evil', 'CN=desk']) }, 'CERTIFICATE_UNKNOWN'],
+    ['it from the other end', { certificate: certificate(['CN=desk', 'O=Evil']) }, 'CERTIFICATE_UNKNOWN'],
     ['a comma that is part of a value', { certificate: certificate(['CN=desk\\,O=Glowtify']) }, 'CERTIFICATE_UNKNOWN'],
     ['another case', { certificate: certificate(['O=Glowtify', 'CN=Desk']) }, 'CERTIFICATE_UNKNOWN'],
     ['an expired certificate', { certificate: certificate(['O=Glowtify', 'CN=desk'], NOW) }, 'CREDENTIALS_EXPIRED'],

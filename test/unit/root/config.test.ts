@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../../src/config.ts';
+import { ConfigError, inTheClear, readConfig } from '../../../src/config.ts';
 
 const KEY = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
 const OUTSIDE = { DATABASE_URL: 'postgres://u:p@db/x', TOKEN_KEYS: `k1:${KEY}` };
@@ -75,6 +75,14 @@ describe('settings', () => {
 
   it('tie codes to consents only when asked', () => {
     expect([readConfig({}).pkce, readConfig({ TIKTOK_PKCE: '1' }).pkce]).toEqual([false, true]);
+  });
+
+  it('tell which ports are left unencrypted for others', () => {
+    const callers = { CALLERS_FILE: 'callers.json', RPC_HOST: '0.0.0.0', HTTP_HOST: '10.0.0.1' };
+    const tls = { RPC_TLS_CERT_FILE: 'c', RPC_TLS_KEY_FILE: 'k' };
+    expect(inTheClear(readConfig({}))).toEqual([]);
+    expect(inTheClear(readConfig(callers))).toEqual(['RPC_HOST', 'HTTP_HOST']);
+    expect(inTheClear(readConfig({ ...callers, ...tls }))).toEqual(['HTTP_HOST']);
   });
 
   it('name the files of TLS', () => {

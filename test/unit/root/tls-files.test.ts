@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readTls } from '../../../src/tls-files.ts';
+import type { Tls } from '../../../src/adapters/rpc/server.ts';
+import { readTls, watchTls } from '../../../src/tls-files.ts';
 import { anAuthority } from '../../support/certificates.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -54,5 +56,41 @@ describe('the files of TLS', () => {
     await expect(readTls({ cert: String(paths['cert']), key: join(folder, 'gone') })).rejects.toThrow(
       /RPC_TLS_KEY_FILE=.*gone can't be read/,
     );
+  });
+
+  it('are handed over when they change, and what does not fit is not', async () => {
+    const paths = { cert: join(folder, 'cert'), key: join(folder, 'key') };
+    const replace = async ({ cert, key }: { cert: string; key: string }) => {
+      await writeFile(paths.cert, cert);
+      await writeFile(paths.key, key);
+    };
+    await replace(good);
+    const before = await readTls(paths);
+    const log = recordingLog();
+    let changed = Promise.withResolvers<Tls>();
+    let told = Promise.withResolvers<void>();
+    const end = watchTls(paths, {
+      before,
+      onChange: (tls) => changed.resolve(tls),
+      log: { ...log, error: (...line) => [log.error(...line), told.resolve()] },
+      lookMilliseconds: 5,
+    });
+    try {
+      // Half of the new pair: what a look between two writes sees.
+      await writeFile(paths.cert, other.cert);
+      await told.promise;
+      expect(log.lines[0]).toMatchObject({ level: 'error', message: expect.stringContaining('refused') });
+      await writeFile(paths.key, other.key);
+      expect(await changed.promise).toEqual({ cert: Buffer.from(other.cert), key: Buffer.from(other.key) });
+
+      changed = Promise.withResolvers();
+      told = Promise.withResolvers();
+      await rm(paths.key);
+      await told.promise;
+      await replace(good);
+      expect(await changed.promise).toEqual(before);
+    } finally {
+      end();
+    }
   });
 });
