@@ -13,7 +13,7 @@ import { ErrorInfoSchema } from '../../../src/adapters/rpc/gen/google/rpc/error_
 import { anAuthority } from '../../support/certificates.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../../support/service-process.ts';
 import { aPost, connectAccount, publish, unique, upload } from '../../support/story.ts';
-import { digestOf } from '../../support/tokens-of-callers.ts';
+import { anIssuer, digestOf, trusted } from '../../support/tokens-of-callers.ts';
 
 /** What a workspace has of its own. */
 type Belongings = {
@@ -233,7 +233,10 @@ let theirs: Belongings;
 /** Acts in one workspace, in two that are not theirs, in theirs. */
 let callers: Record<'one' | 'two' | 'them', Transport>;
 
+const issuer = await anIssuer();
+
 const FILE = {
+  jwt: [trusted({ keys: [issuer.publicJwk] })],
   callers: [
     { name: 'one', key_sha256: digestOf('key-one'), workspaces: ['ws_mine'], roles: ['admin'] },
     { name: 'two', key_sha256: digestOf('key-two'), workspaces: ['ws_spare', 'ws_mine'], roles: ['admin'] },
@@ -589,6 +592,50 @@ describe('callers of a running service', () => {
     }
   });
 
+  it('TEN-03 may bring a token, on either port', async () => {
+    const forger = await anIssuer();
+    const claims = { workspaces: ['ws_theirs'], roles: 'read publish' };
+    const tokens = {
+      good: await issuer.sign(claims),
+      forged: await forger.sign(claims),
+      expired: await issuer.sign({ ...claims, exp: Math.floor(Date.now() / 1000) - 60 }),
+    };
+    async function told(token: string, postId: string): Promise<readonly unknown[]> {
+      const transport = createGrpcTransport({
+        baseUrl: `http://127.0.0.1:${guarded.environment['RPC_PORT']}`,
+        interceptors: [saying(token)],
+      });
+      const overGrpc = await call(transport, { method: PostService.method.getPost }, { postId });
+      const overHttp = await fetch(`${guarded.httpUrl}/glowtify.tiktok.v1.PostService/GetPost`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ postId }),
+      });
+      return ['code' in overGrpc ? overGrpc.code : 'LET_IN', overHttp.status];
+    }
+    expect(await told(tokens.good, theirs.postId)).toEqual(['LET_IN', 200]);
+    expect(await told(tokens.good, mine.postId)).toEqual(['NotFound', 404]);
+    expect(await told(tokens.forged, theirs.postId)).toEqual(['Unauthenticated', 401]);
+    expect(await told(tokens.expired, theirs.postId)).toEqual(['Unauthenticated', 401]);
+  });
+
+  it('are never told by their keys, nor by parts of tokens, in what the service writes', async () => {
+    const token = await (await anIssuer()).sign({});
+    const [header = '', payload = '', signature = ''] = token.split('.');
+    const ask = (key: string) =>
+      fetch(`${guarded.httpUrl}/glowtify.tiktok.v1.PostService/ListPosts`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+        body: JSON.stringify({ workspaceId: 'ws_mine' }),
+      });
+    for (const key of ['key-one', 'key-them', 'key-canary', token, `${token}x`]) await ask(key);
+    await guarded.logged('a caller was not let in', { detail: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' });
+    const digests = ['key-one', 'key-them', 'key-canary'].map(digestOf);
+    for (const secret of ['key-one', 'key-them', 'key-canary', header, payload, signature, ...digests]) {
+      expect(guarded.output()).not.toContain(secret);
+    }
+  });
+
   it('are needed in a file that can be used: nothing starts without', async () => {
     await expect(surroundings.start({ environment: { CALLERS_FILE: '/nowhere/callers.json' } })).rejects.toThrow(
       /CALLERS_FILE=\/nowhere\/callers\.json can't be used:\n {2}- it can't be read: ENOENT/,
@@ -650,7 +697,7 @@ describe('callers of a running service', () => {
     await service.logged('the changed callers file is refused; those of before go on');
     await client.listPosts({ workspaceId: 'ws_mine' });
 
-    await writeFile(file, JSON.stringify({ callers: FILE.callers.slice(1) }));
+    await writeFile(file, JSON.stringify({ ...FILE, callers: FILE.callers.slice(1) }));
     await service.logged('the callers were read again', { callers: 2 });
     await expect(client.listPosts({ workspaceId: 'ws_mine' })).rejects.toMatchObject({ code: Code.Unauthenticated });
     // The one left makes something happen that the one taken out would have heard of.
