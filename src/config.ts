@@ -12,6 +12,8 @@ export type Config = {
   readonly http: { readonly host: string; readonly port: number };
   /** Absent: everybody may do everything, which is why nobody but this machine can reach the ports. */
   readonly callersFile?: string;
+  /** Where a collector finds the metrics: at a port of their own, at the HTTP port, or not at all. */
+  readonly metrics: { readonly host: string; readonly port: number } | 'HTTP_PORT' | 'NOWHERE';
   /** Where browsers and TikTok reach the HTTP port. Without a slash at the end. */
   readonly publicUrl: string;
   readonly dataDir: string;
@@ -178,6 +180,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const http = { host: host('HTTP_HOST'), port: port('HTTP_PORT', 8080) };
   const tls = tlsFiles();
   const rpc = { host: host('RPC_HOST'), port: port('RPC_PORT', 50_051), ...(tls === undefined ? {} : { tls }) };
+  const metricsHost = text('METRICS_HOST');
+  if (metricsHost !== undefined && text('METRICS_PORT') === undefined) {
+    problems.push(`METRICS_HOST=${metricsHost} is set without METRICS_PORT: set both, or neither.`);
+  }
+  // A port that others than this host can reach is for callers and TikTok: how busy we are is none of their business.
+  const metricsBesideHttp = LOOPBACK.has(http.host) ? 'HTTP_PORT' : 'NOWHERE';
   const dataDir = resolve(text('DATA_DIR') ?? './data');
   const databaseUrl = text('DATABASE_URL');
   if (databaseUrl !== undefined && !/^postgres(ql)?:$/.test(URL.parse(databaseUrl)?.protocol ?? '')) {
@@ -244,6 +252,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const config: Config = {
     rpc,
     http,
+    metrics:
+      text('METRICS_PORT') === undefined
+        ? metricsBesideHttp
+        : { host: metricsHost ?? '127.0.0.1', port: port('METRICS_PORT', 9464) },
     publicUrl,
     dataDir,
     videoFolder,

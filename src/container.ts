@@ -3,7 +3,9 @@ import { type Logger, pino } from 'pino';
 import { anyone } from './adapters/callers/anyone.ts';
 import { callersFile } from './adapters/callers/callers-file.ts';
 import { aesGcmCipher } from './adapters/crypto/aes-gcm-cipher.ts';
-import { type HttpServer, httpServer } from './adapters/http/server.ts';
+import type { HttpServer } from './adapters/http/listening.ts';
+import { metricsServer } from './adapters/http/metrics-server.ts';
+import { httpServer } from './adapters/http/server.ts';
 import { tiktokWebhook } from './adapters/http/tiktok-webhook.ts';
 import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/prometheus-metrics.ts';
 import { type Database, openDatabase } from './adapters/persistence/database.ts';
@@ -142,6 +144,7 @@ export const tokens = {
   ids: token<Ids>('ids'),
   log: token<Logger & Log>('log'),
   metrics: token<PrometheusMetrics>('metrics'),
+  metricsServer: token<(at: { readonly host: string; readonly port: number }) => HttpServer>('metricsServer'),
   pending: token<PendingAuthorizations>('pending'),
   policy: token<PostPolicy>('policy'),
   postEvents: token<ReturnType<typeof postgresPostEvents>>('postEvents'),
@@ -672,6 +675,13 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
     },
     [t.routes, t.log],
   );
+  container
+    .bind(t.metricsServer)
+    .toResolvedValue(
+      (metrics: PrometheusMetrics, log: Log) => (at: { readonly host: string; readonly port: number }) =>
+        metricsServer({ ...at, metrics: () => metrics.expose(), log }),
+      [t.metrics, t.log],
+    );
   container.bind(t.httpServer).toResolvedValue(
     (
       useCases: UseCases,
@@ -694,7 +704,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         isUnavailable: isDatabaseDown,
         rpc: rpcHandler({ routes, log }),
         ready: async () => !stopping.aborted && isFresh(running.lastLook(), clock.now()),
-        metrics: () => metrics.expose(),
+        ...(config.metrics === 'HTTP_PORT' ? { metrics: () => metrics.expose() } : {}),
         webhook: tiktokWebhook({
           takeWebhook: takeWebhook({ inbox, handling, owner }),
           app: {

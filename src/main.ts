@@ -4,6 +4,9 @@ import { type Stop, startService } from './service.ts';
 /** A second signal, or anything that hangs, must not keep the process: leases end by themselves. */
 const LAST_RESORT_MILLISECONDS = 25_000;
 
+// Node would open its debugger, which lets whoever reaches that port do everything.
+process.on('SIGUSR1', () => undefined);
+
 try {
   const started = startService(readConfig(process.env));
   // From the first moment: a service that is told to stop while it starts ends what it has started.

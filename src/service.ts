@@ -64,6 +64,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const resealing = await container.getAsync(tokens.resealing);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
+  const metricsAt = await container.getAsync(tokens.metricsServer);
 
   await doorbell.every('forget authorizations that nobody came back for', 600, () => pending.dropExpired(clock.now()));
   await doorbell.every('handle webhooks that wait', 15, () => webhooks.sweep());
@@ -76,6 +77,14 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   stops.push(() => rpc.close());
   const httpAddress = await listen(http, 'HTTP', config.http);
   stops.push(() => http.close());
+  if (config.metrics === 'NOWHERE') {
+    log.warn({}, 'metrics are not told: others can reach the HTTP port, and METRICS_PORT is not set');
+  } else if (config.metrics !== 'HTTP_PORT') {
+    const metrics = metricsAt(config.metrics);
+    const metricsAddress = await listen(metrics, 'METRICS', config.metrics);
+    stops.push(() => metrics.close());
+    log.info({ metrics: metricsAddress }, 'metrics have a port of their own');
+  }
   engine.start();
   tokenKeeping.start();
   if (ground.tokenKeys.length > 1) resealing.start();
@@ -105,7 +114,7 @@ async function refuseForeignKeys(secrets: SealedSecrets): Promise<void> {
 
 async function listen(
   server: { listen(): Promise<{ readonly address: string }> },
-  name: 'RPC' | 'HTTP',
+  name: 'RPC' | 'HTTP' | 'METRICS',
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<string> {
   try {

@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http';
 /** All metrics at this moment, in the form that `contentType` names. */
 export type ExposeMetrics = () => Promise<{ readonly contentType: string; readonly text: string }>;
 
+export const METRICS_PATH = '/metrics';
+
 /** For a collector such as Prometheus, which asks every few seconds. */
 export const metricsAnswer =
   (expose: ExposeMetrics) =>

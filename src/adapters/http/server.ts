@@ -1,26 +1,27 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Log } from '../../application/ports/log.ts';
 import type { ServeMedia } from '../../application/serve-media.ts';
 import { json } from './json.ts';
+import { type HttpServer, listening } from './listening.ts';
 import { MEDIA_PREFIX, mediaAnswer } from './media.ts';
-import { type ExposeMetrics, metricsAnswer } from './metrics.ts';
+import { type ExposeMetrics, METRICS_PATH, metricsAnswer } from './metrics.ts';
 import { type OAuthCallbackNeeds, oauthCallback } from './oauth-callback.ts';
-
-export type HttpServer = {
-  /** `host:port` as it was bound; tells the port when 0 was asked for. */
-  listen(): Promise<{ readonly address: string }>;
-  /** Takes no more requests, waits for those under way and cuts off the rest. */
-  close(): Promise<void>;
-};
 
 /** Where the services of the contract are. */
 const RPC_PREFIX = '/glowtify.tiktok.v1.';
 
+/** How long a connection may be held without being used. Tests hand in shorter times. */
+export type HttpLimits = {
+  /** From the connection, or the first byte of a request, to the end of its headers. */
+  readonly headersMilliseconds: number;
+  /** Between two requests. */
+  readonly keepAliveMilliseconds: number;
+  /** How often the first of the two is looked after. */
+  readonly lookMilliseconds: number;
+};
+
+const LIMITS: HttpLimits = { headersMilliseconds: 15_000, keepAliveMilliseconds: 65_000, lookMilliseconds: 5_000 };
 const HEADER_BYTES = 16 * 2 ** 10;
-const HEADERS_MILLISECONDS = 15_000;
-const IDLE_MILLISECONDS = 65_000;
 const DRAIN_MILLISECONDS = 25_000;
 
 type Answer = (query: URLSearchParams, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
@@ -32,7 +33,8 @@ export function httpServer(
     readonly port: number;
     /** Whether work can be taken in: storage and engine are there. */
     readonly ready: () => Promise<boolean>;
-    readonly metrics: ExposeMetrics;
+    /** Absent: there are no metrics at this port. */
+    readonly metrics?: ExposeMetrics;
     /** Where TikTok tells what happened. */
     readonly webhook: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
     /** Videos for TikTok to fetch. */
@@ -41,9 +43,11 @@ export function httpServer(
     readonly rpc: RequestListener;
     readonly log: Log;
     readonly drainMilliseconds?: number;
+    readonly limits?: Partial<HttpLimits>;
   },
 ): HttpServer {
   const { host, port, ready, metrics, webhook, rpc, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const limits = { ...LIMITS, ...options.limits };
 
   const routes: ReadonlyMap<string, Route> = new Map([
     // Not for HEAD: each call spends the state.
@@ -51,14 +55,19 @@ export function httpServer(
     ['/webhooks/tiktok', { methods: ['POST'], answer: (_query, response, request) => webhook(request, response) }],
     ['/healthz', { methods: ['GET', 'HEAD'], answer: (_query, response) => json(response, 200, { status: 'ok' }) }],
     ['/readyz', { methods: ['GET', 'HEAD'], answer: readyz }],
-    ['/metrics', { methods: ['GET', 'HEAD'], answer: metricsAnswer(metrics) }],
   ] satisfies [string, Route][]);
+  const metricsRoute = metrics && { methods: ['GET', 'HEAD'], answer: metricsAnswer(metrics) };
 
   const media = mediaAnswer(options.serveMedia);
   const mediaRoute = (request: IncomingMessage): Route => ({
     methods: ['GET', 'HEAD'],
     answer: (_query, response) => media(request, response),
   });
+
+  function routeOf(path: string, request: IncomingMessage): Route | undefined {
+    if (path === METRICS_PATH) return metricsRoute;
+    return path.startsWith(MEDIA_PREFIX) ? mediaRoute(request) : routes.get(path);
+  }
 
   async function readyz(_query: URLSearchParams, response: ServerResponse): Promise<void> {
     const yes = await ready().catch((error: unknown) => {
@@ -70,8 +79,8 @@ export function httpServer(
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = URL.parse(request.url ?? '', 'http://localhost');
-    const route = url?.pathname.startsWith(MEDIA_PREFIX) ? mediaRoute(request) : routes.get(url?.pathname ?? '');
-    if (url === null || route === undefined) {
+    const route = url && routeOf(url.pathname, request);
+    if (url === null || !route) {
       return json(response, 404, { error: 'NOT_FOUND', message: 'There is nothing at this address.' });
     }
     if (!route.methods.includes(request.method ?? '')) {
@@ -87,13 +96,17 @@ export function httpServer(
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES,
-      headersTimeout: HEADERS_MILLISECONDS,
-      keepAliveTimeout: IDLE_MILLISECONDS,
+      headersTimeout: limits.headersMilliseconds,
+      keepAliveTimeout: limits.keepAliveMilliseconds,
+      connectionsCheckingInterval: limits.lookMilliseconds,
       // Uploads may take longer than any limit for all requests; the RPCs limit each body themselves.
       requestTimeout: 0,
     },
     (request, response) => {
       if (request.url?.startsWith(RPC_PREFIX)) return rpc(request, response);
+      // Whoever was answered and still sends the rest of a body, byte by byte, is no longer listened to.
+      const { socket } = request;
+      response.once('finish', () => request.complete || socket.destroySoon());
       answer(request, response).catch((error: unknown) => {
         log.error({ error }, 'an HTTP request failed');
         if (response.headersSent) response.destroy();
@@ -102,20 +115,5 @@ export function httpServer(
     },
   );
 
-  return {
-    async listen() {
-      server.listen(port, host);
-      await once(server, 'listening');
-      const { address, port: bound, family } = server.address() as AddressInfo;
-      return { address: family === 'IPv6' ? `[${address}]:${bound}` : `${address}:${bound}` };
-    },
-    async close() {
-      if (!server.listening) return;
-      const closed = once(server, 'close');
-      server.close();
-      const cut = setTimeout(() => server.closeAllConnections(), drainMilliseconds);
-      await closed;
-      clearTimeout(cut);
-    },
-  };
+  return listening(server, { host, port, drainMilliseconds });
 }

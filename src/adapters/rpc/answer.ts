@@ -42,10 +42,15 @@ const LONGEST_TEXT = 200;
 const clipped = (text: string): string =>
   (text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT - 1)}…`).toWellFormed();
 
+/** Those made here, of words that are meant for callers. Any other `ConnectError` may hold what a library was told. */
+const made = new WeakSet<ConnectError>();
+
+export const isOurs = (error: unknown): error is ConnectError => error instanceof ConnectError && made.has(error);
+
 export function connectError(answer: Answer, now: Date): ConnectError {
   const { status, reason, message, remedy, metadata = {}, violations = [], precondition, retryTime } = answer;
   const text = `${message} ${remedy}`.toWellFormed();
-  return new ConnectError(text, status, undefined, [
+  const error = new ConnectError(text, status, undefined, [
     {
       desc: ErrorInfoSchema,
       value: create(ErrorInfoSchema, {
@@ -81,6 +86,8 @@ export function connectError(answer: Answer, now: Date): ConnectError {
         ]),
     { desc: LocalizedMessageSchema, value: create(LocalizedMessageSchema, { locale: 'en', message: text }) },
   ]);
+  made.add(error);
+  return error;
 }
 
 function badRequest(violations: readonly Finding[]) {

@@ -1,68 +1,119 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { constants, type Http2ServerRequest } from 'node:http2';
-import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
-import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
+import { Code, type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
 import type { Log } from '../../application/ports/log.ts';
 import { clientCertificate } from './admission.ts';
 import { certificateOf } from './client-certificate.ts';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+import { isGone } from './gone.ts';
+import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { sendHeaders } from './send-headers.ts';
 
+type Request = Parameters<typeof universalRequestFromNodeRequest>[0];
+type Response = Parameters<typeof universalResponseToNodeResponse>[1];
+
 /** Fits the servers of `node:http` and `node:http2`. */
-export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
-type Request = Parameters<NodeHandler>[0];
-type Response = Parameters<NodeHandler>[1];
-
-/** How long the body of a request may take to arrive. Uploads have their deadline instead. */
-const BODY_MILLISECONDS = 30_000;
-
-/** How long a client may go on sending what nobody reads any more. */
-const LINGER_MILLISECONDS = 5_000;
+export type NodeHandler = (request: Request, response: Response) => void;
 
 const UPLOAD_PATH = `/${VideoService.typeName}/${VideoService.method.uploadVideo.name}`;
 
-/** Serves the RPCs to whichever HTTP server hands it requests: gRPC needs HTTP/2, Connect and gRPC-Web take both. */
+/**
+ * Serves the RPCs to whichever HTTP server hands it requests: gRPC needs HTTP/2, Connect and gRPC-Web take both. Does what
+ * `connectNodeAdapter` does, which tells the console of every caller that hangs up.
+ */
 export function rpcHandler(options: {
   readonly routes: (router: ConnectRouter) => void;
   readonly log: Log;
+  readonly limits?: Partial<RpcLimits>;
 }): NodeHandler {
   const { routes, log } = options;
-  const responses = new WeakMap<Request, Response>();
-  const handle = connectNodeAdapter({
-    routes,
-    acceptCompression: [compressionGzip],
-    contextValues: (request) =>
-      createContextValues()
-        .set(clientCertificate, certificateOf(request))
-        .set(sendHeaders, (headers) => {
-          const response = responses.get(request);
-          if (response !== undefined) writeEarly(response, headers);
-        }),
-  });
+  const limits = { ...RPC_LIMITS, ...options.limits };
+  const router = createConnectRouter({ acceptCompression: [compressionGzip] });
+  routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
-  return (request, response) => {
-    responses.set(request, response);
-    if (request.url !== UPLOAD_PATH) limitBody(request, response);
-    keepMessageReadable(response);
-    if ('stream' in request) request.stream.once('finish', () => leaveRest(request));
-    else response.once('finish', () => request.complete || request.socket.destroySoon());
+  async function answer(request: Request, response: Response): Promise<void> {
+    const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
+    if (handler === undefined) return answerUnknown(request, response);
+    const given = readable(request, response);
+    if (given !== undefined) await universalResponseToNodeResponse(await handler(given), response);
+  }
+
+  function readable(request: Request, response: Response) {
+    capDeadline(request);
+    const values = createContextValues()
+      .set(clientCertificate, certificateOf(request))
+      .set(sendHeaders, (headers) => writeEarly(response, headers));
     try {
-      handle(request, response);
+      return universalRequestFromNodeRequest(request, response, undefined, values);
     } catch (error) {
-      // Connect throws here for a Host that is no host, and nobody above us would catch it.
+      // Such as a Host that is no host.
       log.warn({ error }, 'a request could not be read');
       response.writeHead(400);
       response.end();
+      return undefined;
     }
+  }
+
+  return (request, response) => {
+    if (request.url !== UPLOAD_PATH) limitBody(request, response, limits.bodyMilliseconds);
+    keepMessageReadable(response);
+    const { socket } = request; // afterwards the request may have lost it
+    if ('stream' in request) request.stream.once('finish', () => leaveRest(request, limits.lingerMilliseconds));
+    else response.once('finish', () => request.complete || socket.destroySoon());
+    answer(request, response).catch((error: unknown) => {
+      // A caller that hangs up is no failure of ours.
+      if (isGone(error)) return;
+      log.error({ error, path: request.url }, 'the answer of an RPC could not be sent');
+      if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      else request.destroy();
+    });
   };
 }
 
-function limitBody(request: Request, response: Response): void {
+/** gRPC has a status of its own for it, which its clients read at once, also while they still have something to say. */
+function answerUnknown({ headers }: Request, response: Response): void {
+  const contentType = headers['content-type'] ?? '';
+  const grpc = /^application\/grpc(\+|$)/.test(contentType);
+  response.writeHead(grpc ? 200 : 404, grpc ? { 'content-type': contentType } : {});
+  if (grpc) {
+    response.addTrailers({
+      'grpc-status': String(Code.Unimplemented),
+      'grpc-message': 'There is no such method here.',
+    });
+  }
+  response.end();
+}
+
+/** What a timer can hold. */
+const LONGEST_MILLISECONDS = 2 ** 31 - 1;
+
+/** A deadline of years has to be refused in words, like one of days. Connect would first start a timer that ends at once. */
+function capDeadline({ headers }: Request): void {
+  const longestSeconds = Math.floor(LONGEST_MILLISECONDS / 1000);
+  const grpc = /^(\d{1,8})([HMS])$/.exec(String(headers['grpc-timeout'] ?? ''));
+  if (grpc !== null && Number(grpc[1]) * SECONDS_OF[grpc[2] as keyof typeof SECONDS_OF] > longestSeconds) {
+    headers['grpc-timeout'] = `${longestSeconds}S`;
+  }
+  const connect = /^\d{10}$/.exec(String(headers['connect-timeout-ms'] ?? ''));
+  if (connect !== null && Number(connect[0]) > LONGEST_MILLISECONDS) {
+    headers['connect-timeout-ms'] = String(LONGEST_MILLISECONDS);
+  }
+}
+
+const SECONDS_OF = { H: 3600, M: 60, S: 1 };
+
+function limitBody(request: Request, response: Response, milliseconds: number): void {
   const slow = setTimeout(() => {
     if (request.complete) return;
     if ('stream' in request) request.stream.close(constants.NGHTTP2_CANCEL);
     else request.destroy();
-  }, BODY_MILLISECONDS).unref();
+  }, milliseconds).unref();
   response.once('close', () => clearTimeout(slow));
 }
 
@@ -70,10 +121,10 @@ function limitBody(request: Request, response: Response): void {
  * For an answer that came before the end of its request. A stream counts as open until its last byte is read, so what is
  * still on the way is thrown away; a client that doesn't care that it was answered is cut off.
  */
-function leaveRest({ stream, readableEnded }: Http2ServerRequest): void {
+function leaveRest({ stream, readableEnded }: Http2ServerRequest, milliseconds: number): void {
   if (readableEnded) return;
   stream.removeAllListeners('data').resume();
-  const deaf = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), LINGER_MILLISECONDS).unref();
+  const deaf = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), milliseconds).unref();
   stream.once('close', () => clearTimeout(deaf));
 }
 
@@ -95,6 +146,7 @@ const encoded = (message: string): string => message.replace(/[^ -$&-~]+/g, enco
 
 /** Connect will write the headers again with the first message: by then they are on their way. */
 function writeEarly(response: Response, headers: Headers): void {
+  if ('stream' in response && response.stream.closed) return; // the caller is gone
   response.writeHead(200, Object.fromEntries(headers));
   if ('flushHeaders' in response) response.flushHeaders(); // HTTP/2 has sent them by now
   Object.assign(response, { writeHead: () => response });

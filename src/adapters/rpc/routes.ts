@@ -4,45 +4,37 @@ import { connectionService } from './connection-service.ts';
 import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
-import { answerInTime, hideFailures, refuseUnusableText } from './interceptors.ts';
+import { answerInTime, hideFailures, refuseStrangeCall, refuseUnusableText } from './interceptors.ts';
+import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { postService } from './post-service.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
-import { LARGEST_CHUNK_BYTES } from './upload.ts';
 import { videoService } from './video-service.ts';
 
-const MIB = 2 ** 20;
-const MINUTE = 60;
-const HOUR = 60 * MINUTE;
-
-/** Without a deadline of the caller's. */
-const UNARY_SECONDS = 30;
-const UPLOAD_SECONDS = HOUR;
-
-/** Longest deadline a caller may ask for: beyond these it is a wrong unit. */
-const LONGEST_UNARY_SECONDS = 10 * MINUTE;
-const LONGEST_UPLOAD_SECONDS = 24 * HOUR;
-/** What a timer can hold. */
-const LONGEST_WATCH_MILLISECONDS = 2 ** 31 - 1;
-
 /** All RPCs. Who calls is looked at first, so that strangers learn nothing; failures to find out are hidden too. */
-export function connectorRoutes(needs: RpcNeeds): (router: ConnectRouter) => void {
+export function connectorRoutes(
+  needs: RpcNeeds & { readonly limits?: Partial<RpcLimits> },
+): (router: ConnectRouter) => void {
+  const limits = { ...RPC_LIMITS, ...needs.limits };
   const inside = [hideFailures(needs), admission(needs), refuseUnusableText(needs)];
+  const taking = (messageBytes: number, longestSeconds: number) => ({
+    readMaxBytes: messageBytes,
+    maxTimeoutMs: longestSeconds * 1000,
+    requestGate: refuseStrangeCall(longestSeconds, needs),
+  });
   const unary = {
-    readMaxBytes: MIB,
-    maxTimeoutMs: LONGEST_UNARY_SECONDS * 1000,
-    interceptors: [answerInTime(UNARY_SECONDS, needs), ...inside],
+    ...taking(limits.messageBytes, limits.longestUnarySeconds),
+    interceptors: [answerInTime(limits.unarySeconds, needs), ...inside],
   };
   const upload = {
-    // Room for chunks that are too large, so that they are refused in words.
-    readMaxBytes: LARGEST_CHUNK_BYTES + MIB,
-    maxTimeoutMs: LONGEST_UPLOAD_SECONDS * 1000,
-    interceptors: [answerInTime(UPLOAD_SECONDS, needs), ...inside],
+    ...taking(limits.uploadMessageBytes, limits.longestStreamSeconds),
+    interceptors: [answerInTime(limits.uploadSeconds, needs), ...inside],
   };
-  const watch = { readMaxBytes: MIB, maxTimeoutMs: LONGEST_WATCH_MILLISECONDS, interceptors: inside };
+  /** For each RPC that streams its answer: it lasts as long as the caller likes. */
+  const watch = { ...taking(limits.messageBytes, limits.longestStreamSeconds), interceptors: inside };
 
   return (router) => {
     const { watchConnections, ...connections } = connectionService(needs);
-    const { uploadVideo, ...videos } = videoService(needs);
+    const { uploadVideo, ...videos } = videoService(needs, limits);
     const { watchPosts, ...posts } = postService(needs);
     // The streams come after their services: the later registration of an RPC is the one that counts.
     router

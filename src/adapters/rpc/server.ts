@@ -3,6 +3,7 @@ import { createSecureServer, createServer, type ServerHttp2Session, type ServerO
 import type { AddressInfo, Socket } from 'node:net';
 import type { ConnectRouter } from '@connectrpc/connect';
 import type { Log } from '../../application/ports/log.ts';
+import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { rpcHandler } from './node-handler.ts';
 
 export type RpcServer = {
@@ -17,17 +18,9 @@ export type RpcServer = {
 /** PEM. With `clientCa`, nobody connects without a certificate of one of these authorities. */
 export type Tls = { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
 
-const KIB = 2 ** 10;
-
-const STREAMS_PER_SESSION = 100;
 /** What a client may send before we have read it: enough to keep a chunk moving, little enough for many uploads at once. */
-const STREAM_WINDOW_BYTES = 256 * KIB;
-/** Room for every stream, so that one upload that waits for the disk never stops the others of its connection. */
-const SESSION_WINDOW_BYTES = STREAMS_PER_SESSION * STREAM_WINDOW_BYTES;
-const HEADER_BYTES = 16 * KIB;
+const STREAM_WINDOW_BYTES = 256 * 2 ** 10;
 
-const IDLE_SESSION_MILLISECONDS = 5 * 60_000;
-const PING_MILLISECONDS = 30_000;
 const HANDSHAKE_MILLISECONDS = 10_000;
 const DRAIN_MILLISECONDS = 25_000;
 
@@ -39,20 +32,15 @@ export function rpcServer(options: {
   readonly routes: (router: ConnectRouter) => void;
   readonly log: Log;
   readonly drainMilliseconds?: number;
+  readonly limits?: Partial<RpcLimits>;
 }): RpcServer {
   const { host, port, tls, routes, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const limits = { ...RPC_LIMITS, ...options.limits };
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
 
-  const http2: ServerOptions = {
-    maxSessionMemory: 64,
-    settings: {
-      maxConcurrentStreams: STREAMS_PER_SESSION,
-      initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: HEADER_BYTES,
-    },
-  };
-  const handle = rpcHandler({ routes, log });
+  const http2 = sessionOptions(limits);
+  const handle = rpcHandler({ routes, log, limits });
   const server =
     tls === undefined ? createServer(http2, handle) : createSecureServer({ ...http2, ...secured(tls) }, handle);
   server.on('tlsClientError', (error) => log.info({ error }, 'a client could not connect over TLS'));
@@ -63,9 +51,11 @@ export function rpcServer(options: {
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    endWhenIdle(session);
-    endWhenDead(session);
+    // Room for every stream, so that one upload that waits for the disk never stops the others of its connection.
+    session.setLocalWindowSize(limits.streamsPerConnection * STREAM_WINDOW_BYTES);
+    endWithoutGreeting(session, limits.greetingMilliseconds);
+    endWhenIdle(session, limits.idleMilliseconds);
+    endWhenDead(session, limits.pingMilliseconds);
   });
   server.on('sessionError', (error) => log.info({ error }, 'an RPC connection broke'));
 
@@ -103,10 +93,35 @@ const secured = ({ cert, key, clientCa }: Tls) => ({
   ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
 });
 
+/** What HTTP/2 itself holds a client to. nghttp2 also ends floods of CONTINUATION, of settings and of pings. */
+const sessionOptions = ({
+  streamsPerConnection,
+  headerBytes,
+  resetBurst,
+  resetsPerSecond,
+}: RpcLimits): ServerOptions => ({
+  maxSessionMemory: 64,
+  settings: {
+    maxConcurrentStreams: streamsPerConnection,
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxHeaderListSize: headerBytes,
+  },
+  streamResetBurst: resetBurst,
+  streamResetRate: resetsPerSecond,
+});
+
+/** Ends a connection that does not begin to speak HTTP/2. */
+function endWithoutGreeting(session: ServerHttp2Session, milliseconds: number): void {
+  const silent = setTimeout(() => session.destroy(), milliseconds).unref();
+  const heard = () => clearTimeout(silent);
+  session.once('remoteSettings', heard);
+  session.once('close', heard);
+}
+
 /** Ends a connection on which nothing was called for a while. Clients open another one when they need it. */
-function endWhenIdle(session: ServerHttp2Session): void {
+function endWhenIdle(session: ServerHttp2Session, milliseconds: number): void {
   let open = 0;
-  const wait = () => setTimeout(() => session.close(), IDLE_SESSION_MILLISECONDS).unref();
+  const wait = () => setTimeout(() => session.close(), milliseconds).unref();
   let idle = wait();
   session.on('stream', (stream) => {
     open += 1;
@@ -120,7 +135,7 @@ function endWhenIdle(session: ServerHttp2Session): void {
 }
 
 /** Ends a connection whose other side no longer answers: nobody tells us of a cable that was pulled. */
-function endWhenDead(session: ServerHttp2Session): void {
+function endWhenDead(session: ServerHttp2Session, milliseconds: number): void {
   let answered = true;
   const pings = setInterval(() => {
     if (!answered) return session.destroy();
@@ -128,6 +143,6 @@ function endWhenDead(session: ServerHttp2Session): void {
     session.ping(() => {
       answered = true;
     });
-  }, PING_MILLISECONDS).unref();
+  }, milliseconds).unref();
   session.once('close', () => clearInterval(pings));
 }

@@ -4,13 +4,17 @@ import type { VideoName } from '../../application/get-video.ts';
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
 import type { UploadVideoRequest, VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
 import { endOf } from './interceptors.ts';
+import type { RpcLimits } from './limits.ts';
 import { checkName, readEnums } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
 import { refusals } from './to-connect-error.ts';
 import { openUpload } from './upload.ts';
 import { VIDEO_STATE_OF, videoMessage } from './video-messages.ts';
 
-export function videoService({ useCases, clock }: RpcNeeds): ServiceImpl<typeof VideoService> {
+export function videoService(
+  { useCases, clock }: RpcNeeds,
+  limits: Pick<RpcLimits, 'uploadPatienceMilliseconds' | 'uploadBytesPerSecond'>,
+): ServiceImpl<typeof VideoService> {
   const { accept, refuse } = refusals(clock);
 
   function named({ videoId, workspaceId }: { videoId: string; workspaceId: string }): VideoName {
@@ -23,7 +27,7 @@ export function videoService({ useCases, clock }: RpcNeeds): ServiceImpl<typeof 
 
   return {
     async uploadVideo(requests: AsyncIterable<UploadVideoRequest>, { signal }: HandlerContext) {
-      const upload = await openUpload(requests, { signal, clock });
+      const upload = await openUpload(requests, { signal, clock, limits });
       const video = accept(await useCases.uploadVideo(upload));
       if (signal.aborted) {
         // Nobody will hear of this video. And it may be half of one: clients that give up (grpc-js) end their stream

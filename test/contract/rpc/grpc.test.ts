@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { connectorRoutes } from '../../../src/adapters/rpc/routes.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
 import { rpcServer } from '../../../src/adapters/rpc/server.ts';
@@ -8,12 +8,16 @@ import type { PostEvent } from '../../../src/application/ports/post-events.ts';
 import type { PublishPostInput } from '../../../src/application/publish-post.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import { type GrpcClients, grpcClients, refusalOf } from '../../support/grpc-client.ts';
+import { call, envelope, FLAG, FRAME, frame, rawHttp2, reset } from '../../support/raw-http2.ts';
 import { aConnection, anAttempt, aPlan, aVideo, CONNECTION, POST, VIDEO, WORKSPACE } from './examples.ts';
 import { fakeNeeds, NOW, recordingLog } from './fake-needs.ts';
 
 const running: { close(): void | Promise<void> }[] = [];
+/** Where the servers of this test listen. */
+const listening: string[] = [];
 
 afterEach(async () => {
+  listening.length = 0;
   for (const one of running.splice(0).reverse()) await one.close();
 });
 
@@ -28,6 +32,7 @@ async function serve(answers: Partial<UseCases>, needs: Partial<RpcNeeds> = {}):
   });
   const { address } = await server.listen();
   running.push(server);
+  listening.push(address);
   const clients = grpcClients(address);
   running.push(clients);
   return clients;
@@ -1102,6 +1107,89 @@ describe('WatchPosts over gRPC', () => {
     watch.cancel();
     await ended.promise;
     expect(await refusalOf(watch.next())).toMatchObject({ code: 1 });
+  });
+
+  it.each<[string, (event: () => void) => () => AsyncIterable<PostEvent>]>([
+    [
+      'while nothing happens',
+      () => () =>
+        (async function* () {
+          await new Promise(() => {});
+        })(),
+    ],
+    [
+      'while an event is on its way',
+      (happened) => () =>
+        (async function* () {
+          for (let number = 0; ; number += 1) {
+            happened();
+            yield event(`c${number}`);
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+        })(),
+    ],
+  ])('says nothing of clients that hang up or die %s', async (_, events) => {
+    const consoleError = vi.spyOn(console, 'error');
+    onTestFinished(() => consoleError.mockRestore());
+    const log = recordingLog();
+    const gone = Promise.withResolvers<void>();
+    let happened = 0;
+    let left = 0;
+    const clients = await serve(
+      {
+        watchPosts: async ({ signal }) => {
+          signal.addEventListener('abort', () => {
+            left += 1;
+            if (left === 40) gone.resolve();
+          });
+          return ok(events(() => (happened += 1))());
+        },
+      },
+      { log, findConnection },
+    );
+    const [address] = listening;
+    for (let round = 0; round < 20; round += 1) {
+      const [hangsUp, dies] = [grpcClients(address ?? ''), await rawHttp2(address ?? '')];
+      const watch = await hangsUp.watch({ workspace_id: 'ws_a' });
+      dies.send(
+        frame(FRAME.HEADERS, FLAG.END_HEADERS, 1, call('/glowtify.tiktok.v1.PostService/WatchPosts')),
+        frame(FRAME.DATA, FLAG.END_STREAM, 1, envelope(Buffer.from([10, 4, ...Buffer.from('ws_a')]))),
+      );
+      await dies.seen(({ type, streamId }) => type === FRAME.HEADERS && streamId === 1);
+      watch.cancel();
+      hangsUp.close();
+      dies.socket.resetAndDestroy();
+    }
+    await gone.promise;
+    await refusalOf(clients.posts.GetPost({}));
+    expect(log.lines.filter(({ level }) => level !== 'info')).toEqual([]);
+    expect(consoleError).not.toHaveBeenCalled();
+    expect(happened === 0 || happened > 20).toBe(true);
+  });
+
+  it('says nothing of a client that went before its watch was open', async () => {
+    const log = recordingLog();
+    const opened = Promise.withResolvers<void>();
+    const clients = await serve(
+      {
+        watchPosts: async ({ signal }) => {
+          if (!signal.aborted) await once(signal, 'abort');
+          setImmediate(opened.resolve);
+          return ok((async function* () {})());
+        },
+      },
+      { log },
+    );
+    const raw = await rawHttp2(listening[0] ?? '');
+    raw.send(
+      frame(FRAME.HEADERS, FLAG.END_HEADERS, 1, call('/glowtify.tiktok.v1.PostService/WatchPosts')),
+      frame(FRAME.DATA, FLAG.END_STREAM, 1, envelope(Buffer.from([10, 4, ...Buffer.from('ws_a')]))),
+      reset(1),
+    );
+    await opened.promise;
+    raw.close();
+    await refusalOf(clients.posts.GetPost({}));
+    expect(log.lines.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
   it('tells watchers to go on elsewhere when the service stops', async () => {

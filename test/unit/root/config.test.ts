@@ -59,6 +59,13 @@ describe('settings', () => {
     expect(readConfig({ DATABASE_URL: '', TIKTOK_CLIENT_KEY: ' ' }).databaseUrl).toBeUndefined();
   });
 
+  it('RPC-10 tell the metrics at the HTTP port on loopback, or at a port of their own', () => {
+    expect(readConfig({}).metrics).toBe('HTTP_PORT');
+    expect(readConfig({ METRICS_PORT: '9464' }).metrics).toEqual({ host: '127.0.0.1', port: 9464 });
+    const open = { METRICS_HOST: '0.0.0.0', METRICS_PORT: '9464' };
+    expect(readConfig(open).metrics).toEqual({ host: '0.0.0.0', port: 9464 });
+  });
+
   it('reach the public address through the host that is listened on', () => {
     expect(readConfig({ HTTP_HOST: '::1', HTTP_PORT: '8181' }).publicUrl).toBe('http://[::1]:8181');
   });
@@ -107,6 +114,8 @@ describe('settings', () => {
       { RPC_TLS_CLIENT_CA_FILE: 'ca.pem' },
       /RPC_TLS_CLIENT_CA_FILE=ca\.pem.*over TLS/,
     ],
+    ['a host for metrics without a port', { METRICS_HOST: '::1' }, /METRICS_HOST=::1.*METRICS_PORT/],
+    ['a port for metrics that is none', { METRICS_PORT: 'x' }, /METRICS_PORT=x.*1 to 65535/],
     ['the Business family', { TIKTOK_API_FAMILY: 'business' }, /TIKTOK_API_FAMILY=business.*open/],
     [
       'the pull transfer where TikTok can not fetch',
