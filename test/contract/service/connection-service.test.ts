@@ -6,6 +6,7 @@ import { realService, type ServiceProcess, type Surroundings } from '../../suppo
 import {
   aPost,
   type Connection,
+  type ConnectionEvent,
   connectAccount,
   connectNewAccount,
   dateOf,
@@ -140,6 +141,8 @@ describe('CompleteConnection', () => {
       update_time: expect.anything(),
       etag: expect.stringMatching(/./),
       sandbox: false,
+      reconnect_warning_days: 0,
+      grant_lost: false,
     });
     const life = (time: Timestamp | null) => (dateOf(time ?? { seconds: '0', nanos: 0 }).getTime() - before) / 1000;
     expect(life(connection.access_expire_time)).toBeCloseTo(7_200, -2);
@@ -553,6 +556,76 @@ describe('DisconnectConnection', () => {
     expect(revived).toMatchObject({ connection_id: connection.connection_id, state: 'CONNECTION_STATE_ACTIVE' });
     const { post_id } = await publish(clients, aPost(revived, await upload(clients)));
     await postThat(clients, post_id, 'PUBLISHED');
+  });
+});
+
+describe('WatchConnections', () => {
+  const open = (request: object = {}) =>
+    clients.watchConnections({ workspace_id: 'ws_watch', ...request }, { deadlineMilliseconds: 40_000 });
+  const next = async (watch: Awaited<ReturnType<typeof open>>) =>
+    (await watch.next<{ event: ConnectionEvent }>()).event;
+  const connectWatched = (workspaceId = 'ws_watch') => {
+    const username = unique('watched').replaceAll('-', '.');
+    world.sandbox.control.addAccount({ username });
+    return connectAccount(story, { account: username, workspaceId });
+  };
+
+  it('tells every change of a connection in order, goes on after any of them, and says nothing of renewed tokens', async () => {
+    const watch = await open();
+    const connection = await connectWatched();
+    const { connection_id } = connection;
+    await clients.connections.RefreshConnection({ connection_id });
+    world.sandbox.control.disconnectAccount(connection.account.username);
+    await refused(clients.connections.RefreshConnection({ connection_id }));
+    await connectAccount(story, { account: connection.account.username, workspaceId: 'ws_watch' });
+    await clients.connections.DisconnectConnection({ connection_id });
+
+    const events: ConnectionEvent[] = [];
+    do events.push(await next(watch));
+    while (events.at(-1)?.connection.state !== 'CONNECTION_STATE_DISCONNECTED');
+    watch.cancel();
+    const told = events.map(({ previous_state, connection: { state } }) =>
+      [previous_state, state].map((each) => each.replace('CONNECTION_STATE_', '')).join(' '),
+    );
+    expect(told).toEqual([
+      'UNSPECIFIED ACTIVE',
+      'ACTIVE RECONNECT_REQUIRED',
+      'RECONNECT_REQUIRED ACTIVE',
+      'ACTIVE DISCONNECTED',
+    ]);
+    expect(events[0]?.connection).toEqual(connection);
+    expect(events[1]?.connection.reconnect_reason).toMatchObject({ code: 'ACCOUNT_SESSION_INVALID' });
+    const etags = events.map((each) => Number(each.connection.etag));
+    expect(etags).toEqual([...new Set(etags)].sort((a, b) => a - b));
+
+    for (const [index, { resume_token }] of events.slice(0, -1).entries()) {
+      const resumed = await open({ resume_token });
+      expect((await next(resumed)).resume_token).toBe(events[index + 1]?.resume_token);
+      resumed.cancel();
+    }
+  });
+
+  it('tells only what is asked for, and nothing of another workspace', async () => {
+    const [one, two] = [await connectWatched(), await connectWatched()];
+    const ofTwo = await open({ connection_ids: [two.connection_id] });
+    const foreign = await open({ workspace_id: 'ws_else', connection_ids: [] });
+    for (const { connection_id } of [one, two]) await clients.connections.DisconnectConnection({ connection_id });
+    let told = await next(ofTwo);
+    // It may begin with a change from right before.
+    while (told.connection.state === 'CONNECTION_STATE_ACTIVE') told = await next(ofTwo);
+    expect(told.connection.connection_id).toBe(two.connection_id);
+    const theirs = await connectWatched('ws_else');
+    expect((await next(foreign)).connection.connection_id).toBe(theirs.connection_id);
+    for (const watch of [ofTwo, foreign]) watch.cancel();
+  });
+
+  it.each([
+    ['no workspace', { workspace_id: '' }, 'workspace_id FIELD_REQUIRED'],
+    ['a token that is not ours', { resume_token: 'abc' }, 'resume_token FIELD_INVALID'],
+    ['an empty connection id', { connection_ids: [''] }, 'connection_ids FIELD_REQUIRED'],
+  ])('refuses %s', async (_, request, field) => {
+    const watch = await open(request);
+    expect(fieldsOf(await refused(watch.next()))).toEqual([field]);
   });
 });
 
