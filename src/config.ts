@@ -31,12 +31,16 @@ export type Config = {
   readonly latePolicy: LatePolicy;
   readonly requireConsent: boolean;
   readonly importAllowedOrigins: readonly string[];
+  /** Absent: any public host. */
+  readonly videoUriAllow?: readonly string[];
   readonly logLevel: string;
 };
 
 export type TikTokConfig = {
   readonly clientKey: string;
   readonly clientSecret: Secret;
+  /** While the app's secret is changed: webhooks that are signed with the one before are TikTok's as well. */
+  readonly previousClientSecret?: Secret;
   readonly openApiUrl?: string;
   readonly authorizeUrl?: string;
   readonly uploadOrigins?: readonly string[];
@@ -104,6 +108,17 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     return values;
   }
 
+  function hosts(name: string): readonly string[] | undefined {
+    const values = text(name)
+      ?.split(',')
+      .map((each) => each.trim().toLowerCase());
+    for (const value of values ?? []) {
+      if (!/^(\*\.)?([a-z0-9-]+\.)+[a-z0-9-]*[a-z][a-z0-9-]*$/.test(value))
+        problems.push(`${name}: "${value}" is not a host such as media.example.com or *.example.com.`);
+    }
+    return values;
+  }
+
   function whole(name: string, unit: string, fallback: number, least = 1, most = 999_999_999): number {
     const value = text(name) ?? String(fallback);
     if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
@@ -142,6 +157,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if ((clientKey === undefined) !== (clientSecret === undefined)) {
     problems.push('TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET belong together: set both, or neither for the sandbox.');
   }
+  const previousClientSecret = text('TIKTOK_CLIENT_SECRET_PREVIOUS');
+  if (previousClientSecret !== undefined && previousClientSecret === clientSecret) {
+    problems.push(
+      'TIKTOK_CLIENT_SECRET_PREVIOUS is the same as TIKTOK_CLIENT_SECRET (neither is shown here): set it to the secret before, or leave it out.',
+    );
+  }
   const sandboxAsked = choice('TIKTOK_SANDBOX', ['0', '1'], '0') === '1';
   if (sandboxAsked && clientKey !== undefined) {
     problems.push('TIKTOK_SANDBOX=1 and TIKTOK_CLIENT_KEY are both set: choose the sandbox or the app.');
@@ -152,7 +173,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     );
   }
   if (clientKey === undefined) {
-    for (const name of ['TIKTOK_OPEN_API_URL', 'TIKTOK_AUTHORIZE_URL', 'TIKTOK_UPLOAD_ORIGINS']) {
+    for (const name of [
+      'TIKTOK_CLIENT_SECRET_PREVIOUS',
+      'TIKTOK_OPEN_API_URL',
+      'TIKTOK_AUTHORIZE_URL',
+      'TIKTOK_UPLOAD_ORIGINS',
+    ]) {
       if (text(name) !== undefined)
         problems.push(`${name} is set without a TikTok app: the bundled sandbox has its own.`);
     }
@@ -177,6 +203,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
+  const videoUriAllow = hosts('VIDEO_URI_ALLOW');
   const config: Config = {
     rpc,
     http,
@@ -209,12 +236,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(agendaMongodbUrl === undefined ? {} : { agendaMongodbUrl }),
     ...(tokenKeys === undefined ? {} : { tokenKeys }),
+    ...(videoUriAllow === undefined ? {} : { videoUriAllow }),
     ...(clientKey === undefined || clientSecret === undefined
       ? {}
       : {
           tiktok: {
             clientKey,
             clientSecret: new Secret(clientSecret),
+            ...(previousClientSecret === undefined ? {} : { previousClientSecret: new Secret(previousClientSecret) }),
             ...(openApiUrl === undefined ? {} : { openApiUrl }),
             ...(authorizeUrl === undefined ? {} : { authorizeUrl }),
             ...(uploadOrigins === undefined ? {} : { uploadOrigins }),

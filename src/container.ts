@@ -230,7 +230,12 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
   container.bind(t.probe).toResolvedValue(() => mediabunnyVideoProbe());
   container
     .bind(t.fetcher)
-    .toResolvedValue(() => guardedVideoFetcher({ allowedOrigins: config.importAllowedOrigins }))
+    .toResolvedValue(() =>
+      guardedVideoFetcher({
+        allowedOrigins: config.importAllowedOrigins,
+        ...(config.videoUriAllow === undefined ? {} : { allowedHosts: config.videoUriAllow }),
+      }),
+    )
     .onDeactivation(async (fetcher) => fetcher[Symbol.asyncDispose]());
   container
     .bind(t.tiktok)
@@ -569,7 +574,11 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         metrics: () => metrics.expose(),
         webhook: tiktokWebhook({
           takeWebhook: takeWebhook({ inbox, handling, owner }),
-          app: { apiFamily: 'OPEN', clientKey: tiktok.clientKey, clientSecrets: [tiktok.clientSecret] },
+          app: {
+            apiFamily: 'OPEN',
+            clientKey: tiktok.clientKey,
+            clientSecrets: [tiktok.clientSecret, tiktok.previousClientSecret].filter((secret) => secret !== undefined),
+          },
           isUnavailable: isDatabaseDown,
           metrics,
           log,

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { LookupAddress } from 'node:dns';
 import { createServer, type RequestListener } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type LookupFunction } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type LookupFunction, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -152,6 +152,9 @@ const privateHosts = [
   '0251.0376.0251.0376',
   '169.254.43518',
   '169.254.170.2',
+  '168.63.129.16',
+  '0xa83f8110',
+  '2822734096',
   '100.64.0.1',
   '100.100.100.200',
   '100.127.255.255',
@@ -207,8 +210,55 @@ const privateHosts = [
   '[e000::1]',
 ];
 
+/** What clouds, containers and networks call their own, and ways to write them. */
+const localNames = [
+  'localhost',
+  'LOCALHOST',
+  'localhost.',
+  'ⓛocalhost',
+  'app.localhost',
+  'localhost.localdomain.local',
+  'printer.local',
+  'metadata',
+  'metadata.google.internal',
+  'metadata.google.internal.',
+  'METADATA.GOOGLE.INTERNAL',
+  'metadata.goog.internal',
+  'instance-data.ec2.internal',
+  'ip-10-0-0-1.eu-central-1.compute.internal',
+  'host.docker.internal',
+  'gateway.docker.internal',
+  'kubernetes',
+  'kubernetes.default.svc.cluster.local',
+  'postgres',
+  'mongodb',
+  'redis',
+  'intranet',
+  'wiki.intranet',
+  'router.lan',
+  'nas.home',
+  'router.home.arpa',
+  'dc1.corp',
+  'db.private',
+  '1.0.0.127.in-addr.arpa',
+  'expyuzz4wqqyqhjn.onion',
+];
+
 const hostileAddresses = [
   ...privateHosts.map((host) => `https://${host}/video.mp4`),
+  ...localNames.map((name) => `https://${name}/video.mp4`),
+  // The same again, where a part of the address is to make it look like another.
+  ...['127.0.0.1', '169.254.169.254', '10.0.0.1', '[::1]', '168.63.129.16', 'localhost'].flatMap((host) => [
+    `https://user:pass@${host}/`,
+    `https://example.com@${host}/`,
+    `https://${host}:8443/`,
+    `https://${host}?.example.com/`,
+    `https://${host}#.example.com/`,
+    `http://${host}/`,
+    `https:${host}`,
+    `https:/${host}/`,
+    `https:\\t//${host}/`,
+  ]),
   'http://127.0.0.1/',
   'http://example.com/video.mp4',
   'HTTP://example.com/',
@@ -259,9 +309,26 @@ const hostileAddresses = [
   'https://[fe80::1%25eth0]/',
 ];
 
+/** Where else than to `origin` this process tries to connect from now on, as `address port`. None of that gets anywhere. */
+function connectionAttempts(origin = ''): readonly string[] {
+  const attempts: string[] = [];
+  const watch = (message: unknown) => {
+    const { socket } = message as { socket: Socket };
+    socket.on('connectionAttempt', (address: string, port: number) => {
+      if (`http://${address}:${port}` === origin) return;
+      attempts.push(`${address} ${port}`);
+      // Not at once: it is about to be dialled.
+      queueMicrotask(() => socket.destroy(Object.assign(new Error('not in a test'), { code: 'EHOSTUNREACH' })));
+    });
+  };
+  subscribe('net.client.socket', watch);
+  onTestFinished(() => void unsubscribe('net.client.socket', watch));
+  return attempts;
+}
+
 describe('a hostile address', () => {
-  it(`is one of ${hostileAddresses.length}, all refused without opening a socket`, async () => {
-    expect(new Set(hostileAddresses).size).toBeGreaterThan(100);
+  it(`is one of ${hostileAddresses.length}, all refused without opening a socket (SSR-01)`, async () => {
+    expect(new Set(hostileAddresses).size).toBeGreaterThan(200);
     const fetcher = aFetcher({ allowedOrigins: ['http://127.0.0.1:1'] });
     let sockets = 0;
     const count = () => sockets++;
@@ -296,12 +363,18 @@ describe('a hostile address', () => {
     ['this machine', ['127.0.0.1']],
     ['this machine, in IPv6', ['::1']],
     ['cloud metadata', ['169.254.169.254']],
+    ["Azure's own host", ['168.63.129.16']],
+    ['a carrier network', ['100.64.1.1']],
+    ['an unspecified address', ['0.0.0.0']],
+    ['an IPv4 address within NAT64', ['64:ff9b::7f00:1']],
+    ['an IPv4 address within 6to4', ['2002:7f00:1::1']],
     ['a local network', ['10.1.2.3']],
     ['an embedded IPv4 address', ['::ffff:10.1.2.3']],
     ['a public and a private address', ['8.8.8.8', '192.168.0.1']],
     ['no address at all', []],
-  ])('may hide behind a name that leads to %s', async (_, addresses) => {
+  ])('may hide behind a name that leads to %s (SSR-02)', async (_, addresses) => {
     let lookups = 0;
+    const attempts = connectionAttempts();
     const resolve: Resolve = (...question) => {
       lookups++;
       resolvingTo(...addresses)(...question);
@@ -311,6 +384,23 @@ describe('a hostile address', () => {
       error: { code: 'URI_NOT_ALLOWED', finding: { observed: 'https://video.example/v.mp4' } },
     });
     expect(lookups).toBe(1);
+    expect(attempts).toEqual([]);
+  });
+
+  it('is dialled at the address that was judged, whatever its name says next (SSR-02)', async () => {
+    const judged = '2a00::1';
+    const answers = [[judged], ['127.0.0.1'], ['127.0.0.1']];
+    let lookups = 0;
+    const rebinding: Resolve = (...question) => resolvingTo(...(answers[lookups++] ?? []))(...question);
+    const attempts = connectionAttempts();
+    const fetcher = aFetcher({ resolve: rebinding, connectTimeoutMs: 200 });
+    await fetcher.fetch('https://video.example/v.mp4', ROOMY);
+    expect(lookups).toBe(1);
+    expect(attempts).toEqual([`${judged} 443`]);
+    expect(await fetcher.fetch('https://video.example/v.mp4', ROOMY)).toMatchObject({
+      error: { code: 'URI_NOT_ALLOWED' },
+    });
+    expect(attempts).toHaveLength(1);
   });
 
   it('may change its mind between being judged and being dialled, so it is asked once', async () => {
@@ -332,9 +422,32 @@ describe('a hostile address', () => {
     'https://169.254.169.254/latest/',
     'file:///etc/passwd',
     'http://example.com/',
-  ])('may be where a redirect leads: %s', async (location) => {
-    const { fetcher, origin } = await fetcherFor((_, response) => response.writeHead(302, { location }).end());
+    'https://example.com:8443/',
+    'https://metadata.google.internal/computeMetadata/v1/',
+    'https://user:pass@example.com/',
+    '//169.254.169.254/latest/',
+    'https://[::ffff:10.0.0.1]/',
+  ])('may be where a redirect leads: %s (SSR-03)', async (location) => {
+    const { fetcher, origin } = await fetcherFor((request, response) => {
+      if (request.url === '/first') response.writeHead(302, { location: '/second' }).end();
+      else response.writeHead(302, { location }).end();
+    });
+    const attempts = connectionAttempts(origin);
+    expect(await fetcher.fetch(`${origin}/first`, ROOMY)).toMatchObject({
+      ok: false,
+      error: { code: 'URI_NOT_ALLOWED' },
+    });
+    expect(attempts).toEqual([]);
+  });
+
+  it('may be where a redirect leads by its name (SSR-03)', async () => {
+    const { fetcher, origin } = await fetcherFor(
+      (_, response) => response.writeHead(302, { location: 'https://video.example/' }).end(),
+      { resolve: resolvingTo('10.0.0.1') },
+    );
+    const attempts = connectionAttempts(origin);
     expect(await fetcher.fetch(origin, ROOMY)).toMatchObject({ ok: false, error: { code: 'URI_NOT_ALLOWED' } });
+    expect(attempts).toEqual([]);
   });
 
   it('is another port of an allowed origin, and is never connected to', async () => {
@@ -346,7 +459,7 @@ describe('a hostile address', () => {
     expect(other.connections()).toBe(0);
   });
 
-  it('may redirect for ever and is followed three times', async () => {
+  it('may redirect for ever and is followed three times (SSR-03)', async () => {
     const { fetcher, origin, requests } = await fetcherFor((_, response) =>
       response.writeHead(302, { location: '/again' }).end(),
     );
@@ -354,6 +467,49 @@ describe('a hostile address', () => {
       error: { code: 'URI_NOT_ALLOWED', finding: { limit: 'at most 3 redirects' } },
     });
     expect(requests).toHaveLength(4);
+  });
+});
+
+describe('hosts that the operator allows', () => {
+  const allowedHosts = ['media.example.com', '*.cdn.example'];
+
+  it.each([
+    'https://media.example.com/v.mp4',
+    'https://MEDIA.example.com./v.mp4',
+    'https://eu.cdn.example/v.mp4',
+    'https://a.eu.cdn.example/v.mp4',
+  ])('are all that videos come from: %s', (address) => expect(aFetcher({ allowedHosts }).check(address)).toEqual([]));
+
+  it.each([
+    'https://example.com/v.mp4',
+    'https://cdn.example/v.mp4',
+    'https://evilcdn.example/v.mp4',
+    'https://media.example.com.evil.example/v.mp4',
+    'https://8.8.8.8/v.mp4',
+    'https://[2606:4700::1111]/v.mp4',
+  ])('do not include %s', async (address) => {
+    const fetcher = aFetcher({ allowedHosts });
+    const refused = { limit: 'a host that the operator of this service allows' };
+    expect(fetcher.check(address)).toMatchObject([refused]);
+    expect(await fetcher.fetch(address, ROOMY)).toMatchObject({ error: { finding: refused } });
+  });
+
+  it('are held to every other rule', async () => {
+    const fetcher = aFetcher({ allowedHosts, resolve: resolvingTo('127.0.0.1') });
+    expect(fetcher.check('http://media.example.com/')).toMatchObject([{ limit: 'https://' }]);
+    expect(await fetcher.fetch('https://media.example.com/', ROOMY)).toMatchObject({
+      error: { code: 'URI_NOT_ALLOWED', finding: { limit: 'a machine on the public internet' } },
+    });
+  });
+
+  it('are all that a redirect leads to', async () => {
+    const { fetcher, origin } = await fetcherFor(
+      (_, response) => response.writeHead(302, { location: 'https://example.com/' }).end(),
+      { allowedHosts, resolve: resolvingTo('10.0.0.1') },
+    );
+    expect(await fetcher.fetch(origin, ROOMY)).toMatchObject({
+      error: { finding: { limit: 'a host that the operator of this service allows' } },
+    });
   });
 });
 
@@ -417,7 +573,7 @@ describe('a fetch that fails', () => {
     expect(await fetcher.fetch(origin, ROOMY)).toMatchObject({ error: { code: 'FETCH_FAILED', retryable: false } });
   });
 
-  it('because the file comes packed is refused', async () => {
+  it('because the file comes packed is refused (SSR-04)', async () => {
     const { fetcher, origin } = await fetcherFor((_, response) =>
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(BYTES)),
     );
@@ -432,7 +588,7 @@ describe('a fetch that fails', () => {
 });
 
 describe('a video that is too large', () => {
-  it('is refused by its announced size', async () => {
+  it('is refused by its announced size (SSR-04)', async () => {
     const { fetcher, origin } = await fetcherFor((_, response) =>
       response.writeHead(200, { 'content-length': BYTES.length }).end(BYTES),
     );
@@ -442,7 +598,21 @@ describe('a video that is too large', () => {
     });
   });
 
-  it('is interrupted when it announced nothing, and the connection is let go', async () => {
+  it('is cut at what it announced, whatever comes after (SSR-04)', async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n');
+      socket.write('12345 and more than that');
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    onTestFinished(() => void server.close());
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const fetched = await aFetcher({ allowedOrigins: [origin] }).fetch(origin, ROOMY);
+    if (!fetched.ok) throw new Error(fetched.error.code);
+    expect((await collect(fetched.value.bytes)).toString()).toBe('12345');
+  });
+
+  it('is interrupted when it announced nothing and never ends, and the connection is let go (SSR-04)', async () => {
     const closed = Promise.withResolvers<void>();
     const { fetcher, origin } = await fetcherFor((_, response) => {
       response.on('close', closed.resolve);
@@ -484,6 +654,45 @@ describe('a body that breaks off', () => {
     const error = await interrupted(answer, options);
     expect(error).toBeInstanceOf(FetchInterrupted);
     expect(error).toMatchObject({ refusal: { code: 'FETCH_FAILED', retryable: true } });
+  });
+
+  /** A byte each few milliseconds: it never falls silent. */
+  const drip: RequestListener = (_, response) => {
+    const dripping = setInterval(() => response.write('.'), 5);
+    response.on('close', () => clearInterval(dripping));
+  };
+
+  it('by dripping is not waited for, and may be tried again (SSR-05)', async () => {
+    const slowest = { bytesPerSecond: 1_000_000, milliseconds: 50 };
+    expect(await interrupted(drip, { slowest })).toMatchObject({
+      refusal: {
+        code: 'FETCH_FAILED',
+        retryable: true,
+        finding: { observed: 'fewer than 1000000 bytes a second' },
+      },
+    });
+  });
+
+  it('by taking longer than everything may take is not waited for either (SSR-05)', async () => {
+    expect(await interrupted(drip, { totalTimeoutMs: 200 })).toMatchObject({
+      refusal: { code: 'FETCH_FAILED', retryable: true, finding: { observed: 'not the whole file within 1 seconds' } },
+    });
+  });
+
+  it('is not slow because its reader is', async () => {
+    const { fetcher, origin } = await fetcherFor((_, response) => response.end(BYTES), {
+      slowest: { bytesPerSecond: 1_000, milliseconds: 1 },
+    });
+    const fetched = await fetcher.fetch(origin, ROOMY);
+    if (!fetched.ok) throw new Error(fetched.error.code);
+    let bytes = 0;
+    for await (const chunk of fetched.value.bytes) {
+      bytes += chunk.length;
+      // So long that 300,000 bytes would be too few for it.
+      const since = performance.now();
+      while (performance.now() - since < 100);
+    }
+    expect(bytes).toBe(BYTES.length);
   });
 
   it('because the caller gives up throws the reason', async () => {

@@ -1,10 +1,9 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, buildConnector, type Dispatcher, request } from 'undici';
 import {
   type FetchedVideo,
   FetchInterrupted,
-  type FetchLimits,
   type FetchRefusal,
   type VideoFetcher,
 } from '../../application/ports/video-fetcher.ts';
@@ -24,15 +23,30 @@ export type GuardedVideoFetcherOptions = {
    * address. For tests and storage in the operator's own network.
    */
   readonly allowedOrigins?: readonly string[];
+  /**
+   * With it, only these hosts are fetched from, by their names: `media.example.com`, or `*.example.com` for all below it, which
+   * `example.com` itself is not. Everything else that holds for an address holds for theirs.
+   */
+  readonly allowedHosts?: readonly string[];
   readonly connectTimeoutMs?: number;
   /** From the request to the answer's last header. */
   readonly headersTimeoutMs?: number;
   /** Between two pieces of the body. */
   readonly idleTimeoutMs?: number;
+  /** From the first request to the last byte, redirects included. */
+  readonly totalTimeoutMs?: number;
+  /** A body that comes slower than this is not waited for: it may drip for ever without ever falling silent. */
+  readonly slowest?: Pace;
   /** The system's resolver unless told otherwise. */
   readonly resolve?: Resolve;
 };
 
+/** Judged each time that `milliseconds` were spent waiting for the sender; while we are busy ourselves it is not to blame. */
+export type Pace = { readonly bytesPerSecond: number; readonly milliseconds: number };
+
+/** 4 GB at 5 Mbit/s. */
+const TOTAL_TIMEOUT_MS = 2 * 60 * 60 * 1000;
+const SLOWEST: Pace = { bytesPerSecond: 64 * 1024, milliseconds: 30_000 };
 const MAX_REDIRECTS = 3;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
@@ -47,29 +61,36 @@ export function guardedVideoFetcher(options: GuardedVideoFetcherOptions = {}): V
     bodyTimeout: options.idleTimeoutMs ?? 30_000,
   };
   const timeout = options.connectTimeoutMs ?? 10_000;
-  const guarded = new Agent({ ...timeouts, connect: { timeout, lookup: guardedLookup(options.resolve ?? lookup) } });
+  const connect = guardedConnector(
+    buildConnector({ timeout, lookup: guardedLookup(options.resolve ?? lookup), allowH2: false }),
+  );
+  const guarded = new Agent({ ...timeouts, connect });
   // Apart, so that no connection made for a vouched-for origin is ever used for another.
   const trusted = new Agent({ ...timeouts, connect: { timeout } });
 
+  const pace = options.slowest ?? SLOWEST;
+  const totalTimeoutMs = options.totalTimeoutMs ?? TOTAL_TIMEOUT_MS;
   const isVouchedFor = (url: URL): boolean => allowedOrigins.has(url.origin);
+  const ruleBrokenBy = (url: URL): string | undefined => {
+    if (isVouchedFor(url)) return undefined;
+    const hosts = options.allowedHosts;
+    return brokenRule(url) ?? (hosts === undefined || isAmong(hosts, url) ? undefined : OPERATORS_CHOICE);
+  };
 
-  const ask = async (
-    url: URL,
-    signal: AbortSignal | undefined,
-  ): Promise<Result<Dispatcher.ResponseData, FetchRefusal>> => {
-    const broken = isVouchedFor(url) ? undefined : brokenRule(url);
+  const ask = async (url: URL, times: Times): Promise<Result<Dispatcher.ResponseData, FetchRefusal>> => {
+    const broken = ruleBrokenBy(url);
     if (broken !== undefined) return err(notAllowed(url, broken));
     try {
       return ok(
         await request(url.href, {
           dispatcher: isVouchedFor(url) ? trusted : guarded,
           headers: { accept: 'video/*, application/octet-stream;q=0.9, */*;q=0.1', 'accept-encoding': 'identity' },
-          ...(signal && { signal }),
+          signal: times.signal,
         }),
       );
     } catch (error) {
-      signal?.throwIfAborted();
-      return err(refusalFor(url, error));
+      times.caller?.throwIfAborted();
+      return err(times.deadline.aborted ? tooSlow(url, totalTimeoutMs) : refusalFor(url, error));
     }
   };
 
@@ -77,20 +98,28 @@ export function guardedVideoFetcher(options: GuardedVideoFetcherOptions = {}): V
     check(uri) {
       if (!URL.canParse(uri)) return [uriFinding(undefined, COMPLETE)];
       const url = new URL(uri);
-      const broken = isVouchedFor(url) ? undefined : brokenRule(url);
+      const broken = ruleBrokenBy(url);
       return broken === undefined ? [] : [uriFinding(url, broken)];
     },
 
     async fetch(uri, { maxBytes, signal }) {
       if (!URL.canParse(uri)) return err(notAllowed(undefined, COMPLETE));
 
+      const deadline = AbortSignal.timeout(totalTimeoutMs);
+      const times: Times = {
+        deadline,
+        signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+        ...(signal && { caller: signal }),
+      };
       let url = new URL(uri);
       for (let redirects = 0; ; redirects++) {
-        const asked = await ask(url, signal);
+        const asked = await ask(url, times);
         if (!asked.ok) return asked;
         const response = asked.value;
         if (!REDIRECTS.includes(response.statusCode))
-          return accept(url, response, { maxBytes, ...(signal && { signal }) });
+          return accept(url, response, maxBytes, (body) =>
+            limited(url, body, { maxBytes, times, totalTimeoutMs, pace }),
+          );
 
         discard(response);
         const location = headerOf(response, 'location');
@@ -107,7 +136,11 @@ export function guardedVideoFetcher(options: GuardedVideoFetcherOptions = {}): V
   };
 }
 
+/** What may end a fetch: the caller, and our patience. `signal` is both. */
+type Times = { readonly signal: AbortSignal; readonly deadline: AbortSignal; readonly caller?: AbortSignal };
+
 const COMPLETE = 'a complete web address';
+const OPERATORS_CHOICE = 'a host that the operator of this service allows';
 const PUBLIC_ONLY = 'a machine on the public internet';
 const TOO_MANY_REDIRECTS = `at most ${MAX_REDIRECTS} redirects`;
 
@@ -118,9 +151,27 @@ function brokenRule(url: URL): string | undefined {
   if (url.port !== '') return 'port 443'; // which URL leaves out
   const host = url.hostname.replace(/^\[|\]$/g, '');
   // URL has turned every spelling of an IPv4 address, such as 0x7f.1 or 2130706433, into the usual one.
-  if (isIP(host) !== 0 && !isPublicAddress(host)) return PUBLIC_ONLY;
+  if (isIP(host) !== 0 ? !isPublicAddress(host) : isLocalName(host)) return PUBLIC_ONLY;
   return undefined;
 }
+
+/** Names that mean something on this machine, in its network or in its cloud only: none of them is even looked up. */
+const isLocalName = (host: string): boolean =>
+  /^[^.]*\.?$|(^|\.)(localhost|local|internal|intranet|lan|home|corp|private|arpa|onion)\.?$/.test(host);
+
+const isAmong = (hosts: readonly string[], { hostname }: URL): boolean => {
+  const name = hostname.replace(/\.$/, '');
+  return hosts.some((host) => (host.startsWith('*.') ? name.endsWith(host.slice(1)) : name === host));
+};
+
+/** No name is looked up where there is an address already: it is judged here, right before it is dialled. */
+const guardedConnector =
+  (dial: buildConnector.connector): buildConnector.connector =>
+  (options, callback) => {
+    const host = options.hostname.replace(/^\[|\]$/g, '');
+    if (isIP(host) !== 0 && !isPublicAddress(host)) callback(new AddressNotPublic(), null);
+    else dial(options, callback);
+  };
 
 /** All of a name's addresses must be public: one that mixes them is trying something. */
 export const guardedLookup =
@@ -143,7 +194,8 @@ class AddressNotPublic extends Error {
 function accept(
   url: URL,
   response: Dispatcher.ResponseData,
-  { maxBytes, signal }: FetchLimits,
+  maxBytes: number,
+  bytesOf: (body: Dispatcher.ResponseData['body']) => AsyncIterable<Uint8Array>,
 ): Result<FetchedVideo, FetchRefusal> {
   const refusal = refusalOf(url, response, maxBytes);
   if (refusal !== undefined) {
@@ -153,7 +205,7 @@ function accept(
   const sizeBytes = lengthOf(response);
   const contentType = headerOf(response, 'content-type');
   return ok({
-    bytes: limited(url, response.body, { maxBytes, ...(signal && { signal }) }),
+    bytes: bytesOf(response.body),
     ...(sizeBytes !== undefined && { sizeBytes }),
     ...(contentType !== undefined && { contentType }),
   });
@@ -176,22 +228,56 @@ function refusalOf(url: URL, response: Dispatcher.ResponseData, maxBytes: number
 
 async function* limited(
   url: URL,
-  body: AsyncIterable<Uint8Array>,
-  { maxBytes, signal }: FetchLimits,
+  body: Dispatcher.ResponseData['body'],
+  limits: {
+    readonly maxBytes: number;
+    readonly times: Times;
+    readonly totalTimeoutMs: number;
+    readonly pace: Pace;
+  },
 ): AsyncGenerator<Uint8Array> {
+  const { maxBytes, times, totalTimeoutMs, pace } = limits;
   let seenBytes = 0;
   try {
-    for await (const chunk of body) {
+    for await (const chunk of atLeast(pace, body, () => new FetchInterrupted(dripping(url, pace)))) {
       seenBytes += chunk.byteLength;
       if (seenBytes > maxBytes) throw new FetchInterrupted({ code: 'TOO_LARGE', seenBytes, limitBytes: maxBytes });
       yield chunk;
     }
   } catch (error) {
-    signal?.throwIfAborted();
+    times.caller?.throwIfAborted();
     if (error instanceof FetchInterrupted) throw error;
-    throw new FetchInterrupted(refusalFor(url, error), { cause: error });
+    const refusal = times.deadline.aborted ? tooSlow(url, totalTimeoutMs) : refusalFor(url, error);
+    throw new FetchInterrupted(refusal, { cause: error });
   }
 }
+
+async function* atLeast(
+  { bytesPerSecond, milliseconds }: Pace,
+  body: AsyncIterable<Uint8Array>,
+  tooSlowly: () => Error,
+): AsyncGenerator<Uint8Array> {
+  let waited = 0;
+  let bytes = 0;
+  let since = performance.now();
+  for await (const chunk of body) {
+    waited += performance.now() - since;
+    bytes += chunk.byteLength;
+    if (waited >= milliseconds) {
+      if (bytes < (bytesPerSecond * waited) / 1000) throw tooSlowly();
+      waited = 0;
+      bytes = 0;
+    }
+    yield chunk;
+    since = performance.now();
+  }
+}
+
+const dripping = (url: URL, { bytesPerSecond }: Pace): FetchRefusal =>
+  failed(url, `fewer than ${bytesPerSecond} bytes a second`, { retryable: true });
+
+const tooSlow = (url: URL, milliseconds: number): FetchRefusal =>
+  failed(url, `not the whole file within ${Math.ceil(milliseconds / 1000)} seconds`, { retryable: true });
 
 /** Nobody will read this body. Its end, whether good or bad, is of no interest. */
 function discard({ body }: Dispatcher.ResponseData): void {

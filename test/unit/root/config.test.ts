@@ -47,6 +47,14 @@ describe('settings', () => {
     expect(JSON.stringify(config)).not.toContain('hush-hush');
   });
 
+  it('name hosts in any case', () => {
+    expect(readConfig({ VIDEO_URI_ALLOW: 'Media.Example.com, *.cdn.example' }).videoUriAllow).toEqual([
+      'media.example.com',
+      '*.cdn.example',
+    ]);
+    expect(readConfig({}).videoUriAllow).toBeUndefined();
+  });
+
   it('count as absent when they are empty', () => {
     expect(readConfig({ DATABASE_URL: '', TIKTOK_CLIENT_KEY: ' ' }).databaseUrl).toBeUndefined();
   });
@@ -75,6 +83,19 @@ describe('settings', () => {
     ['a database without keys', { ...APP, DATABASE_URL: OUTSIDE.DATABASE_URL }, /without TOKEN_KEYS/],
     ['a database that is no PostgreSQL', { ...OUTSIDE, ...APP, DATABASE_URL: 'mysql://x' }, /postgres:\/\//],
     ['an origin with a path', { IMPORT_ALLOWED_ORIGINS: 'https://a.example/videos' }, /not an origin/],
+    ['a host with a scheme', { VIDEO_URI_ALLOW: 'https://a.example' }, /VIDEO_URI_ALLOW: "https:\/\/a.example".*media/],
+    ['an address for a host', { VIDEO_URI_ALLOW: 'a.example,10.0.0.1' }, /VIDEO_URI_ALLOW: "10.0.0.1"/],
+    ['all hosts for a host', { VIDEO_URI_ALLOW: '*' }, /VIDEO_URI_ALLOW: "\*"/],
+    [
+      'a secret before without an app',
+      { TIKTOK_CLIENT_SECRET_PREVIOUS: 'hush-hush' },
+      /TIKTOK_CLIENT_SECRET_PREVIOUS.*without a TikTok app/,
+    ],
+    [
+      'a secret before that is the secret',
+      { ...APP, TIKTOK_CLIENT_SECRET_PREVIOUS: APP.TIKTOK_CLIENT_SECRET },
+      /TIKTOK_CLIENT_SECRET_PREVIOUS is the same/,
+    ],
     ['a lateness of nothing', { LATE_MAX_SECONDS: '0' }, /LATE_MAX_SECONDS=0/],
     [
       'chunks that TikTok does not take',

@@ -16,6 +16,7 @@ describe('a public address', () => {
   it.each([
     '',
     'localhost',
+    '168.63.129.16',
     '1.1.1',
     '::ffff:1.1.1.1',
     'fe80::1%eth0',
