@@ -110,8 +110,8 @@ async function outcomes(member: 'publishId' | 'openId', id: string): Promise<rea
 const forged = (event: string, openId: string): string =>
   webhookBody({ client_key: world.sandbox.clientKey, event, user_openid: openId }, { reason: 1 });
 
-const send = (body: string, secret = world.sandbox.clientSecret): Promise<Response> =>
-  fetch(address(service), { method: 'POST', headers: { 'tiktok-signature': signatureOf(body, secret) }, body });
+const send = (body: string, secret = world.sandbox.clientSecret, to = service): Promise<Response> =>
+  fetch(address(to), { method: 'POST', headers: { 'tiktok-signature': signatureOf(body, secret) }, body });
 
 describe('A webhook of TikTok', () => {
   it('gets a post published at once that nobody would have looked at for an hour, and then its link', async () => {
@@ -194,6 +194,23 @@ describe('A webhook of TikTok', () => {
     expect(await getPost(service.clients, post.post_id)).toMatchObject({ state: 'POST_STATE_PUBLISHING' });
     world.sandbox.control.finishProcessing(post.publish_id);
     await postThat(service.clients, post.post_id, 'PUBLISHED');
+  });
+
+  it('may be signed with the secret before, as long as the operator says so (WHK-06)', async () => {
+    const before = 'the-secret-before';
+    const body = () => forged('moon.landed', 'nobody');
+    const during = await world.start({ environment: { TIKTOK_CLIENT_SECRET_PREVIOUS: before } });
+    const statusOf = async (process: ServiceProcess, secret?: string): Promise<number> =>
+      (await send(body(), secret, process)).status;
+    expect([
+      await statusOf(during),
+      await statusOf(during, before),
+      await statusOf(during, 'another secret'),
+      await statusOf(service),
+      await statusOf(service, before),
+    ]).toEqual([200, 200, 401, 200, 401]);
+    expect(during.output()).not.toContain(before);
+    await during.kill();
   });
 
   it('that is not signed by TikTok leaves no trace (WHK-01)', async () => {

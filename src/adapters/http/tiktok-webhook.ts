@@ -19,11 +19,13 @@ export type WebhookLimits = {
   readonly bodyBytes: number;
   /** The whole body has to be here by then. */
   readonly bodyMilliseconds: number;
+  /** Bodies that are being read at once, whoever sends them: memory is bounded by so many of the longest. */
+  readonly reading: number;
   /** Rightly signed ones that are being stored at once. TikTok sends what is turned away again. */
   readonly storing: number;
 };
 
-const LIMITS: WebhookLimits = { bodyBytes: 64 * 2 ** 10, bodyMilliseconds: 10_000, storing: 500 };
+const LIMITS: WebhookLimits = { bodyBytes: 64 * 2 ** 10, bodyMilliseconds: 10_000, reading: 500, storing: 500 };
 
 /** Anyone may send a wrong signature; the log tells of it no more often than this. */
 const WARNING_MILLISECONDS = 60_000;
@@ -35,11 +37,20 @@ const WARNING_MILLISECONDS = 60_000;
  */
 export function tiktokWebhook(needs: TikTokWebhookNeeds, limits: WebhookLimits = LIMITS) {
   const { takeWebhook, app, isUnavailable, metrics, log } = needs;
+  let reading = 0;
   let storing = 0;
   let warnedAt = Number.NEGATIVE_INFINITY;
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await readBody(request, limits);
+    if (reading >= limits.reading) {
+      metrics.webhook('FAILED');
+      response.setHeader('connection', 'close');
+      return sendLater(response, 429, 'TOO_MANY');
+    }
+    reading += 1;
+    const body = await readBody(request, limits).finally(() => {
+      reading -= 1;
+    });
     if (body === 'GONE') return;
     if (body === 'TOO_LARGE' || body === 'TOO_SLOW') {
       metrics.webhook('REFUSED');

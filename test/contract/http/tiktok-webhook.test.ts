@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { httpServer } from '../../../src/adapters/http/server.ts';
@@ -15,6 +16,7 @@ import { Secret } from '../../../src/domain/secret.ts';
 import type { Webhook, WebhookSubject } from '../../../src/domain/webhook.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { recordingMetrics } from '../../support/recording-metrics.ts';
+import type { Flood } from '../../support/webhook-flood.ts';
 import { signatureOf, webhookBody } from '../../support/webhooks.ts';
 
 const SECRET = 'test_client_secret_0001';
@@ -386,7 +388,7 @@ describe('limits', () => {
     expect((await answer).statusCode).toBe(413);
   });
 
-  const limits: WebhookLimits = { bodyBytes: 1_000, bodyMilliseconds: 60_000, storing: 2 };
+  const limits: WebhookLimits = { bodyBytes: 1_000, bodyMilliseconds: 60_000, reading: 100, storing: 2 };
 
   it('does not wait for ever for a body', async () => {
     const { url, taken } = await serve({ limits: { ...limits, bodyMilliseconds: 20 } });
@@ -429,6 +431,62 @@ describe('limits', () => {
     expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
     expect((await post(url, '3')).status).toBe(200);
     expect(reports.map(([, outcome]) => outcome)).toEqual(['FAILED', 'REFUSED', 'ACCEPTED', 'ACCEPTED', 'ACCEPTED']);
+  });
+
+  it('reads no more bodies at once than fit in memory, and goes on when they are through (WHK-05)', async () => {
+    const { url, taken, reports } = await serve({ limits: { ...limits, reading: 2 } });
+    const slow = [open(url), open(url)];
+    for (const { request } of slow) request.write('{');
+    let turnedAway: Response;
+    // The server has heard of both of them once it turns the next one away.
+    do turnedAway = await post(url, EXAMPLE);
+    while (turnedAway.status !== 429);
+    expect([turnedAway.headers.get('retry-after'), turnedAway.headers.get('connection')]).toEqual(['10', 'close']);
+    for (const { request } of slow) request.end();
+    expect((await Promise.all(slow.map(({ answer }) => answer))).map(({ statusCode }) => statusCode)).toEqual([
+      401, 401,
+    ]);
+    expect((await post(url, EXAMPLE)).status).toBe(200);
+    expect(taken.length).toBeGreaterThan(0);
+    expect(reports).toContainEqual(['webhook', 'FAILED']);
+  });
+
+  it('holds out against ten thousand forged ones at full length: the good ones get through (WHK-05)', async () => {
+    const { url, taken } = await serve();
+    const flood: Flood = {
+      url,
+      requests: 10_000,
+      connections: 200,
+      bodyBytes: 64 * 1024,
+      signature: `t=${T},s=${S}`,
+    };
+    const before = process.memoryUsage().rss;
+    const began = performance.now();
+    const worker = new Worker(new URL('../../support/webhook-flood.ts', import.meta.url), { workerData: flood });
+    onTestFinished(() => void worker.terminate());
+    let over = false;
+    const statuses = once(worker, 'message').then(([given]) => {
+      over = true;
+      return given as Record<string, number>;
+    });
+    const slowest = { milliseconds: 0, growth: 0 };
+    let good = 0;
+    while (!over) {
+      const sent = performance.now();
+      const { status } = await post(url, `{"client_key":"${KEY}","event":"e${good}"}`);
+      slowest.milliseconds = Math.max(slowest.milliseconds, performance.now() - sent);
+      slowest.growth = Math.max(slowest.growth, process.memoryUsage().rss - before);
+      expect([200, 429]).toContain(status);
+      if (status === 200) good += 1;
+    }
+    const answers = await statuses;
+    expect(Object.keys(answers).filter((status) => status !== '401' && status !== '429')).toEqual([]);
+    expect(Object.values(answers).reduce((sum, count) => sum + count)).toBe(10_000);
+    expect(good).toBeGreaterThan(0);
+    expect(taken).toHaveLength(good);
+    console.info(
+      `10,000 forged ones in ${((performance.now() - began) / 1000).toFixed(1)} s; ${good} good ones, each within ${slowest.milliseconds.toFixed(0)} ms; +${(slowest.growth / 2 ** 20).toFixed(0)} MiB, those who send included`,
+    );
   });
 
   it.each(['GET', 'HEAD', 'PUT', 'DELETE'])('takes no %s', async (method) => {
