@@ -40,6 +40,7 @@ import { type AccountAccess, accountAccess } from './application/account-access.
 import { type AdvancePost, advancePost } from './application/advance-post.ts';
 import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
+import { checkBytes } from './application/check-bytes.ts';
 import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
@@ -583,7 +584,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
           metrics,
           log,
         }),
-        serveMedia: serveMedia({ addresses, videos, store }),
+        serveMedia: serveMedia({ addresses, videos, store, checkBytes: checkBytes({ store, metrics, log }) }),
         log,
         drainMilliseconds: DRAIN_SECONDS * 1000,
       }),

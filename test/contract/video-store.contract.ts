@@ -90,6 +90,14 @@ export function videoStoreContract(name: string, make: () => Promise<VideoStore>
       expect(Buffer.from((await file?.readAt(0, 5000)) ?? [])).toEqual(VIDEO);
     });
 
+    it('tells the SHA-256 of what it holds now', async () => {
+      const store = await storeWithVideo();
+      expect(await store.digest(ID)).toBe(sha256(VIDEO));
+      await store.put(ID, inChunks(OTHER), ROOMY);
+      expect(await store.digest(ID)).toBe(sha256(OTHER));
+      expect(await store.digest(ABSENT)).toBeUndefined();
+    });
+
     it('says that a video is not there', async () => {
       const store = await storeWithVideo();
       expect(await store.size(ABSENT)).toBeUndefined();

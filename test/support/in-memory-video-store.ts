@@ -54,6 +54,11 @@ export function inMemoryVideoStore(): VideoStore {
       };
     },
 
+    async digest(id) {
+      const video = videos.get(id);
+      return video === undefined ? undefined : createHash('sha256').update(video).digest('hex');
+    },
+
     async size(id) {
       return videos.get(id)?.length;
     },

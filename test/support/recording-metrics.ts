@@ -18,6 +18,7 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     attemptEnded: note('attemptEnded'),
     waited: note('waited'),
     setAside: note('setAside'),
+    videoRotten: note('videoRotten'),
     looked: note('looked'),
     tiktokAnswered: note('tiktokAnswered'),
     tokenRefreshed: note('tokenRefreshed'),

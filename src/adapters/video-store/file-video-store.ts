@@ -60,6 +60,15 @@ export function fileVideoStore(directory: string): FileVideoStore {
       };
     },
 
+    async digest(id) {
+      const handle = await orIfMissing(open(pathOf(directory, id), 'r'), undefined);
+      if (handle === undefined) return undefined;
+      const hash = createHash('sha256');
+      // The stream closes the file.
+      for await (const chunk of handle.createReadStream({ highWaterMark: READ_CHUNK_BYTES })) hash.update(chunk);
+      return hash.digest('hex');
+    },
+
     async size(id) {
       return (await orIfMissing(stat(pathOf(directory, id)), undefined))?.size;
     },
