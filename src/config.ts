@@ -30,6 +30,8 @@ export type Config = {
   readonly leaseSeconds: number;
   readonly latePolicy: LatePolicy;
   readonly requireConsent: boolean;
+  /** For all videos of a workspace together. Absent: no limit. */
+  readonly workspaceBytes?: number;
   readonly importAllowedOrigins: readonly string[];
   /** Absent: any public host. */
   readonly videoUriAllow?: readonly string[];
@@ -126,6 +128,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     return fallback;
   }
 
+  function bytes(name: string): number | undefined {
+    const value = text(name);
+    if (value === undefined) return undefined;
+    if (/^\d{1,15}$/.test(value) && Number(value) >= 1) return Number(value);
+    problems.push(`${name}=${value}: a whole number of bytes from 1 to 999999999999999.`);
+    return undefined;
+  }
+
   const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
 
   function parsed<T>(name: string, parse: (value: string) => T): T | undefined {
@@ -204,6 +214,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
+  const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
   const config: Config = {
     rpc,
     http,
@@ -237,6 +248,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...(agendaMongodbUrl === undefined ? {} : { agendaMongodbUrl }),
     ...(tokenKeys === undefined ? {} : { tokenKeys }),
     ...(videoUriAllow === undefined ? {} : { videoUriAllow }),
+    ...(workspaceBytes === undefined ? {} : { workspaceBytes }),
     ...(clientKey === undefined || clientSecret === undefined
       ? {}
       : {

@@ -272,6 +272,9 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
 }
 
 function bindApplication(container: Container, ground: Ground): void {
+  const { workspaceBytes } = ground.config;
+  const quota = workspaceBytes === undefined ? {} : { workspaceBytes };
+  const quotaOf = (videos: Videos) => (workspaceBytes === undefined ? {} : { quota: { videos, workspaceBytes } });
   const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   container
     .bind(t.health)
@@ -388,7 +391,7 @@ function bindApplication(container: Container, ground: Ground): void {
       metrics: Metrics,
       log: Log,
     ) => {
-      const takeIn = takeInVideo({ store, probe, policy: policy.video });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
       const maxBytes = policy.video.maxSizeBytes;
       const fetchOne = fetchVideo({
         videos,
@@ -398,6 +401,7 @@ function bindApplication(container: Container, ground: Ground): void {
         posts,
         doorbell,
         maxBytes,
+        ...quota,
         leaseSeconds: ground.config.leaseSeconds,
         metrics,
         log,
@@ -469,7 +473,7 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ): UseCases => {
       const digest = canonicalDigest;
-      const takeIn = takeInVideo({ store, probe, policy: policy.video });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
       const ask = askTikTok({ posts, connections, videos, access, tiktoks, clock });
       return {
         startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),
@@ -489,7 +493,7 @@ function bindApplication(container: Container, ground: Ground): void {
         refreshConnection: refreshConnection({ connections, access, posts, doorbell, tiktoks, clock }),
         disconnectConnection: disconnectConnection({ connections, credentials, posts, tiktoks, clock, log }),
         getPublishingCapabilities: getPublishingCapabilities({ connections, access, tiktoks, clock }),
-        uploadVideo: uploadVideo({ videos, store, takeIn, clock, ids }),
+        uploadVideo: uploadVideo({ videos, store, takeIn, clock, ids, ...quota }),
         importVideo: importVideo({ videos, fetcher, doorbell, clock, ids, digest }),
         getVideo: getVideo({ videos }),
         listVideos: listVideos({ videos }),
