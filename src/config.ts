@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type KeyRing, parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
+import type { Retention } from './application/collect-garbage.ts';
 import { LARGEST_CHUNK_BYTES, SMALLEST_LARGEST_CHUNK_BYTES } from './domain/post/chunk-plan.ts';
 import type { LatePolicy } from './domain/post/schedule.ts';
 import { Secret } from './domain/secret.ts';
@@ -30,6 +31,11 @@ export type Config = {
   readonly leaseSeconds: number;
   readonly latePolicy: LatePolicy;
   readonly requireConsent: boolean;
+  readonly retention: Retention;
+  /** How many days a handled webhook is remembered. */
+  readonly webhookDays: number;
+  /** Between two looks for what nobody needs any more. */
+  readonly garbageSeconds: number;
   /** For all videos of a workspace together. Absent: no limit. */
   readonly workspaceBytes?: number;
   readonly importAllowedOrigins: readonly string[];
@@ -136,6 +142,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     return undefined;
   }
 
+  /** 0 is for ever. */
+  function days(name: string, fallback: number): number | undefined {
+    const value = whole(name, 'days', fallback, 0, 36_500);
+    return value === 0 ? undefined : value;
+  }
+
   const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
 
   function parsed<T>(name: string, parse: (value: string) => T): T | undefined {
@@ -215,6 +227,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
   const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
+  const videoDays = days('VIDEO_RETENTION_DAYS', 30);
+  const eventDays = days('EVENT_RETENTION_DAYS', 90);
   const config: Config = {
     rpc,
     http,
@@ -236,6 +250,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       LARGEST_CHUNK_BYTES,
     ),
     transfer,
+    retention: {
+      ...(videoDays === undefined ? {} : { videoDays }),
+      ...(eventDays === undefined ? {} : { eventDays }),
+    },
+    webhookDays: whole('WEBHOOK_RETENTION_DAYS', 'days', 7, 4, 36_500),
+    garbageSeconds: whole('GARBAGE_SECONDS', 'seconds', 600, 1, 86_400),
     leaseSeconds: whole('LEASE_SECONDS', 'seconds', 60, 2, 600),
     latePolicy: {
       maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),

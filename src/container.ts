@@ -10,6 +10,7 @@ import { isDatabaseDown } from './adapters/persistence/database-down.ts';
 import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from './adapters/persistence/postgres-credentials.ts';
+import { postgresGarbage } from './adapters/persistence/postgres-garbage.ts';
 import { postgresGates } from './adapters/persistence/postgres-gates.ts';
 import { postgresMediaAddresses } from './adapters/persistence/postgres-media-addresses.ts';
 import { postgresPendingAuthorizations } from './adapters/persistence/postgres-pending-authorizations.ts';
@@ -41,6 +42,7 @@ import { type AdvancePost, advancePost } from './application/advance-post.ts';
 import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
 import { checkBytes } from './application/check-bytes.ts';
+import { type GarbageCollector, garbageCollector } from './application/collect-garbage.ts';
 import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
@@ -61,6 +63,7 @@ import type { Connections } from './application/ports/connections.ts';
 import type { Credentials } from './application/ports/credentials.ts';
 import type { Doorbell } from './application/ports/doorbell.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { Garbage } from './application/ports/garbage.ts';
 import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
 import type { Log } from './application/ports/log.ts';
@@ -122,6 +125,8 @@ export const tokens = {
   doorbell: token<Doorbell>('doorbell'),
   engine: token<Engine>('engine'),
   fetcher: token<VideoFetcher & AsyncDisposable>('fetcher'),
+  garbage: token<Garbage>('garbage'),
+  garbageCollector: token<GarbageCollector>('garbageCollector'),
   gates: token<Gates>('gates'),
   health: token<PlatformHealth>('health'),
   httpServer: token<HttpServer>('httpServer'),
@@ -200,6 +205,7 @@ function bindPersistence(container: Container): void {
     .bind(t.pending)
     .toResolvedValue((database: Database) => postgresPendingAuthorizations(database), [t.database]);
   container.bind(t.addresses).toResolvedValue((database: Database) => postgresMediaAddresses(database), [t.database]);
+  container.bind(t.garbage).toResolvedValue((database: Database) => postgresGarbage(database), [t.database]);
   container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
   container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
@@ -436,6 +442,22 @@ function bindApplication(container: Container, ground: Ground): void {
       t.log,
     ],
   );
+  container.bind(t.garbageCollector).toResolvedValue(
+    (garbage: Garbage, videos: Videos, store: FileVideoStore, clock: Clock, metrics: Metrics, log: Log) =>
+      garbageCollector({
+        garbage,
+        videos,
+        store,
+        sweep: () => store.sweep(),
+        retention: ground.config.retention,
+        everySeconds: ground.config.garbageSeconds,
+        clock,
+        metrics,
+        log,
+        failPoint: ground.failPoint,
+      }),
+    [t.garbage, t.videos, t.store, t.clock, t.metrics, t.log],
+  );
   container.bind(t.webhookHandling).toResolvedValue(
     (
       inbox: WebhookInbox,
@@ -448,7 +470,8 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ) => {
       const { owner } = ground;
-      return handleWebhooks({ inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner });
+      const keptSeconds = ground.config.webhookDays * 86_400;
+      return handleWebhooks({ inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner, keptSeconds });
     },
     [t.webhookInbox, t.posts, t.connections, t.accountAccess, t.tiktoks, t.doorbell, t.clock, t.log],
   );

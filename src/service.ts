@@ -58,6 +58,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const engine = await container.getAsync(tokens.engine);
   const webhooks = await container.getAsync(tokens.webhookHandling);
   const access = await container.getAsync(tokens.accountAccess);
+  const garbage = await container.getAsync(tokens.garbageCollector);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
 
@@ -72,11 +73,12 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   stops.push(() => rpc.close());
   const httpAddress = await listen(http, 'HTTP', config.http);
   stops.push(() => http.close());
+  garbage.start();
   engine.start();
   // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    await Promise.all([engine.stop(DRAIN_SECONDS), rpc.close(), http.close()]);
+    await Promise.all([engine.stop(DRAIN_SECONDS), garbage.stop(), rpc.close(), http.close()]);
   });
 
   if (tiktok.sandbox) {

@@ -85,6 +85,11 @@ export function uploadVideo(needs: {
       await store.delete(video.id);
       throw error;
     }
+    // A process that stood still for a day may have had its file taken for one that nobody needs.
+    if ((await store.size(video.id)) === undefined) {
+      await videos.remove(video.id);
+      throw new Error(`the file of video ${video.id} was removed before its record was made`);
+    }
     return ok(taken.value);
   };
 }

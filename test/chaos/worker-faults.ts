@@ -55,6 +55,8 @@ const PLACES: Readonly<Record<FailPointName, readonly [weight: number, mostTimes
   'processing-stored': [1, 3],
   'verdict-read': [2, 3],
   'refresh-answered': [1, 1],
+  // Nobody comes by: nothing is old enough.
+  'video-forgotten': [0, 1],
 };
 
 /** Where a call of a worker's may be when all of them die. */

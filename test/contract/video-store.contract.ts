@@ -105,6 +105,16 @@ export function videoStoreContract(name: string, make: () => Promise<VideoStore>
       await expect(collect(store.read(ABSENT))).rejects.toThrow();
     });
 
+    it('tells which videos were stored before a time', async () => {
+      const store = await storeWithVideo();
+      const hour = 3_600_000;
+      expect(await Array.fromAsync(store.storedBefore(new Date(Date.now() + hour)))).toEqual([ID]);
+      expect(await Array.fromAsync(store.storedBefore(new Date(Date.now() - hour)))).toEqual([]);
+      await store.delete(ID);
+      expect(await Array.fromAsync(store.storedBefore(new Date(Date.now() + hour)))).toEqual([]);
+      expect(await Array.fromAsync((await make()).storedBefore(new Date(Date.now() + hour)))).toEqual([]);
+    });
+
     it('deletes a video, and is content when there is none', async () => {
       const store = await storeWithVideo();
       await store.delete(ID);

@@ -19,6 +19,7 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     waited: note('waited'),
     setAside: note('setAside'),
     videoRotten: note('videoRotten'),
+    collected: note('collected'),
     looked: note('looked'),
     tiktokAnswered: note('tiktokAnswered'),
     tokenRefreshed: note('tokenRefreshed'),

@@ -59,6 +59,7 @@ export function prometheusMetrics(needs: {
   const waits = histogram('quota_wait', ['call'], WAIT_BUCKETS, 'How long calls waited for their turn in a quota.');
   const setAside = counter('set_aside', ['kind'], 'Posts and videos set aside because the work on them ended workers.');
   const rotten = counter('rotten_videos', [], 'Times that stored bytes of a video were found to have changed.');
+  const garbage = counter('garbage_collected', ['kind'], 'What was removed because nobody needed it any more.');
   const looks = histogram('engine_look_duration', [], LOOK_BUCKETS, 'How long the engine took to look for work.');
   const lastLook = gauge(
     'engine_last_look_timestamp_seconds',
@@ -86,6 +87,7 @@ export function prometheusMetrics(needs: {
     waited: (call, seconds) => waits({ call }, seconds),
     setAside: (kind) => setAside.inc({ kind }),
     videoRotten: () => rotten.inc(),
+    collected: (kind, count) => garbage.inc({ kind }, count),
     looked(seconds) {
       looks({}, seconds);
       lastLook.setToCurrentTime();

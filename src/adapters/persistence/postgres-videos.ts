@@ -36,7 +36,7 @@ type Row = {
 const QUOTA_LOCK = 741_130;
 
 /** Posts in these states may still need the bytes. */
-const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
+export const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
 
 export function postgresVideos({ orm, pool }: Database): Videos {
   return {

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import * as nodeFiles from 'node:fs/promises';
-import { type FileHandle, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, opendir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { PutLimits, StoreRefusal, VideoStore } from '../../application/ports/video-store.ts';
@@ -21,6 +21,8 @@ const READ_CHUNK_BYTES = 256 * 1024;
 /** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
 const FOREIGN_LEFTOVER_MS = 24 * 60 * 60 * 1000;
 const PARTIAL = '.partial';
+/** What else is in the folder is somebody else's. */
+const OURS = /^vid_[\w-]{1,124}$/;
 
 /** What writes. For fault tests to fail or to end at. */
 export type Files = Pick<typeof nodeFiles, 'mkdir' | 'open' | 'rename'>;
@@ -123,6 +125,16 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Fil
 
     async size(id) {
       return (await orIfMissing(stat(pathOf(directory, id)), undefined))?.size;
+    },
+
+    async *storedBefore(time) {
+      const folder = await orIfMissing(opendir(directory), undefined);
+      if (folder === undefined) return;
+      for await (const { name } of folder) {
+        if (!OURS.test(name)) continue;
+        const info = await orIfMissing(stat(join(directory, name)), undefined);
+        if (info?.isFile() && info.mtime < time) yield name as VideoId;
+      }
     },
 
     async delete(id) {

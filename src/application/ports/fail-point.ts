@@ -10,7 +10,8 @@ export type FailPointName =
   | 'last-byte-sent'
   | 'processing-stored'
   | 'verdict-read'
-  | 'refresh-answered';
+  | 'refresh-answered'
+  | 'video-forgotten';
 
 /** Nothing in production; in a fault test it may never return. */
 export type FailPoint = (name: FailPointName) => Promise<void> | undefined;

@@ -41,6 +41,8 @@ export interface VideoStore {
   digest(id: VideoId): Promise<string | undefined>;
   /** In bytes. `undefined`: not there. */
   size(id: VideoId): Promise<number | undefined>;
+  /** Every video that was stored before `time`, by the store's own clock, in any order. Those that come or go meanwhile may be missed. */
+  storedBefore(time: Date): AsyncIterable<VideoId>;
   /** Deleting what isn't there is fine. */
   delete(id: VideoId): Promise<void>;
 }

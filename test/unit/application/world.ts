@@ -282,6 +282,7 @@ function hollowVideoStore(fileOf: (id: VideoId) => Promise<StoredFile | undefine
     async *read() {
       yield new Uint8Array(1);
     },
+    async *storedBefore() {},
     async delete() {},
   };
 }

@@ -7,6 +7,7 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   waited: ['ANNOUNCE', 12],
   setAside: ['POST'],
   videoRotten: [],
+  collected: ['FILE', 2],
   looked: [0.004],
   tiktokAnswered: [{ endpoint: '/v2/post/publish/status/fetch/', status: 200, code: 'ok', seconds: 0.1 }],
   tokenRefreshed: ['RENEWED'],
