@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
+import type { Retention } from './application/collect-garbage.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
 import { LARGEST_CHUNK_BYTES, SMALLEST_LARGEST_CHUNK_BYTES } from './domain/post/chunk-plan.ts';
 import type { LatePolicy } from './domain/post/schedule.ts';
@@ -37,6 +38,13 @@ export type Config = {
   readonly leaseSeconds: number;
   readonly latePolicy: LatePolicy;
   readonly requireConsent: boolean;
+  readonly retention: Retention;
+  /** How many days a handled webhook is remembered. */
+  readonly webhookDays: number;
+  /** Between two looks for what nobody needs any more. */
+  readonly garbageSeconds: number;
+  /** For all videos of a workspace together. Absent: no limit. */
+  readonly workspaceBytes?: number;
   readonly importAllowedOrigins: readonly string[];
   /** Absent: any public host. */
   readonly videoUriAllow?: readonly string[];
@@ -145,6 +153,20 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     return fallback;
   }
 
+  function bytes(name: string): number | undefined {
+    const value = text(name);
+    if (value === undefined) return undefined;
+    if (/^\d{1,15}$/.test(value) && Number(value) >= 1) return Number(value);
+    problems.push(`${name}=${value}: a whole number of bytes from 1 to 999999999999999.`);
+    return undefined;
+  }
+
+  /** 0 is for ever. */
+  function days(name: string, fallback: number): number | undefined {
+    const value = whole(name, 'days', fallback, 0, 36_500);
+    return value === 0 ? undefined : value;
+  }
+
   const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
 
   function parsed<T>(name: string, parse: (value: string) => T): T | undefined {
@@ -249,6 +271,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
+  const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
+  const videoDays = days('VIDEO_RETENTION_DAYS', 30);
+  const eventDays = days('EVENT_RETENTION_DAYS', 90);
   const config: Config = {
     rpc,
     http,
@@ -274,6 +299,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       LARGEST_CHUNK_BYTES,
     ),
     transfer,
+    retention: {
+      ...(videoDays === undefined ? {} : { videoDays }),
+      ...(eventDays === undefined ? {} : { eventDays }),
+    },
+    webhookDays: whole('WEBHOOK_RETENTION_DAYS', 'days', 7, 4, 36_500),
+    garbageSeconds: whole('GARBAGE_SECONDS', 'seconds', 600, 1, 86_400),
     leaseSeconds: whole('LEASE_SECONDS', 'seconds', 60, 2, 600),
     latePolicy: {
       maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),
@@ -288,6 +319,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...(agendaMongodbUrl === undefined ? {} : { agendaMongodbUrl }),
     ...(tokenKeys === undefined ? {} : { tokenKeys }),
     ...(videoUriAllow === undefined ? {} : { videoUriAllow }),
+    ...(workspaceBytes === undefined ? {} : { workspaceBytes }),
     ...(clientKey === undefined || clientSecret === undefined
       ? {}
       : {

@@ -15,6 +15,7 @@ import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
 import { postgresConnectionEvents } from './adapters/persistence/postgres-connection-events.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from './adapters/persistence/postgres-credentials.ts';
+import { postgresGarbage } from './adapters/persistence/postgres-garbage.ts';
 import { postgresGates } from './adapters/persistence/postgres-gates.ts';
 import { postgresMediaAddresses } from './adapters/persistence/postgres-media-addresses.ts';
 import { postgresPendingAuthorizations } from './adapters/persistence/postgres-pending-authorizations.ts';
@@ -46,6 +47,8 @@ import { type AccountAccess, accountAccess } from './application/account-access.
 import { type AdvancePost, advancePost } from './application/advance-post.ts';
 import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
+import { checkBytes } from './application/check-bytes.ts';
+import { type GarbageCollector, garbageCollector } from './application/collect-garbage.ts';
 import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
@@ -68,6 +71,7 @@ import type { Connections } from './application/ports/connections.ts';
 import type { Credentials } from './application/ports/credentials.ts';
 import type { Doorbell } from './application/ports/doorbell.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { Garbage } from './application/ports/garbage.ts';
 import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
@@ -138,6 +142,8 @@ export const tokens = {
   doorbell: token<Doorbell>('doorbell'),
   engine: token<Engine>('engine'),
   fetcher: token<VideoFetcher & AsyncDisposable>('fetcher'),
+  garbage: token<Garbage>('garbage'),
+  garbageCollector: token<GarbageCollector>('garbageCollector'),
   gates: token<Gates>('gates'),
   health: token<PlatformHealth>('health'),
   httpServer: token<HttpServer>('httpServer'),
@@ -235,6 +241,7 @@ function bindPersistence(container: Container): void {
     .bind(t.pending)
     .toResolvedValue((database: Database) => postgresPendingAuthorizations(database), [t.database]);
   container.bind(t.addresses).toResolvedValue((database: Database) => postgresMediaAddresses(database), [t.database]);
+  container.bind(t.garbage).toResolvedValue((database: Database) => postgresGarbage(database), [t.database]);
   container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
   container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
@@ -308,6 +315,9 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
 }
 
 function bindApplication(container: Container, ground: Ground): void {
+  const { workspaceBytes } = ground.config;
+  const quota = workspaceBytes === undefined ? {} : { workspaceBytes };
+  const quotaOf = (videos: Videos) => (workspaceBytes === undefined ? {} : { quota: { videos, workspaceBytes } });
   const wait = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   container
     .bind(t.health)
@@ -463,7 +473,7 @@ function bindApplication(container: Container, ground: Ground): void {
       metrics: Metrics,
       log: Log,
     ) => {
-      const takeIn = takeInVideo({ store, probe, policy: policy.video });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
       const maxBytes = policy.video.maxSizeBytes;
       const fetchOne = fetchVideo({
         videos,
@@ -473,6 +483,7 @@ function bindApplication(container: Container, ground: Ground): void {
         posts,
         doorbell,
         maxBytes,
+        ...quota,
         leaseSeconds: ground.config.leaseSeconds,
         metrics,
         log,
@@ -507,6 +518,22 @@ function bindApplication(container: Container, ground: Ground): void {
       t.log,
     ],
   );
+  container.bind(t.garbageCollector).toResolvedValue(
+    (garbage: Garbage, videos: Videos, store: FileVideoStore, clock: Clock, metrics: Metrics, log: Log) =>
+      garbageCollector({
+        garbage,
+        videos,
+        store,
+        sweep: () => store.sweep(),
+        retention: ground.config.retention,
+        everySeconds: ground.config.garbageSeconds,
+        clock,
+        metrics,
+        log,
+        failPoint: ground.failPoint,
+      }),
+    [t.garbage, t.videos, t.store, t.clock, t.metrics, t.log],
+  );
   container.bind(t.webhookHandling).toResolvedValue(
     (
       inbox: WebhookInbox,
@@ -519,7 +546,8 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ) => {
       const { owner } = ground;
-      return handleWebhooks({ inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner });
+      const keptSeconds = ground.config.webhookDays * 86_400;
+      return handleWebhooks({ inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner, keptSeconds });
     },
     [t.webhookInbox, t.posts, t.connections, t.accountAccess, t.tiktoks, t.doorbell, t.clock, t.log],
   );
@@ -545,7 +573,7 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ): UseCases => {
       const digest = canonicalDigest;
-      const takeIn = takeInVideo({ store, probe, policy: policy.video });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
       const ask = askTikTok({ posts, connections, videos, access, tiktoks, clock });
       return {
         startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),
@@ -566,7 +594,7 @@ function bindApplication(container: Container, ground: Ground): void {
         refreshConnection: refreshConnection({ connections, access, posts, doorbell, tiktoks, clock }),
         disconnectConnection: disconnectConnection({ connections, credentials, posts, tiktoks, clock, log }),
         getPublishingCapabilities: getPublishingCapabilities({ connections, access, tiktoks, clock }),
-        uploadVideo: uploadVideo({ videos, store, takeIn, clock, ids }),
+        uploadVideo: uploadVideo({ videos, store, takeIn, clock, ids, ...quota }),
         importVideo: importVideo({ videos, fetcher, doorbell, clock, ids, digest }),
         getVideo: getVideo({ videos }),
         listVideos: listVideos({ videos }),
@@ -716,7 +744,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
           metrics,
           log,
         }),
-        serveMedia: serveMedia({ addresses, videos, store }),
+        serveMedia: serveMedia({ addresses, videos, store, checkBytes: checkBytes({ store, metrics, log }) }),
         log,
         drainMilliseconds: DRAIN_SECONDS * 1000,
       }),

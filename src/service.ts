@@ -62,6 +62,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const access = await container.getAsync(tokens.accountAccess);
   const tokenKeeping = await container.getAsync(tokens.tokenKeeping);
   const resealing = await container.getAsync(tokens.resealing);
+  const garbage = await container.getAsync(tokens.garbageCollector);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
   const metricsAt = await container.getAsync(tokens.metricsServer);
@@ -85,13 +86,15 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     stops.push(() => metrics.close());
     log.info({ metrics: metricsAddress }, 'metrics have a port of their own');
   }
+  garbage.start();
   engine.start();
   tokenKeeping.start();
   if (ground.tokenKeys.length > 1) resealing.start();
   // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    await Promise.all([engine.stop(DRAIN_SECONDS), tokenKeeping.stop(), resealing.stop(), rpc.close(), http.close()]);
+    const work = [engine.stop(DRAIN_SECONDS), tokenKeeping.stop(), resealing.stop(), garbage.stop()];
+    await Promise.all([...work, rpc.close(), http.close()]);
   });
 
   if (tiktok.sandbox) {

@@ -33,6 +33,7 @@ import { inSeconds } from '../domain/time.ts';
 import type { AccountAccess } from './account-access.ts';
 import { announcePost, type Means } from './announce-post.ts';
 import type { AskTikTok } from './ask-tiktok.ts';
+import { checkBytes } from './check-bytes.ts';
 import type { PlatformHealth } from './platform-health.ts';
 import type { CallTrace } from './ports/call-trace.ts';
 import type { Clock } from './ports/clock.ts';
@@ -99,9 +100,10 @@ export function advancePost(needs: {
 }): AdvancePost {
   const { connections, videos, access, ask, tiktoks, trace, metrics, clock, log, failPoint } = needs;
   const moment = (): Moment => ({ now: clock.now(), random: needs.random() });
-  const pull = pullVideo({ ...needs, moment });
+  const bytes = checkBytes(needs);
+  const pull = pullVideo({ ...needs, checkBytes: bytes, moment });
   const announce = announcePost({ ...needs, pull, moment });
-  const send = sendVideo({ ...needs, moment });
+  const send = sendVideo({ ...needs, checkBytes: bytes, moment });
 
   return (lease, shift) =>
     trace.during(async (takeCalls) => {

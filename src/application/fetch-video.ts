@@ -8,7 +8,7 @@ import type { Posts } from './ports/posts.ts';
 import { FetchInterrupted, type FetchRefusal, type VideoFetcher } from './ports/video-fetcher.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { ImportLease, Videos } from './ports/videos.ts';
-import { findingOf, type TakeInVideo } from './take-in-video.ts';
+import { findingOf, findingOfFull, type TakeInVideo } from './take-in-video.ts';
 
 /** Advances one import under its lease; `signal` aborts when the lease is lost or the process stops. */
 export type FetchVideo = (lease: ImportLease, signal: AbortSignal) => Promise<void>;
@@ -24,6 +24,8 @@ export function fetchVideo(needs: {
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly maxBytes: number;
+  /** For all videos of a workspace together. Absent: no limit. */
+  readonly workspaceBytes?: number;
   /** How long a dead worker's lease goes on. */
   readonly leaseSeconds: number;
   readonly metrics: Metrics;
@@ -53,12 +55,17 @@ export function fetchVideo(needs: {
       return;
     }
     const video: Video = 'retry' in outcome ? reject(lease.video, outcome.retry) : outcome.video;
-    if (!(await videos.finishImport(lease, video))) {
+    let finished = await videos.finishImport(lease, video, needs.workspaceBytes);
+    if (typeof finished === 'object') {
+      await store.delete(videoId);
+      finished = await videos.finishImport(lease, reject(lease.video, findingOfFull(finished)));
+    }
+    if (finished !== true) {
       // Removed while it was fetched: nobody else will remove its bytes.
-      if ((await videos.find(video.id)) === undefined) await store.delete(video.id);
+      if ((await videos.find(videoId)) === undefined) await store.delete(videoId);
       return;
     }
-    await posts.wake({ videoId: video.id });
+    await posts.wake({ videoId });
     await doorbell.ringNow();
   };
 
@@ -73,8 +80,14 @@ export function fetchVideo(needs: {
       const { bytes, sizeBytes } = fetched.value;
       const taken = await takeIn(video, bytes, sizeBytes === undefined ? {} : { expectedSize: sizeBytes });
       if (taken.ok) return { video: taken.value };
-      if (taken.error.code === 'STORAGE_FULL') return { retry: STORAGE_FULL };
-      return { video: reject(video, taken.error.finding) };
+      switch (taken.error.code) {
+        case 'STORAGE_FULL':
+          return { retry: STORAGE_FULL };
+        case 'WORKSPACE_QUOTA_EXCEEDED':
+          return { video: reject(video, findingOfFull(taken.error)) };
+        case 'NOT_STORED':
+          return { video: reject(video, taken.error.finding) };
+      }
     } catch (error) {
       if (error instanceof FetchInterrupted) return judge(error.refusal);
       // This process stops, or another one has the import: nothing speaks against the video.

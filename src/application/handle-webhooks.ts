@@ -34,7 +34,6 @@ const BATCH = 100;
 const LOOKS_AT_ONCE = 4;
 /** As long as TikTok itself tries to deliver (open-api §9). */
 const GIVE_UP_SECONDS = 72 * 3600;
-const KEPT_SECONDS = 7 * 86_400;
 /** At the end of the process. */
 const LAST_LOOK_SECONDS = 5;
 
@@ -54,8 +53,10 @@ export function handleWebhooks(needs: {
   readonly log: Log;
   /** Names this process among all that share the database. */
   readonly owner: string;
+  /** How long what was handled is remembered: longer than TikTok repeats it, which is 72 hours. */
+  readonly keptSeconds: number;
 }): WebhookHandling {
-  const { inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner } = needs;
+  const { inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner, keptSeconds } = needs;
   const few = pLimit(LOOKS_AT_ONCE);
   const underWay = new Set<Promise<void>>();
 
@@ -140,7 +141,7 @@ export function handleWebhooks(needs: {
       }
     },
     async forgetOld() {
-      await inbox.forgetHandledBefore(inSeconds(clock.now(), -KEPT_SECONDS));
+      await inbox.forgetHandledBefore(inSeconds(clock.now(), -keptSeconds));
     },
     async settled() {
       const late = Promise.withResolvers<void>();

@@ -3,6 +3,7 @@ import { pollDelaySeconds } from '../domain/post/pacing.ts';
 import {
   beginPull,
   type Finalizing,
+  fail,
   type Held,
   type Initializing,
   polled,
@@ -20,6 +21,7 @@ import { inSeconds } from '../domain/time.ts';
 import type { AccountAccess } from './account-access.ts';
 import { type Means, reportDispatch } from './announce-post.ts';
 import type { AskTikTok } from './ask-tiktok.ts';
+import type { CheckBytes } from './check-bytes.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { FailPoint } from './ports/fail-point.ts';
@@ -55,6 +57,7 @@ export function pullVideo(needs: {
   readonly tiktoks: TikToks;
   readonly access: AccountAccess;
   readonly ask: AskTikTok;
+  readonly checkBytes: CheckBytes;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly moment: () => Moment;
@@ -69,6 +72,8 @@ export function pullVideo(needs: {
 
   return {
     async announce(post, { video, publishing }, work) {
+      const damage = await needs.checkBytes(video);
+      if (damage !== undefined) return { post: fail(post, damage, clock.now()) };
       const token = new Secret(ids.unguessable());
       const plan = { sizeBytes: video.sizeBytes, chunkBytes: video.sizeBytes, chunkCount: 1 };
       const begun = beginPull(post, plan, clock.now());

@@ -3,6 +3,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { WrongState } from '../domain/post/post.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import type { RequestIdReused } from './ports/request-key.ts';
+import type { WorkspaceFull } from './ports/videos.ts';
 
 /** Why a use case said no. Each one reaches the caller as a typed error; the codes are sent, so never rename one. */
 export type Refusal =
@@ -25,6 +26,7 @@ export type Refusal =
   | { readonly code: 'ETAG_MISMATCH'; readonly observed: string; readonly current: string }
   | { readonly code: 'VIDEO_IN_USE'; readonly id: string }
   | { readonly code: 'STORAGE_FULL' }
+  | WorkspaceFull
   | (WrongState & { readonly id: string })
   /** TikTok, or our standing with it, said no. */
   | { readonly code: 'TIKTOK_REFUSED'; readonly error: PublishError };

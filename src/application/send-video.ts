@@ -19,6 +19,7 @@ import { inSeconds } from '../domain/time.ts';
 import { contentTypeOf } from '../domain/video/video.ts';
 import type { Means } from './announce-post.ts';
 import type { AskTikTok } from './ask-tiktok.ts';
+import type { CheckBytes } from './check-bytes.ts';
 import type { PlatformHealth } from './platform-health.ts';
 import type { Clock } from './ports/clock.ts';
 import type { FailPoint } from './ports/fail-point.ts';
@@ -37,13 +38,14 @@ const MAX_REALIGNMENTS = 3;
 
 export function sendVideo(needs: {
   readonly store: VideoStore;
+  readonly checkBytes: CheckBytes;
   readonly ask: AskTikTok;
   readonly health: PlatformHealth;
   readonly clock: Clock;
   readonly moment: () => Moment;
   readonly failPoint: FailPoint;
 }): SendVideo {
-  const { store, ask, health, clock, moment, failPoint } = needs;
+  const { store, checkBytes, ask, health, clock, moment, failPoint } = needs;
 
   return (post, means, work) => work.shift.whenThereIsRoom(means.video.sizeBytes, () => sendBytes(post, means, work));
 
@@ -55,12 +57,18 @@ export function sendVideo(needs: {
     const { save, shift } = work;
     let post = from;
     let realignments = 0;
+    let checked = false;
     for (;;) {
       const attempt = theAttempt(post);
       const chunk = chunkAt(attempt.plan, attempt.bytesSent);
       if (chunk === undefined) return poll(await save(process(post, attempt)));
       if (shift.ending()) return { post, nextActionTime: clock.now() };
       if (attempt.uploadUrl === undefined) throw new Error(`attempt ${attempt.number} of ${post.id} has no address`);
+      if (chunk.last && !checked) {
+        const damage = await checkBytes(video);
+        if (damage !== undefined) return afterDamage(post, damage);
+        checked = true;
+      }
       if (chunk.last) {
         post = await save(finalize(post, attempt, clock.now()));
         await failPoint('finalizing-stored');
@@ -85,6 +93,11 @@ export function sendVideo(needs: {
         return tryAgain(post, { code: 'PLATFORM_UNAVAILABLE' });
       }
     }
+  }
+
+  /** Until the last byte was on its way nothing can come of this attempt; after that only TikTok's status decides. */
+  function afterDamage(post: Uploading | Finalizing, error: PublishError): Sent {
+    return post.phase === 'FINALIZING' ? { refused: { ...post, error } } : { post: fail(post, error, clock.now()) };
   }
 
   async function afterChunk(

@@ -1,6 +1,7 @@
 import type { ServedRange } from '../domain/post/media-evidence.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
+import type { CheckBytes } from './check-bytes.ts';
 import type { MediaAddresses } from './ports/media-addresses.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
@@ -14,7 +15,10 @@ export type MediaAnswer =
   | {
       readonly kind: 'VIDEO';
       readonly video: ReadyVideo;
-      /** Noted piece by piece, each before it is given. Ends early, with an error, when the address is closed meanwhile. */
+      /**
+       * Noted piece by piece, each before it is given. Ends early, with an error, when the address is closed meanwhile,
+       * and before its last byte when the stored bytes changed.
+       */
       bytes(range: ServedRange): AsyncIterable<Uint8Array>;
     };
 
@@ -29,8 +33,9 @@ export function serveMedia(needs: {
   readonly addresses: MediaAddresses;
   readonly videos: Videos;
   readonly store: VideoStore;
+  readonly checkBytes: CheckBytes;
 }): ServeMedia {
-  const { addresses, videos, store } = needs;
+  const { addresses, videos, store, checkBytes } = needs;
 
   return async (token) => {
     const address = await addresses.find(token);
@@ -45,6 +50,8 @@ export function serveMedia(needs: {
     const piece = pieceBytes(video.sizeBytes);
     for (let start = range.start; start < range.endExclusive; start += piece) {
       const part = { start, endExclusive: Math.min(start + piece, range.endExclusive) };
+      const last = part.endExclusive === video.sizeBytes;
+      if (last && (await checkBytes(video)) !== undefined) throw new Error('the stored bytes are not those that came');
       if (!(await addresses.note(token, part))) throw new Error('the address was closed while it was read');
       yield* store.read(video.id, part);
     }

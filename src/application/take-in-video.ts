@@ -4,13 +4,17 @@ import { type ImportingVideo, judge, type ReadyVideo, type RejectedVideo } from 
 import type { VideoPolicy } from '../domain/video/video-policy.ts';
 import type { VideoProbe } from './ports/video-probe.ts';
 import type { PutLimits, StoreRefusal, VideoStore } from './ports/video-store.ts';
+import type { Videos, WorkspaceFull } from './ports/videos.ts';
 
 export type TakeInVideo = (
   video: ImportingVideo,
   bytes: AsyncIterable<Uint8Array>,
   announced: Omit<PutLimits, 'maxBytes'>,
 ) => Promise<
-  Result<ReadyVideo | RejectedVideo, StorageFull | { readonly code: 'NOT_STORED'; readonly finding: Finding }>
+  Result<
+    ReadyVideo | RejectedVideo,
+    StorageFull | WorkspaceFull | { readonly code: 'NOT_STORED'; readonly finding: Finding }
+  >
 >;
 
 type StorageFull = { readonly code: 'STORAGE_FULL' };
@@ -20,11 +24,20 @@ export function takeInVideo(needs: {
   readonly store: VideoStore;
   readonly probe: VideoProbe;
   readonly policy: VideoPolicy;
+  /** For all videos of a workspace together. Absent: no limit. Who stores the record looks again: others take in as well. */
+  readonly quota?: { readonly videos: Pick<Videos, 'usedBytes'>; readonly workspaceBytes: number };
 }): TakeInVideo {
-  const { store, probe, policy } = needs;
+  const { store, probe, policy, quota } = needs;
   return async (video, bytes, announced) => {
-    const stored = await store.put(video.id, bytes, { maxBytes: policy.maxSizeBytes, ...announced });
+    const limitBytes = quota?.workspaceBytes ?? Number.POSITIVE_INFINITY;
+    const usedBytes = (await quota?.videos.usedBytes(video.workspaceId)) ?? 0;
+    const maxBytes = Math.min(policy.maxSizeBytes, Math.max(0, limitBytes - usedBytes));
+    const stored = await store.put(video.id, bytes, { maxBytes, ...announced });
     if (!stored.ok) {
+      const { error } = stored;
+      if (error.code === 'TOO_LARGE' && error.seenBytes <= policy.maxSizeBytes) {
+        return err({ code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes, limitBytes });
+      }
       return stored.error.code === 'NO_SPACE'
         ? err({ code: 'STORAGE_FULL' })
         : err({ code: 'NOT_STORED', finding: findingOf(stored.error) });
@@ -89,3 +102,15 @@ export function findingOf(refusal: Exclude<StoreRefusal, { code: 'NO_SPACE' }>):
       };
   }
 }
+
+/** For whoever asked for a video that is fetched in the background. */
+export const findingOfFull = ({ usedBytes, limitBytes }: WorkspaceFull): Finding => ({
+  code: 'WORKSPACE_QUOTA_EXCEEDED',
+  severity: 'ERROR',
+  field: 'workspace_id',
+  message: 'The workspace has no room left for this video; nothing was kept.',
+  remedy:
+    'Delete videos that are not needed any more, or have the operator raise WORKSPACE_VIDEO_BYTES; then send it again.',
+  observed: `${usedBytes} bytes used`,
+  limit: `${limitBytes} bytes`,
+});

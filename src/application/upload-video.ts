@@ -27,8 +27,10 @@ export function uploadVideo(needs: {
   readonly takeIn: TakeInVideo;
   readonly clock: Clock;
   readonly ids: Ids;
+  /** For all videos of a workspace together. Absent: no limit. */
+  readonly workspaceBytes?: number;
 }): UploadVideo {
-  const { videos, store, takeIn, clock, ids } = needs;
+  const { videos, store, takeIn, clock, ids, workspaceBytes } = needs;
   return async ({ workspaceId, fileName, sizeBytes, sha256, bytes }) => {
     const findings = [
       ...requireText('metadata.workspace_id', workspaceId, 200),
@@ -68,16 +70,25 @@ export function uploadVideo(needs: {
       ...(sha256 === undefined ? {} : { expectedSha256: sha256 }),
     });
     if (!taken.ok) {
-      return taken.error.code === 'STORAGE_FULL'
-        ? err(taken.error)
-        : err({ code: 'INVALID', findings: [taken.error.finding] });
+      return taken.error.code === 'NOT_STORED'
+        ? err({ code: 'INVALID', findings: [taken.error.finding] })
+        : err(taken.error);
     }
     if (taken.value.state === 'REJECTED') return err({ code: 'INVALID', findings: taken.value.findings });
     try {
-      await videos.add(taken.value);
+      const added = await videos.add(taken.value, workspaceBytes);
+      if (!added.ok) {
+        await store.delete(video.id);
+        return added;
+      }
     } catch (error) {
       await store.delete(video.id);
       throw error;
+    }
+    // A process that stood still for a day may have had its file taken for one that nobody needs.
+    if ((await store.size(video.id)) === undefined) {
+      await videos.remove(video.id);
+      throw new Error(`the file of video ${video.id} was removed before its record was made`);
     }
     return ok(taken.value);
   };

@@ -57,6 +57,8 @@ const PLACES: Readonly<Record<FailPointName, readonly [weight: number, mostTimes
   'refresh-answered': [1, 1],
   // Nobody turns keys here.
   resealed: [0, 1],
+  // Nobody comes by: nothing is old enough.
+  'video-forgotten': [0, 1],
 };
 
 /** Where a call of a worker's may be when all of them die. */

@@ -3,10 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
-import { inChunks } from '../support/fixture-videos.ts';
+import { filesThat, STEPS, type Step } from '../support/failing-files.ts';
+import { collect, inChunks } from '../support/fixture-videos.ts';
 import { videoStoreContract } from './video-store.contract.ts';
 
 const ID = 'vid_01' as VideoId;
@@ -59,6 +62,130 @@ describe('files of the video store', () => {
       error: { code: 'NO_SPACE' },
     });
   });
+});
+
+/** A file system that is full from this step, or this many bytes, on. */
+const fullFrom = (fails: (step: Step, bytes: number) => boolean, code = 'ENOSPC') =>
+  filesThat((step, bytes) => {
+    if (fails(step, bytes)) throw Object.assign(new Error(`${code}: no space left`), { code });
+  });
+
+describe('a disk that is full (MED-02)', () => {
+  const video = Buffer.alloc(5_000, 'v');
+  const NO_SPACE = { ok: false, error: { code: 'NO_SPACE' } };
+
+  it('says so at whatever byte it is, and nothing of the video is left; the ones before it stay', async () => {
+    const directory = await temporaryDirectory();
+    await fileVideoStore(directory).put('vid_before' as VideoId, inChunks(video), { maxBytes: 5_000 });
+    const at = fc.integer({ min: 1, max: 5_000 });
+    await fc.assert(
+      fc.asyncProperty(at, fc.integer({ min: 1, max: 2_000 }), async (fullAt, chunk) => {
+        const store = fileVideoStore(
+          directory,
+          fullFrom((_, bytes) => bytes >= fullAt),
+        );
+        expect(await store.put(ID, inChunks(video, chunk), { maxBytes: 5_000 })).toEqual(NO_SPACE);
+        expect(await readdir(directory)).toEqual(['vid_before']);
+      }),
+      { numRuns: 100 },
+    );
+    expect(await collect(fileVideoStore(directory).read('vid_before' as VideoId))).toEqual(video);
+  });
+
+  it.each(STEPS)('says so at the step %s, and nothing is left', async (full) => {
+    const directory = await temporaryDirectory();
+    for (const code of ['ENOSPC', 'EDQUOT']) {
+      const store = fileVideoStore(
+        directory,
+        fullFrom((step) => step === full, code),
+      );
+      expect(await store.put(ID, inChunks(video), { maxBytes: 5_000 })).toEqual(NO_SPACE);
+      expect(await readdir(directory)).toEqual([]);
+    }
+  });
+
+  it('takes the same video when there is room again', async () => {
+    const directory = await temporaryDirectory();
+    let full = true;
+    const store = fileVideoStore(
+      directory,
+      fullFrom((step) => full && step === 'write'),
+    );
+    expect(await store.put(ID, inChunks(video), { maxBytes: 5_000 })).toEqual(NO_SPACE);
+    full = false;
+    expect(await store.put(ID, inChunks(video), { maxBytes: 5_000 })).toMatchObject({ ok: true });
+  });
+
+  it('is told from a disk that is broken, and from a source that says the same', async () => {
+    const directory = await temporaryDirectory();
+    const broken = fileVideoStore(
+      directory,
+      fullFrom((step) => step === 'sync', 'EIO'),
+    );
+    await expect(broken.put(ID, inChunks(video), { maxBytes: 5_000 })).rejects.toMatchObject({ code: 'EIO' });
+    const cause = Object.assign(new Error('the sender is full'), { code: 'ENOSPC' });
+    // biome-ignore lint/correctness/useYield: it throws instead
+    const source = (async function* (): AsyncGenerator<Uint8Array> {
+      throw cause;
+    })();
+    await expect(fileVideoStore(directory).put(ID, source, { maxBytes: 5_000 })).rejects.toBe(cause);
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  /** A small disk of its own, where this account may make one. */
+  async function smallDisk(megabytes: number): Promise<string | undefined> {
+    const directory = await temporaryDirectory();
+    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', directory]);
+    if (status !== 0) return undefined;
+    onTestFinished(() => void spawnSync('umount', [directory]));
+    return directory;
+  }
+
+  it('is a real one, where this account may mount one', async ({ skip }) => {
+    const directory = await smallDisk(2);
+    if (directory === undefined) return skip('no right to mount a disk');
+    const store = fileVideoStore(directory);
+    const big = Buffer.alloc(3 * 2 ** 20, 'b');
+    const outcomes = await Promise.all([
+      store.put('vid_big' as VideoId, inChunks(big, 64 * 1024), { maxBytes: big.length }),
+      store.put('vid_small' as VideoId, inChunks(video), { maxBytes: 5_000 }),
+    ]);
+    expect(outcomes[0]).toEqual(NO_SPACE);
+    expect(await store.put(ID, inChunks(video), { maxBytes: 5_000 })).toMatchObject({ ok: true });
+    expect((await readdir(directory)).includes('vid_big')).toBe(false);
+    expect((await readdir(directory)).filter((name) => name.endsWith('.partial'))).toEqual([]);
+  });
+});
+
+describe('a process that ends while it stores (MED-03)', () => {
+  const SIZE = 10_000;
+
+  it('writes, syncs the file, renames it and syncs the directory, in this order', async () => {
+    const seen: Step[] = [];
+    const store = fileVideoStore(
+      await temporaryDirectory(),
+      filesThat((step) => void (seen.at(-1) !== step && seen.push(step))),
+    );
+    await store.put(ID, inChunks(Buffer.alloc(SIZE)), { maxBytes: SIZE });
+    expect(seen).toEqual(STEPS);
+  });
+
+  it.each(STEPS)(
+    'at the step %s leaves the video whole or not at all, before and after the next start',
+    async (step) => {
+      const directory = await temporaryDirectory();
+      const script = fileURLToPath(new URL('../support/dying-store.ts', import.meta.url));
+      const child = spawnSync(process.execPath, [script, directory, ID, step, String(SIZE)]);
+      expect(child.signal).toBe('SIGKILL');
+      const store = fileVideoStore(directory);
+      const renamed = STEPS.indexOf(step) > STEPS.indexOf('rename');
+      expect(await store.size(ID)).toBe(renamed ? SIZE : undefined);
+      const written = STEPS.indexOf(step) > STEPS.indexOf('open') && !renamed;
+      expect(await store.sweep()).toBe(written ? 1 : 0);
+      expect(await readdir(directory)).toEqual(renamed ? [ID] : []);
+      expect(await store.put(ID, inChunks(Buffer.alloc(SIZE)), { maxBytes: SIZE })).toMatchObject({ ok: true });
+    },
+  );
 });
 
 describe('sweep', () => {

@@ -90,11 +90,29 @@ export function videoStoreContract(name: string, make: () => Promise<VideoStore>
       expect(Buffer.from((await file?.readAt(0, 5000)) ?? [])).toEqual(VIDEO);
     });
 
+    it('tells the SHA-256 of what it holds now', async () => {
+      const store = await storeWithVideo();
+      expect(await store.digest(ID)).toBe(sha256(VIDEO));
+      await store.put(ID, inChunks(OTHER), ROOMY);
+      expect(await store.digest(ID)).toBe(sha256(OTHER));
+      expect(await store.digest(ABSENT)).toBeUndefined();
+    });
+
     it('says that a video is not there', async () => {
       const store = await storeWithVideo();
       expect(await store.size(ABSENT)).toBeUndefined();
       expect(await store.open(ABSENT)).toBeUndefined();
       await expect(collect(store.read(ABSENT))).rejects.toThrow();
+    });
+
+    it('tells which videos were stored before a time', async () => {
+      const store = await storeWithVideo();
+      const hour = 3_600_000;
+      expect(await Array.fromAsync(store.storedBefore(new Date(Date.now() + hour)))).toEqual([ID]);
+      expect(await Array.fromAsync(store.storedBefore(new Date(Date.now() - hour)))).toEqual([]);
+      await store.delete(ID);
+      expect(await Array.fromAsync(store.storedBefore(new Date(Date.now() + hour)))).toEqual([]);
+      expect(await Array.fromAsync((await make()).storedBefore(new Date(Date.now() + hour)))).toEqual([]);
     });
 
     it('deletes a video, and is content when there is none', async () => {

@@ -5,6 +5,7 @@ import { err, ok } from '../../src/domain/result.ts';
 
 export function inMemoryVideoStore(): VideoStore {
   const videos = new Map<VideoId, Buffer>();
+  const times = new Map<VideoId, Date>();
 
   return {
     async put(id, bytes, { maxBytes, expectedSize, expectedSha256 }) {
@@ -31,6 +32,7 @@ export function inMemoryVideoStore(): VideoStore {
       if (sha256 !== expected)
         return refuse({ code: 'CHECKSUM_MISMATCH', observedSha256: sha256, expectedSha256: expected });
       videos.set(id, video);
+      times.set(id, new Date());
       return ok({ sizeBytes, sha256 });
     },
 
@@ -54,11 +56,21 @@ export function inMemoryVideoStore(): VideoStore {
       };
     },
 
+    async digest(id) {
+      const video = videos.get(id);
+      return video === undefined ? undefined : createHash('sha256').update(video).digest('hex');
+    },
+
     async size(id) {
       return videos.get(id)?.length;
     },
 
+    async *storedBefore(time) {
+      for (const [id, stored] of times) if (stored < time) yield id;
+    },
+
     async delete(id) {
+      times.delete(id);
       videos.delete(id);
     },
   };

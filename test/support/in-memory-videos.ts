@@ -1,8 +1,8 @@
 import type { Clock } from '../../src/application/ports/clock.ts';
 import { SUSPECT_LAPSES } from '../../src/application/ports/post-queue.ts';
 import type { RequestKey } from '../../src/application/ports/request-key.ts';
-import type { ImportLease, Videos } from '../../src/application/ports/videos.ts';
-import type { VideoId } from '../../src/domain/ids.ts';
+import type { ImportLease, Videos, WorkspaceFull } from '../../src/application/ports/videos.ts';
+import type { VideoId, WorkspaceId } from '../../src/domain/ids.ts';
 import { err, ok } from '../../src/domain/result.ts';
 import type { Video } from '../../src/domain/video/video.ts';
 import { copyOf } from './copy.ts';
@@ -36,6 +36,20 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
       : undefined;
   }
 
+  const usedBytes = (workspaceId: WorkspaceId): number =>
+    [...rows.values()].reduce(
+      (sum, { video }) => sum + (video.workspaceId === workspaceId && video.state === 'READY' ? video.sizeBytes : 0),
+      0,
+    );
+
+  function fullFor(video: Video, limitBytes = Number.POSITIVE_INFINITY): WorkspaceFull | undefined {
+    if (video.state !== 'READY') return undefined;
+    const used = usedBytes(video.workspaceId);
+    return used + video.sizeBytes > limitBytes
+      ? { code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes: used, limitBytes }
+      : undefined;
+  }
+
   return {
     has: (id) => rows.has(id),
     neededBy(needs) {
@@ -55,8 +69,13 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
       return copyOf(pageOf(wanted, page, ({ id }) => id));
     },
 
-    async add(video) {
+    usedBytes: async (workspaceId) => usedBytes(workspaceId),
+
+    async add(video, limitBytes) {
+      const full = fullFor(video, limitBytes);
+      if (full !== undefined) return err(full);
       rows.set(video.id, { video: copyOf(video) });
+      return ok(undefined);
     },
 
     async addImport(video, key) {
@@ -115,7 +134,9 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
       return true;
     },
 
-    async finishImport(lease, video) {
+    async finishImport(lease, video, limitBytes) {
+      const full = fullFor(video, limitBytes);
+      if (full !== undefined) return full;
       const row = heldBy(lease);
       if (row === undefined) return false;
       const { import: _, ...rest } = row;

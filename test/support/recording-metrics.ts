@@ -18,6 +18,8 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     attemptEnded: note('attemptEnded'),
     waited: note('waited'),
     setAside: note('setAside'),
+    videoRotten: note('videoRotten'),
+    collected: note('collected'),
     looked: note('looked'),
     tiktokAnswered: note('tiktokAnswered'),
     tokenRefreshed: note('tokenRefreshed'),

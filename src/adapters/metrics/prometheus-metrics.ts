@@ -59,6 +59,8 @@ export function prometheusMetrics(needs: {
   const attempts = counter('attempts', ['outcome', 'code'], 'Attempts that ended, by outcome and by why.');
   const waits = histogram('quota_wait', ['call'], WAIT_BUCKETS, 'How long calls waited for their turn in a quota.');
   const setAside = counter('set_aside', ['kind'], 'Posts and videos set aside because the work on them ended workers.');
+  const rotten = counter('rotten_videos', [], 'Times that stored bytes of a video were found to have changed.');
+  const garbage = counter('garbage_collected', ['kind'], 'What was removed because nobody needed it any more.');
   const looks = histogram('engine_look_duration', [], LOOK_BUCKETS, 'How long the engine took to look for work.');
   const lastLook = gauge(
     'engine_last_look_timestamp_seconds',
@@ -95,6 +97,8 @@ export function prometheusMetrics(needs: {
     attemptEnded: (outcome, code) => attempts.inc({ outcome, code: code ?? NONE }),
     waited: (call, seconds) => waits({ call }, seconds),
     setAside: (kind) => setAside.inc({ kind }),
+    videoRotten: () => rotten.inc(),
+    collected: (kind, count) => garbage.inc({ kind }, count),
     looked(seconds) {
       looks({}, seconds);
       lastLook.setToCurrentTime();

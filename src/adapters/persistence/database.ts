@@ -3,6 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
+import { GarbageIndexes } from './migrations/garbage-indexes.ts';
 import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
@@ -41,6 +42,7 @@ export async function openDatabase(url: string): Promise<Database> {
         { name: '2026-11-22-webhook-inbox', class: WebhookInboxTable },
         { name: '2026-11-22-import-lapses', class: ImportLapses },
         { name: '2026-11-22-token-life', class: TokenLifeColumns },
+        { name: '2026-11-22-garbage-indexes', class: GarbageIndexes },
       ],
       snapshot: false,
       silent: true,

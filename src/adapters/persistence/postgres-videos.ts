@@ -1,9 +1,10 @@
+import type { PoolClient } from 'pg';
 import { SUSPECT_LAPSES } from '../../application/ports/post-queue.ts';
-import type { ImportLease, Videos } from '../../application/ports/videos.ts';
+import type { ImportLease, Videos, WorkspaceFull } from '../../application/ports/videos.ts';
 import type { Finding } from '../../domain/finding.ts';
 import type { VideoId, WorkspaceId } from '../../domain/ids.ts';
 import type { PostState } from '../../domain/post/post.ts';
-import { ok } from '../../domain/result.ts';
+import { err, ok } from '../../domain/result.ts';
 import type { ImportingVideo, Video } from '../../domain/video/video.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
 import type { Database } from './database.ts';
@@ -31,8 +32,11 @@ type Row = {
   lapses: number;
 };
 
+/** Of all who add to one workspace; any number that every version of this service agrees on. */
+const QUOTA_LOCK = 741_130;
+
 /** Posts in these states may still need the bytes. */
-const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
+export const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
 
 export function postgresVideos({ orm, pool }: Database): Videos {
   return {
@@ -55,8 +59,14 @@ export function postgresVideos({ orm, pool }: Database): Videos {
       const last = items.at(-1);
       return rows.length > size && last !== undefined ? { items, next: last.id } : { items };
     },
-    async add(video) {
-      await orm.em.fork().insert(VideoRows, toRow(video));
+    usedBytes: (workspaceId) => usedBytes(pool, workspaceId),
+    add(video, limitBytes) {
+      return inTransaction(pool, async (client) => {
+        const full = await fullFor(client, video, limitBytes);
+        if (full !== undefined) return err(full);
+        await client.query(INSERT, [...valuesOf(toRow(video))]);
+        return ok(undefined);
+      });
     },
     addImport(video, key) {
       return inTransaction(pool, async (client) => {
@@ -136,24 +146,28 @@ export function postgresVideos({ orm, pool }: Database): Videos {
       );
       return rowCount === 1;
     },
-    async finishImport({ owner, fence }, video) {
-      const row = toRow(video);
-      const { rowCount } = await pool.query(
-        `update video set state = $4, size_bytes = $5, sha256 = $6, spec = $7, findings = $8,
-           lease_owner = null, next_action_at = null
-         where id = $1 and lease_owner = $2 and fence = $3`,
-        [
-          video.id,
-          owner,
-          fence,
-          row.state,
-          row.size_bytes,
-          row.sha256,
-          row.spec === null ? null : JSON.stringify(row.spec),
-          JSON.stringify(row.findings),
-        ],
-      );
-      return rowCount === 1;
+    finishImport({ owner, fence }, video, limitBytes) {
+      return inTransaction(pool, async (client) => {
+        const full = await fullFor(client, video, limitBytes);
+        if (full !== undefined) return full;
+        const row = toRow(video);
+        const { rowCount } = await client.query(
+          `update video set state = $4, size_bytes = $5, sha256 = $6, spec = $7, findings = $8,
+             lease_owner = null, next_action_at = null
+           where id = $1 and lease_owner = $2 and fence = $3`,
+          [
+            video.id,
+            owner,
+            fence,
+            row.state,
+            row.size_bytes,
+            row.sha256,
+            row.spec === null ? null : JSON.stringify(row.spec),
+            JSON.stringify(row.findings),
+          ],
+        );
+        return rowCount === 1;
+      });
     },
     async postponeImport({ video, owner, fence }, seconds) {
       await pool.query(
@@ -186,6 +200,46 @@ export function postgresVideos({ orm, pool }: Database): Videos {
     },
   };
 }
+
+async function usedBytes(client: Pick<PoolClient, 'query'>, workspaceId: WorkspaceId): Promise<number> {
+  const { rows } = await client.query<{ bytes: string }>(
+    `select coalesce(sum(size_bytes), 0) as bytes from video where workspace_id = $1 and state = 'READY'`,
+    [workspaceId],
+  );
+  return Number(rows[0]?.bytes);
+}
+
+/** Whoever adds to a workspace that has a limit waits for who did before: together they keep to it. */
+async function fullFor(
+  client: PoolClient,
+  video: Video,
+  limitBytes: number | undefined,
+): Promise<WorkspaceFull | undefined> {
+  if (limitBytes === undefined || video.state !== 'READY') return undefined;
+  await client.query('select pg_advisory_xact_lock($1, hashtext($2))', [QUOTA_LOCK, video.workspaceId]);
+  const used = await usedBytes(client, video.workspaceId);
+  return used + video.sizeBytes > limitBytes
+    ? { code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes: used, limitBytes }
+    : undefined;
+}
+
+const INSERT = `insert into video
+    (id, workspace_id, state, file_name, request_id, source_uri, size_bytes, sha256, spec, findings, create_time)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
+
+const valuesOf = (row: ReturnType<typeof toRow>): readonly unknown[] => [
+  row.id,
+  row.workspace_id,
+  row.state,
+  row.file_name,
+  row.request_id,
+  row.source_uri,
+  row.size_bytes,
+  row.sha256,
+  row.spec === null ? null : JSON.stringify(row.spec),
+  JSON.stringify(row.findings),
+  row.create_time,
+];
 
 function fromRow(row: Row): Video {
   const common = present({

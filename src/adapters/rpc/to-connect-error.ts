@@ -101,6 +101,14 @@ export function answerTo(refusal: Refusal): Answer {
         message: 'The video store is full; nothing was kept.',
         remedy: 'Tell the operator of this service; send the file again when there is space.',
       };
+    case 'WORKSPACE_QUOTA_EXCEEDED':
+      return {
+        status: Code.ResourceExhausted,
+        reason,
+        message: `The workspace has no room left for this video: it uses ${refusal.usedBytes} of ${refusal.limitBytes} bytes; nothing was kept.`,
+        remedy: 'Delete videos that are not needed any more, or ask the operator of this service for more room.',
+        metadata: { used_bytes: String(refusal.usedBytes), limit_bytes: String(refusal.limitBytes) },
+      };
     case 'POST_ALREADY_SENT':
       return wrongState(refusal, 'TikTok may have received the whole post already.', 'Delete it in the TikTok app.');
     case 'POST_ALREADY_STARTED':

@@ -22,6 +22,8 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
   const recurring = new Map<string, { readonly seconds: number; readonly work: () => Promise<void> }>();
   let running: { readonly agenda: Agenda; readonly store: AgendaStore } | undefined;
   let reopening: NodeJS.Timeout | undefined;
+  let wanted: Date | undefined;
+  let setting: Promise<void> | undefined;
   let stopped = false;
 
   const ring = (): void => {
@@ -85,6 +87,23 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
     }
   }
 
+  /** One at a time, and of those that wait the earliest: a slow save of a later time must not undo an earlier one. */
+  function earliestBell(agenda: Agenda, time: Date): Promise<void> {
+    if (wanted === undefined || time < wanted) wanted = time;
+    setting ??= setWanted(agenda).finally(() => {
+      setting = undefined;
+    });
+    return setting;
+  }
+
+  async function setWanted(agenda: Agenda): Promise<void> {
+    while (wanted !== undefined) {
+      const time = wanted;
+      wanted = undefined;
+      await setBell(agenda, time);
+    }
+  }
+
   async function setBell(agenda: Agenda, time: Date): Promise<void> {
     try {
       const { jobs } = await agenda.queryJobs({ name: WAKE, limit: 1 });
@@ -104,7 +123,7 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
       if (running === undefined) return;
       const patience = Promise.withResolvers<void>();
       const timer = setTimeout(patience.resolve, PATIENCE_MILLISECONDS);
-      await Promise.race([setBell(running.agenda, time), patience.promise]);
+      await Promise.race([earliestBell(running.agenda, time), patience.promise]);
       clearTimeout(timer);
     },
     async ringNow() {

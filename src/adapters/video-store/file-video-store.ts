@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import * as nodeFiles from 'node:fs/promises';
+import { type FileHandle, opendir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { PutLimits, StoreRefusal, VideoStore } from '../../application/ports/video-store.ts';
@@ -20,23 +21,76 @@ const READ_CHUNK_BYTES = 256 * 1024;
 /** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
 const FOREIGN_LEFTOVER_MS = 24 * 60 * 60 * 1000;
 const PARTIAL = '.partial';
+/** What else is in the folder is somebody else's. */
+const OURS = /^vid_[\w-]{1,124}$/;
+
+/** What writes. For fault tests to fail or to end at. */
+export type Files = Pick<typeof nodeFiles, 'mkdir' | 'open' | 'rename'>;
 
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
-export function fileVideoStore(directory: string): FileVideoStore {
+export function fileVideoStore(directory: string, files: Files = nodeFiles): FileVideoStore {
+  const { mkdir, open, rename } = files;
+
+  /** Written, synced, renamed, and the directory synced: after a power cut the file is there whole or not at all. */
+  async function putWhole(
+    path: string,
+    partialPath: string,
+    bytes: AsyncIterable<Uint8Array>,
+    limits: PutLimits,
+  ): Promise<Result<StoredFile, StoreRefusal>> {
+    await fitting(mkdir(directory, { recursive: true, mode: 0o700 }));
+    if (!(await hasRoomFor(directory, limits))) return err({ code: 'NO_SPACE' });
+    await using partial = await createPartialFile(partialPath);
+    const written = await write(partial.handle, bytes, limits);
+    if (!written.ok) return written;
+    await fitting(partial.handle.sync());
+    await fitting(rename(partialPath, path));
+    try {
+      await fitting(syncDirectory());
+    } catch (error) {
+      // It may be gone after a power cut; who is told that it was not stored must not find it either.
+      await rm(path, { force: true });
+      throw error;
+    }
+    return written;
+  }
+
+  /** Gone when disposed of, unless it was renamed by then. */
+  async function createPartialFile(path: string): Promise<{ readonly handle: FileHandle } & AsyncDisposable> {
+    const handle = await fitting(open(path, 'wx', 0o600));
+    return {
+      handle,
+      async [Symbol.asyncDispose]() {
+        try {
+          await handle.close();
+        } finally {
+          await rm(path, { force: true });
+        }
+      },
+    };
+  }
+
+  /** A rename survives a power cut only when the directory itself was written. */
+  async function syncDirectory(): Promise<void> {
+    const handle = await open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
   return {
     async put(id, bytes, limits) {
       const path = pathOf(directory, id);
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      const refusal = refusedBeforehand(limits) ?? (await refusedForSpace(directory, limits));
+      const refusal = refusedBeforehand(limits);
       if (refusal !== undefined) return err(refusal);
-
-      await using partial = await createPartialFile(join(directory, partialName(id, thisProcess)));
-      const written = await write(partial.handle, bytes, limits);
-      if (!written.ok) return written;
-      await partial.handle.sync();
-      await rename(partial.path, path);
-      await syncDirectory(directory);
-      return written;
+      try {
+        return await putWhole(path, join(directory, partialName(id, thisProcess)), bytes, limits);
+      } catch (error) {
+        if (error instanceof NoSpace) return err({ code: 'NO_SPACE' });
+        throw error;
+      }
     },
 
     async *read(id, range) {
@@ -60,8 +114,27 @@ export function fileVideoStore(directory: string): FileVideoStore {
       };
     },
 
+    async digest(id) {
+      const handle = await orIfMissing(open(pathOf(directory, id), 'r'), undefined);
+      if (handle === undefined) return undefined;
+      const hash = createHash('sha256');
+      // The stream closes the file.
+      for await (const chunk of handle.createReadStream({ highWaterMark: READ_CHUNK_BYTES })) hash.update(chunk);
+      return hash.digest('hex');
+    },
+
     async size(id) {
       return (await orIfMissing(stat(pathOf(directory, id)), undefined))?.size;
+    },
+
+    async *storedBefore(time) {
+      const folder = await orIfMissing(opendir(directory), undefined);
+      if (folder === undefined) return;
+      for await (const { name } of folder) {
+        if (!OURS.test(name)) continue;
+        const info = await orIfMissing(stat(join(directory, name)), undefined);
+        if (info?.isFile() && info.mtime < time) yield name as VideoId;
+      }
     },
 
     async delete(id) {
@@ -82,6 +155,21 @@ export function fileVideoStore(directory: string): FileVideoStore {
   };
 }
 
+/** The source may throw whatever it likes: only what the file system says is taken for its word. */
+class NoSpace extends Error {
+  override readonly name = 'NoSpace';
+}
+
+/** The disk, or this user's share of it, may be full at any step. */
+async function fitting<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')) throw new NoSpace('no space left', { cause: error });
+    throw error;
+  }
+}
+
 function pathOf(directory: string, id: VideoId): string {
   // Ids are ours, but a path is no place to find out that one wasn't.
   if (!/^[\w-]{1,128}$/.test(id)) throw new Error('A video id must consist of letters, digits, "_" and "-"');
@@ -94,10 +182,10 @@ function refusedBeforehand({ maxBytes, expectedSize }: PutLimits): StoreRefusal 
   return undefined;
 }
 
-async function refusedForSpace(directory: string, { expectedSize }: PutLimits): Promise<StoreRefusal | undefined> {
-  if (expectedSize === undefined) return undefined;
+async function hasRoomFor(directory: string, { expectedSize }: PutLimits): Promise<boolean> {
+  if (expectedSize === undefined) return true;
   const { bavail, bsize } = await statfs(directory);
-  return expectedSize > bavail * bsize ? { code: 'NO_SPACE' } : undefined;
+  return expectedSize <= bavail * bsize;
 }
 
 async function write(
@@ -113,9 +201,9 @@ async function write(
     if (sizeBytes > maxBytes) return err({ code: 'TOO_LARGE', seenBytes: sizeBytes, limitBytes: maxBytes });
     if (expectedSize !== undefined && sizeBytes > expectedSize)
       return err({ code: 'SIZE_MISMATCH', observedBytes: sizeBytes, expectedBytes: expectedSize });
-    const written = fits(file.writeFile(chunk));
+    const written = fitting(file.writeFile(chunk));
     hash.update(chunk); // while the disk is busy
-    if (!(await written)) return err({ code: 'NO_SPACE' });
+    await written;
   }
 
   const sha256 = hash.digest('hex');
@@ -127,17 +215,6 @@ async function write(
   return ok({ sizeBytes, sha256 });
 }
 
-/** `false`: the disk, or this user's share of it, is full. */
-async function fits(writing: Promise<void>): Promise<boolean> {
-  try {
-    await writing;
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')) return false;
-    throw error;
-  }
-}
-
 async function readExactly(file: FileHandle, start: number, endExclusive: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(endExclusive - start);
   let filled = 0;
@@ -147,29 +224,6 @@ async function readExactly(file: FileHandle, start: number, endExclusive: number
     filled += bytesRead;
   }
   return bytes;
-}
-
-/** Gone when disposed of, unless it was renamed by then. */
-async function createPartialFile(path: string): Promise<{ path: string; handle: FileHandle } & AsyncDisposable> {
-  const handle = await open(path, 'wx', 0o600);
-  return {
-    path,
-    handle,
-    async [Symbol.asyncDispose]() {
-      await handle.close();
-      await rm(path, { force: true });
-    },
-  };
-}
-
-/** A rename survives a power cut only when the directory itself was written. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** A process. `instance` tells it from an earlier one with the same number, such as pid 1 of a restarted container. */

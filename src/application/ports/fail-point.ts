@@ -11,7 +11,8 @@ export type FailPointName =
   | 'processing-stored'
   | 'verdict-read'
   | 'refresh-answered'
-  | 'resealed';
+  | 'resealed'
+  | 'video-forgotten';
 
 /** Nothing in production; in a fault test it may never return. */
 export type FailPoint = (name: FailPointName) => Promise<void> | undefined;

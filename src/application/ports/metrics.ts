@@ -31,6 +31,10 @@ export interface Metrics {
   waited(call: keyof Quotas, seconds: number): void;
   /** Work that ended its worker again and again is left alone. */
   setAside(kind: 'POST' | 'VIDEO'): void;
+  /** The stored bytes of a video are no longer those that came. Once for each time it is noticed. */
+  videoRotten(): void;
+  /** So much was removed that nobody needed any more: videos with their records, files without one, changes of posts. */
+  collected(kind: 'VIDEO' | 'FILE' | 'EVENT', count: number): void;
   /** The engine looked for work, with success; how long that took. */
   looked(seconds: number): void;
   tiktokAnswered(call: AnsweredCall): void;

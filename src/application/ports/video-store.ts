@@ -37,8 +37,12 @@ export interface VideoStore {
   read(id: VideoId, range?: ByteRange): AsyncIterable<Uint8Array>;
   /** `undefined`: not there. The caller disposes of what it gets; until then it stays readable, even when deleted. */
   open(id: VideoId): Promise<(RandomAccess & AsyncDisposable) | undefined>;
+  /** Reads all of it, with bounded memory: SHA-256 of the bytes as they are now, in lower-case hex. `undefined`: not there. */
+  digest(id: VideoId): Promise<string | undefined>;
   /** In bytes. `undefined`: not there. */
   size(id: VideoId): Promise<number | undefined>;
+  /** Every video that was stored before `time`, by the store's own clock, in any order. Those that come or go meanwhile may be missed. */
+  storedBefore(time: Date): AsyncIterable<VideoId>;
   /** Deleting what isn't there is fine. */
   delete(id: VideoId): Promise<void>;
 }

@@ -17,6 +17,13 @@ export type ImportLease = {
   readonly lapsed: boolean;
 };
 
+/** Nothing more fits into what a workspace may store. */
+export type WorkspaceFull = {
+  readonly code: 'WORKSPACE_QUOTA_EXCEEDED';
+  readonly usedBytes: number;
+  readonly limitBytes: number;
+};
+
 export interface Videos {
   /** With `workspaceId`, a video of another workspace is not found. */
   find(id: VideoId, workspaceId?: WorkspaceId): Promise<Video | undefined>;
@@ -25,8 +32,10 @@ export interface Videos {
     filter: { readonly workspaceId: WorkspaceId; readonly states: readonly Video['state'][] },
     page: PageRequest,
   ): Promise<Page<Video>>;
-  /** Stores an uploaded and judged video. */
-  add(video: Video): Promise<void>;
+  /** How many bytes the workspace's READY videos have together. */
+  usedBytes(workspaceId: WorkspaceId): Promise<number>;
+  /** Stores an uploaded and judged video, unless the workspace then had more than `limitBytes`, whoever adds to it at once. */
+  add(video: Video, limitBytes?: number): Promise<Result<void, WorkspaceFull>>;
   /** Stores a video to fetch, due at once, or gives back what `key` made before. */
   addImport(
     video: ImportingVideo,
@@ -47,8 +56,11 @@ export interface Videos {
     readonly leaseSeconds: number;
   }): Promise<readonly ImportLease[]>;
   renewImport(lease: ImportLease, leaseSeconds: number): Promise<boolean>;
-  /** Stores what became of an import. False when the lease was lost: nothing was stored. */
-  finishImport(lease: ImportLease, video: Video): Promise<boolean>;
+  /**
+   * Stores what became of an import, under the same limit as `add`. False when the lease was lost. Nothing was stored then, nor when
+   * the workspace is full.
+   */
+  finishImport(lease: ImportLease, video: Video, limitBytes?: number): Promise<boolean | WorkspaceFull>;
   /** Lets go; it is tried again after `seconds`, with one failure more on its count. What lapsed before is forgotten. */
   postponeImport(lease: ImportLease, seconds: number): Promise<void>;
   /** Lets go of a suspect for so long: what it lapsed is not forgotten. */

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { mediaAnswer } from '../../../src/adapters/http/media.ts';
+import { checkBytes } from '../../../src/application/check-bytes.ts';
 import { type ServeMedia, serveMedia } from '../../../src/application/serve-media.ts';
 import { bytesCovered } from '../../../src/domain/post/media-evidence.ts';
 import { Secret } from '../../../src/domain/secret.ts';
@@ -10,6 +12,8 @@ import { fixedClock } from '../../support/fixed-clock.ts';
 import { inMemoryMediaAddresses } from '../../support/in-memory-media-addresses.ts';
 import { inMemoryVideoStore } from '../../support/in-memory-video-store.ts';
 import { inMemoryVideos } from '../../support/in-memory-videos.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+import { recordingMetrics } from '../../support/recording-metrics.ts';
 
 const running: Server[] = [];
 afterEach(async () => {
@@ -28,13 +32,14 @@ async function listen(serve: ServeMedia): Promise<string> {
 
 const TOKEN = 'abcdefghijklmnopqrstuvwxyz0123456789_-ABCDE';
 
-async function given(sizeBytes = 1_000_000) {
+async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
   const clock = fixedClock();
   const addresses = inMemoryMediaAddresses({ clock });
   const videos = inMemoryVideos({ clock });
   const store = inMemoryVideoStore();
   const content = Buffer.alloc(sizeBytes, Buffer.from(Array.from({ length: 251 }, (_, index) => index)));
-  const video = aReadyVideo({ sizeBytes });
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const video = aReadyVideo({ sizeBytes, sha256: rotten ? sha256.replaceAll(/./g, '0') : sha256 });
   await videos.add(video);
   await store.put(
     video.id,
@@ -45,14 +50,26 @@ async function given(sizeBytes = 1_000_000) {
   );
   const owner = { postId: ids.postId(), attemptNumber: 1 };
   await addresses.open({ ...owner, videoId: video.id }, new Secret(TOKEN));
-  const origin = await listen(serveMedia({ addresses, videos, store }));
+  const metrics = recordingMetrics();
+  const check = checkBytes({ store, metrics, log: recordingLog() });
+  const origin = await listen(serveMedia({ addresses, videos, store, checkBytes: check }));
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     fetch(`${origin}/media/${TOKEN}`, { method, headers: { connection: 'close', ...headers } });
   const covered = async () => bytesCovered((await addresses.evidence(owner)).served);
-  return { addresses, owner, origin, content, get, covered };
+  return { addresses, owner, origin, content, get, covered, metrics };
 }
 
 describe('GET /media/…', () => {
+  it('keeps the last piece of a video whose stored bytes changed (MED-04)', async () => {
+    const { get, content, covered, metrics } = await given(1_000_000, { rotten: true });
+    await expect(get().then((response) => response.arrayBuffer())).rejects.toThrow();
+    expect(await covered()).toBeLessThan(content.length);
+    const part = await get({ range: 'bytes=0-99999' });
+    expect(Buffer.from(await part.arrayBuffer()).equals(content.subarray(0, 100_000))).toBe(true);
+    await expect(get({ range: 'bytes=-1' }).then((response) => response.arrayBuffer())).rejects.toThrow();
+    expect(metrics.reports).toEqual([['videoRotten'], ['videoRotten']]);
+  });
+
   it('gives the whole video, and notes every byte of it', async () => {
     const { get, content, covered } = await given();
     const response = await get();

@@ -115,6 +115,55 @@ export function videosContract(name: string, make: () => Promise<VideoStores>): 
       expect(await pages(videos, 'ws_none' as WorkspaceId, [], 1)).toEqual([[]]);
     });
 
+    describe('room in a workspace (MED-02)', () => {
+      const ofBytes = (sizeBytes: number) => aReadyVideo({ sizeBytes });
+
+      it('is what its ready videos leave of it', async () => {
+        const { videos } = await make();
+        expect(await videos.usedBytes(WORKSPACE)).toBe(0);
+        const first = ofBytes(4_294_967_296);
+        await videos.add(first);
+        await videos.add(aRejectedVideo({ sizeBytes: 7 }));
+        await videos.add(aReadyVideo({ workspaceId: OTHER_WORKSPACE, sizeBytes: 5 }));
+        expect(await videos.usedBytes(WORKSPACE)).toBe(4_294_967_296);
+        await videos.remove(first.id);
+        expect(await videos.usedBytes(WORKSPACE)).toBe(0);
+      });
+
+      it('is used up to the last byte, and not one more', async () => {
+        const { videos } = await make();
+        expect(await videos.add(ofBytes(60), 100)).toEqual(ok(undefined));
+        const tooMuch = ofBytes(41);
+        expect(await videos.add(tooMuch, 100)).toEqual(
+          err({ code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes: 60, limitBytes: 100 }),
+        );
+        expect(await videos.find(tooMuch.id)).toBeUndefined();
+        expect(await videos.add(ofBytes(40), 100)).toEqual(ok(undefined));
+        expect(await videos.add(aReadyVideo({ workspaceId: OTHER_WORKSPACE, sizeBytes: 100 }), 100)).toEqual(
+          ok(undefined),
+        );
+      });
+
+      it('is not given twice when twenty come at once', async () => {
+        const { videos } = await make();
+        const outcomes = await Promise.all(Array.from({ length: 20 }, () => videos.add(ofBytes(30), 100)));
+        expect(outcomes.filter((outcome) => outcome.ok)).toHaveLength(3);
+        expect(await videos.usedBytes(WORKSPACE)).toBe(90);
+      });
+
+      it('counts for an import when it ends, and it is held on to when it does not fit', async () => {
+        const { videos } = await make();
+        await videos.add(ofBytes(60));
+        const video = anImportingVideo();
+        await videos.addImport(video, aRequest());
+        const lease = await claimOne(videos);
+        const full = { code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes: 60, limitBytes: 100 };
+        expect(await videos.finishImport(lease, aReadyVideo({ id: video.id, sizeBytes: 41 }), 100)).toEqual(full);
+        expect(await videos.find(video.id)).toEqual(video);
+        expect(await videos.finishImport(lease, aReadyVideo({ id: video.id, sizeBytes: 40 }), 100)).toBe(true);
+      });
+    });
+
     describe('an import', () => {
       it('is stored, and given back for the same request', async () => {
         const { videos } = await make();

@@ -148,6 +148,35 @@ describe('UploadVideo', () => {
   });
 });
 
+describe('a workspace that may store only so much', () => {
+  it('is told how much it uses, and keeps nothing of what does not fit; others go on (MED-02)', async () => {
+    const limit = 100_000;
+    const narrow = await world.start({
+      environment: { WORKSPACE_VIDEO_BYTES: String(limit) },
+    });
+    const [workspaceId, other] = [unique('ws-narrow'), unique('ws-other')];
+    const first = await upload(narrow.clients, { workspaceId });
+    const before = await storedFiles();
+    const full = {
+      code: status.RESOURCE_EXHAUSTED,
+      reason: 'WORKSPACE_QUOTA_EXCEEDED',
+      errorInfos: [{ metadata: { used_bytes: first.size_bytes, limit_bytes: String(limit) } }],
+    };
+    expect(await refused(upload(narrow.clients, { workspaceId }))).toMatchObject(full);
+    const announced = narrow.clients.upload(
+      { workspace_id: workspaceId, size_bytes: 74_142 },
+      inChunks(await fixtureVideo('vertical.mp4')),
+    );
+    expect(await refused(announced)).toMatchObject(full);
+    expect(await storedFiles()).toEqual(before);
+
+    await upload(narrow.clients, { workspaceId: other });
+    await narrow.clients.videos.DeleteVideo({ video_id: first.video_id });
+    await upload(narrow.clients, { workspaceId });
+    await narrow.stop();
+  });
+});
+
 describe('ImportVideo', () => {
   it('fetches in the background', async () => {
     const bytes = await fixtureVideo('vertical.mp4');

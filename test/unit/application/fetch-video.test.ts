@@ -35,7 +35,7 @@ async function given({
   await world.videos.addImport(video, aRequest());
   const post = await world.givenPost(aPreparingPost, { video });
   const fetcher = { ...world.fetcher, fetch };
-  const run = fetchVideo({ ...world, fetcher, takeIn, maxBytes: 1000, leaseSeconds: 60 });
+  const run = fetchVideo({ ...world, fetcher, takeIn, maxBytes: 1000, workspaceBytes: 100_000_000, leaseSeconds: 60 });
   const shift = new AbortController();
   const { signal } = shift;
   async function attempt(): Promise<boolean> {
@@ -101,6 +101,16 @@ describe('fetching a video', () => {
       'it has another length than announced',
       { takeIn: async () => err({ code: 'NOT_STORED', finding: aFinding({ code: 'VIDEO_SIZE_MISMATCH' }) }) },
       'VIDEO_SIZE_MISMATCH',
+    ],
+    [
+      'its workspace has no room left',
+      { takeIn: async () => err({ code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes: 9, limitBytes: 10 }) },
+      'WORKSPACE_QUOTA_EXCEEDED',
+    ],
+    [
+      'its workspace has no room left when it is there',
+      { takeIn: async (video) => ok(aReadyVideo({ id: video.id, sizeBytes: 100_000_001 })) },
+      'WORKSPACE_QUOTA_EXCEEDED',
     ],
     [
       'it is no video',

@@ -21,7 +21,7 @@ const removal = (openId = 'open-1') => aWebhook({ subject: { kind: 'GRANT', apiF
 /** A process that takes webhooks. `take` resolves when it is handled as well. */
 function given(world = new World(), inbox = inMemoryWebhookInbox(world)) {
   const processNamed = (owner: string) => {
-    const handling = handleWebhooks({ ...world, inbox, access: world.access(owner), owner });
+    const handling = handleWebhooks({ ...world, inbox, access: world.access(owner), owner, keptSeconds: 7 * 86_400 });
     const store = takeWebhook({ inbox, handling, owner });
     return {
       ...handling,

@@ -24,7 +24,7 @@ import type { Active, Connection } from '../../../src/domain/connection/connecti
 import type { PostId, VideoId } from '../../../src/domain/ids.ts';
 import type { Post } from '../../../src/domain/post/post.ts';
 import { restingStep, type Step } from '../../../src/domain/post/step.ts';
-import type { ReadyVideo, Video } from '../../../src/domain/video/video.ts';
+import type { ReadyVideo, StoredFile, Video } from '../../../src/domain/video/video.ts';
 import {
   aFinding,
   anAccount,
@@ -74,7 +74,7 @@ export class World {
   readonly pending: PendingAuthorizations = inMemoryPendingAuthorizations();
   readonly store: VideoStore = hollowVideoStore(async (id) => {
     const video = await this.videos.find(id);
-    return video?.state === 'READY' ? video.sizeBytes : undefined;
+    return video?.state === 'READY' ? video : undefined;
   });
   connections: Connections = inMemoryConnections({ clock: this.clock });
   credentials: Credentials = inMemoryCredentials({ clock: this.clock });
@@ -271,17 +271,19 @@ export const aShift: Shift = {
 };
 
 /** Holds no bytes, only their number: TikTok's fake counts them by the ranges it is sent. */
-function hollowVideoStore(sizeOf: (id: VideoId) => Promise<number | undefined>): VideoStore {
+function hollowVideoStore(fileOf: (id: VideoId) => Promise<StoredFile | undefined>): VideoStore {
   const unused = async (): Promise<never> => {
     throw new Error('not used here');
   };
   return {
     put: unused,
     open: unused,
-    size: sizeOf,
+    size: async (id) => (await fileOf(id))?.sizeBytes,
+    digest: async (id) => (await fileOf(id))?.sha256,
     async *read() {
       yield new Uint8Array(1);
     },
+    async *storedBefore() {},
     async delete() {},
   };
 }

@@ -6,6 +6,8 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   attemptEnded: ['FAILED', 'CONTENT_FLAGGED'],
   waited: ['ANNOUNCE', 12],
   setAside: ['POST'],
+  videoRotten: [],
+  collected: ['FILE', 2],
   looked: [0.004],
   tiktokAnswered: [{ endpoint: '/v2/post/publish/status/fetch/', status: 200, code: 'ok', seconds: 0.1 }],
   tokenRefreshed: ['RENEWED'],

@@ -144,6 +144,7 @@ describe('settings', () => {
       { ...APP, TIKTOK_CLIENT_SECRET_PREVIOUS: APP.TIKTOK_CLIENT_SECRET },
       /TIKTOK_CLIENT_SECRET_PREVIOUS is the same/,
     ],
+    ['no room at all', { WORKSPACE_VIDEO_BYTES: '0' }, /WORKSPACE_VIDEO_BYTES=0.*bytes from 1/],
     ['a lateness of nothing', { LATE_MAX_SECONDS: '0' }, /LATE_MAX_SECONDS=0/],
     [
       'chunks that TikTok does not take',

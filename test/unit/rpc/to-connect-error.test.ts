@@ -40,6 +40,7 @@ const REFUSALS: { readonly [C in Refusal['code']]: readonly [Extract<Refusal, { 
   ETAG_MISMATCH: [{ code: 'ETAG_MISMATCH', observed: '1', current: '2' }, Code.Aborted],
   VIDEO_IN_USE: [{ code: 'VIDEO_IN_USE', id: 'vid_1' }, Code.FailedPrecondition],
   STORAGE_FULL: [{ code: 'STORAGE_FULL' }, Code.ResourceExhausted],
+  WORKSPACE_QUOTA_EXCEEDED: [{ code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes: 1, limitBytes: 2 }, Code.ResourceExhausted],
   POST_ALREADY_SENT: [{ code: 'POST_ALREADY_SENT', state: 'PUBLISHED', id: 'post_1' }, Code.FailedPrecondition],
   POST_ALREADY_STARTED: [{ code: 'POST_ALREADY_STARTED', state: 'PUBLISHING', id: 'post_1' }, Code.FailedPrecondition],
   POST_ENDED: [{ code: 'POST_ENDED', state: 'FAILED', id: 'post_1' }, Code.FailedPrecondition],

@@ -343,7 +343,8 @@ export declare const VideoService: GenService<{
    * and the file is a video that TikTok takes. Each call makes another video.
    *
    * INVALID_ARGUMENT with all findings of the check when the file is refused; with VIDEO_SIZE_MISMATCH or
-   * VIDEO_CHECKSUM_MISMATCH when it is not what `metadata` announced. RESOURCE_EXHAUSTED when the disk is full.
+   * VIDEO_CHECKSUM_MISMATCH when it is not what `metadata` announced. RESOURCE_EXHAUSTED when the disk is full (STORAGE_FULL)
+   * or the workspace has no room left (WORKSPACE_QUOTA_EXCEEDED, with `used_bytes` and `limit_bytes`).
    *
    * @generated from rpc glowtify.tiktok.v1.VideoService.UploadVideo
    */
