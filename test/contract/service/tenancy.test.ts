@@ -475,6 +475,34 @@ describe('TEN-05 an authorization', () => {
     });
   });
 
+  it('can not be ended with the code of another tenant, where the app has PKCE', async () => {
+    const file = join(surroundings.dataDir, 'pkce.json');
+    await writeFile(file, JSON.stringify(FILE));
+    const service = await surroundings.start({ environment: { CALLERS_FILE: file, TIKTOK_PKCE: '1' } });
+    const clientOf = (key: string) =>
+      createClient(
+        ConnectionService,
+        createGrpcTransport({
+          baseUrl: `http://127.0.0.1:${service.environment['RPC_PORT']}`,
+          interceptors: [saying(key)],
+        }),
+      );
+    const begin = async (key: string, workspaceId: string) => {
+      const { authorizeUri } = await clientOf(key).startConnection({ workspaceId });
+      return surroundings.sandbox.control.consent({ authorizeUri, account: 'glow.bakery' });
+    };
+    const ours = await begin('key-one', 'ws_mine');
+    const others = await begin('key-them', 'ws_theirs');
+    const swapped = clientOf('key-one').completeConnection({ state: ours.state, code: others.code });
+    const refusal = ConnectError.from(await swapped.catch((error: unknown) => error));
+    expect(refusal.code).toBe(Code.FailedPrecondition);
+    expect(refusal.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: 'ACCOUNT_SESSION_INVALID' }]);
+
+    const again = await begin('key-one', 'ws_mine');
+    expect((await clientOf('key-one').completeConnection(again)).connection?.workspaceId).toBe('ws_mine');
+    await service.stop();
+  });
+
   it('keeps to the workspace it was begun for, whatever the caller may do elsewhere', async () => {
     const { state, code } = await begun('two', 'ws_spare');
     expect(await complete('two', state, code)).toMatchObject({ answer: { connection: { workspaceId: 'ws_spare' } } });

@@ -82,6 +82,19 @@ describe('the callers file', () => {
     expect([await knows('old'), await knows('new')]).toEqual([false, true]);
   });
 
+  it('is not read as new when it is written again as it was', async () => {
+    await writeFile(path, fileOf('old'));
+    const { next, lines } = await started();
+    for (let times = 0; times < 100; times += 1) {
+      await writeFile(`${path}.new`, fileOf('old'));
+      await rename(`${path}.new`, path);
+    }
+    await writeFile(`${path}.new`, fileOf('new', 'old'));
+    await rename(`${path}.new`, path);
+    expect(await next()).toMatchObject({ fields: { callers: 2 } });
+    expect(lines).toEqual([]);
+  });
+
   it('is read again when the link to it changes, as mounted secrets do', async () => {
     await writeFile(join(folder, 'one'), fileOf('old'));
     await writeFile(join(folder, 'two'), fileOf('new'));
