@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SKIPPED } from './check-outcome.ts';
 
 /**
  * Everything that has to be green: types, style, layers, contract, generated code, tests. All of it runs, also after a
@@ -17,7 +18,12 @@ const CHECKS: readonly (readonly [name: string, command: string, ...args: string
   ['contract: format', 'buf', 'format', '--diff', '--exit-code'],
   ['contract: compatible with the last release', 'buf', 'breaking', '--against', 'proto/baseline.binpb'],
   ['generated code', node, 'scripts/check-generated.ts'],
+  ['packages', node, 'scripts/check-packages.ts'],
+  ['bill of materials', node, 'scripts/check-sbom.ts'],
+  ['known holes in packages', node, 'scripts/check-audit.ts'],
 ];
+
+const MARKS = { passed: '✓', failed: '✗', skipped: '–' };
 
 type Count = { passed: number; failed: number; skipped: number };
 
@@ -25,10 +31,10 @@ function runChecks(): Count {
   const count = { passed: 0, failed: 0, skipped: 0 };
   for (const [name, command, ...args] of CHECKS) {
     const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-    const good = status === 0;
-    count[good ? 'passed' : 'failed'] += 1;
-    console.log(`${good ? '✓' : '✗'} ${name}`);
-    if (!good) console.log(error?.message ?? `${stdout}${stderr}`);
+    const outcome = status === 0 ? 'passed' : status === SKIPPED ? 'skipped' : 'failed';
+    count[outcome] += 1;
+    console.log(`${MARKS[outcome]} ${name}`);
+    if (outcome !== 'passed') console.log(error?.message ?? `${stdout}${stderr}`);
   }
   return count;
 }
