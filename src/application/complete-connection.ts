@@ -12,7 +12,7 @@ import { err, ok, type Result } from '../domain/result.ts';
 import { requireText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
-import type { Credentials } from './ports/credentials.ts';
+import type { Credentials, NewCredential } from './ports/credentials.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Ids } from './ports/ids.ts';
 import type { Log } from './ports/log.ts';
@@ -129,7 +129,7 @@ export function completeConnection(needs: {
     const id: ConnectionId = known?.id ?? ids.connectionId();
     const { accessExpireTime, refreshExpireTime } = consent;
     const { accessToken, refreshToken } = grant;
-    await credentials.put({
+    const pair: NewCredential = {
       connectionId: id,
       workspaceId,
       accessToken,
@@ -137,7 +137,8 @@ export function completeConnection(needs: {
       accessExpireTime,
       refreshExpireTime,
       refreshDueTime: refreshDueTime(grant, clock.now(), random()),
-    });
+    };
+    await credentials.put(pair);
 
     const now = clock.now();
     if (known === undefined) {
@@ -149,6 +150,12 @@ export function completeConnection(needs: {
     }
     const revived = await connections.update(id, (connection) => ok(reconnect(connection, consent, now)));
     if (!revived.ok) throw new Error(`connection ${id} vanished while it was reconnected`);
+    // A disconnect that was begun before may have taken the pair with it, and one that comes now takes it for good.
+    while ((await credentials.find(id)) === undefined) {
+      if ((await connections.find(id))?.state === 'DISCONNECTED') break;
+      await credentials.put(pair);
+      await credentials.destroyIfDisconnected(id);
+    }
     return revived.value;
   }
 }

@@ -32,7 +32,7 @@ export function disconnectConnection(needs: {
     const credential = await credentials.find(connectionId);
     const outcome = await connections.update(connectionId, (connection) => ok(disconnect(connection, clock.now())));
     if (!outcome.ok) return err({ code: 'NOT_FOUND', resource: 'connection', id: connectionId });
-    await credentials.destroy(connectionId);
+    await credentials.destroyIfDisconnected(connectionId);
 
     let cancelledPostCount = 0;
     for (const id of await posts.idsOf(connectionId, ['PREPARING', 'SCHEDULED', 'HELD', 'PUBLISHING'])) {

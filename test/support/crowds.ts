@@ -48,6 +48,7 @@ export async function manyConnections(
             workspaceId: connection.workspaceId,
             accessToken: new Secret(grant.access_token),
             refreshToken: new Secret(grant.refresh_token),
+            refreshDueTime: life.accessExpireTime,
           }),
         );
         return { connection_id: connection.id, workspace_id: connection.workspaceId };

@@ -1,16 +1,21 @@
 import type { Clock } from '../../src/application/ports/clock.ts';
 import type { Connections } from '../../src/application/ports/connections.ts';
 import { type Connection, warned } from '../../src/domain/connection/connection.ts';
+import type { ConnectionId } from '../../src/domain/ids.ts';
 import { err, ok } from '../../src/domain/result.ts';
 import { copyOf } from './copy.ts';
 import { fixedClock } from './fixed-clock.ts';
 import { pageOf } from './page-of.ts';
 
-export function inMemoryConnections({ clock = fixedClock() }: { readonly clock?: Clock } = {}): Connections {
+export function inMemoryConnections({ clock = fixedClock() }: { readonly clock?: Clock } = {}): Connections & {
+  isDisconnected(id: ConnectionId): boolean;
+} {
   const rows = new Map<string, Connection>();
   const all = () => [...rows.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
 
   return {
+    isDisconnected: (id) => rows.get(id)?.state === 'DISCONNECTED',
+
     async find(id, workspaceId) {
       const row = rows.get(id);
       return workspaceId === undefined || row?.workspaceId === workspaceId ? copyOf(row) : undefined;

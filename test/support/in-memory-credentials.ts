@@ -3,7 +3,13 @@ import type { Credential, Credentials, NewCredential } from '../../src/applicati
 import type { ConnectionId } from '../../src/domain/ids.ts';
 import { copyOf } from './copy.ts';
 
-export function inMemoryCredentials({ clock }: { readonly clock: Clock }): Credentials {
+export function inMemoryCredentials({
+  clock,
+  isDisconnected = () => true,
+}: {
+  readonly clock: Clock;
+  readonly isDisconnected?: (id: ConnectionId) => boolean;
+}): Credentials {
   const pairs = new Map<ConnectionId, Credential>();
   const claims = new Map<ConnectionId, { readonly owner: string; readonly until: number }>();
   // Outlives the pairs: a pair that was destroyed and put again is not its own parent.
@@ -30,6 +36,12 @@ export function inMemoryCredentials({ clock }: { readonly clock: Clock }): Crede
     return copyOf(stored);
   }
 
+  function destroy(connectionId: ConnectionId): void {
+    pairs.delete(connectionId);
+    claims.delete(connectionId);
+    schedule.delete(connectionId);
+  }
+
   return {
     async find(connectionId) {
       return copyOf(pairs.get(connectionId));
@@ -41,9 +53,10 @@ export function inMemoryCredentials({ clock }: { readonly clock: Clock }): Crede
       return pairs.get(credential.connectionId)?.version === parentVersion ? store(credential) : undefined;
     },
     async destroy(connectionId) {
-      pairs.delete(connectionId);
-      claims.delete(connectionId);
-      schedule.delete(connectionId);
+      destroy(connectionId);
+    },
+    async destroyIfDisconnected(connectionId) {
+      if (isDisconnected(connectionId)) destroy(connectionId);
     },
     async claimRefresh(connectionId, version, owner, leaseSeconds) {
       const now = clock.now().getTime();

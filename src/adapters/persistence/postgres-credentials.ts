@@ -19,6 +19,20 @@ type Row = {
 /** Nothing is known against a new pair. */
 const AFRESH = 'refresh_failures = 0, unanswered_since = null';
 
+// The number stays: a pair that comes in late must not be taken for a child of the consent that comes next.
+const DESTROY = `
+  update credential set access_token = null, refresh_token = null, access_expire_time = null,
+    refresh_expire_time = null, refreshing_by = null, refreshing_until = null, refresh_due = null, ${AFRESH},
+    version = version + 1
+  where connection_id = $1 and access_token is not null`;
+
+/** A reconnect and this wait for each other at the row of the connection. */
+const DESTROY_IF_DISCONNECTED = `
+  with ended as materialized (
+    select id from connection where id = $1 and state = 'DISCONNECTED' for share
+  )
+  ${DESTROY} and exists (select 1 from ended)`;
+
 const DUE = 'coalesce(refresh_due, access_expire_time)';
 
 /** What is due is few; after a standstill it is all there is, and one workspace must not be in the way of the others. */
@@ -113,14 +127,10 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
       return rowCount === 1 ? stored(credential, parentVersion + 1) : undefined;
     },
     async destroy(connectionId) {
-      // The number stays: a pair that comes in late must not be taken for a child of the consent that comes next.
-      await pool.query(
-        `update credential set access_token = null, refresh_token = null, access_expire_time = null,
-           refresh_expire_time = null, refreshing_by = null, refreshing_until = null, refresh_due = null, ${AFRESH},
-           version = version + 1
-         where connection_id = $1 and access_token is not null`,
-        [connectionId],
-      );
+      await pool.query(DESTROY, [connectionId]);
+    },
+    async destroyIfDisconnected(connectionId) {
+      await pool.query(DESTROY_IF_DISCONNECTED, [connectionId]);
     },
     async claimRefresh(connectionId, version, owner, leaseSeconds) {
       const { rows } = await pool.query<{ lapsed: boolean }>(

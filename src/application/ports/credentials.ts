@@ -38,6 +38,8 @@ export interface Credentials {
   replace(credential: NewCredential, parentVersion: number): Promise<Credential | undefined>;
   /** Gone at once. Repeating is harmless. */
   destroy(connectionId: ConnectionId): Promise<void>;
+  /** The same, unless the connection is not DISCONNECTED at that very moment: then it was reconnected with this pair. */
+  destroyIfDisconnected(connectionId: ConnectionId): Promise<void>;
   /**
    * Marks that `owner` is about to spend the refresh token of pair `version`. BUSY when someone else is at it or the pair is
    * no longer current. Lapses by itself after `leaseSeconds`; TAKEN_OVER when an earlier claim had lapsed: its owner may still

@@ -13,9 +13,12 @@ import { postgresTurns } from '../../../src/adapters/persistence/postgres-turns.
 import { postgresVideos } from '../../../src/adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from '../../../src/adapters/persistence/postgres-webhook-inbox.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
+import { disconnect, reconnect } from '../../../src/domain/connection/connection.ts';
 import type { Post } from '../../../src/domain/post/post.ts';
+import { ok } from '../../../src/domain/result.ts';
 import {
   aHeldPost,
+  aNewCredential,
   anActiveConnection,
   anImportingVideo,
   anUploadingPost,
@@ -24,6 +27,7 @@ import {
   aRequest,
   aScheduledPost,
   later,
+  NOW,
 } from '../../support/builders.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { recordingLog } from '../../support/recording-log.ts';
@@ -196,5 +200,35 @@ describe('postgresPostQueue', () => {
     ];
     const leases = await queue.claim({ owner: 'worker', limit: 10, leaseSeconds: 60 });
     expect(leases.map(({ postId }) => postId)).toEqual(expect.arrayContaining(readable));
+  });
+});
+
+describe('postgresCredentials', () => {
+  it('destroys what a disconnect left, and nothing of a connection that was reconnected at that moment (TOK-05)', async () => {
+    const { connections } = await stores();
+    const credentials = postgresCredentials(database, cipher);
+    const connection = anActiveConnection();
+    await connections.add(connection);
+    const { id, workspaceId } = connection;
+    const consent = { ...connection, accessExpireTime: later(60), refreshExpireTime: later(600) };
+    for (let round = 0; round < 20; round += 1) {
+      await credentials.put(aNewCredential({ connectionId: id, workspaceId }));
+      await connections.update(id, (each) => ok(disconnect(each, NOW)));
+      await Promise.all([
+        credentials.destroyIfDisconnected(id),
+        connections
+          .update(id, (each) => ok(reconnect(each, consent, NOW)))
+          .then(async () => {
+            // As a reconnect does: what is still there now, stays.
+            if ((await credentials.find(id)) === undefined) {
+              await credentials.put(aNewCredential({ connectionId: id, workspaceId }));
+            }
+          }),
+      ]);
+      expect(await credentials.find(id)).toBeDefined();
+    }
+    await connections.update(id, (each) => ok(disconnect(each, NOW)));
+    await credentials.destroyIfDisconnected(id);
+    expect(await credentials.find(id)).toBeUndefined();
   });
 });

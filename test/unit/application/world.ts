@@ -76,8 +76,12 @@ export class World {
     const video = await this.videos.find(id);
     return video?.state === 'READY' ? video : undefined;
   });
-  connections: Connections = inMemoryConnections({ clock: this.clock });
-  credentials: Credentials = inMemoryCredentials({ clock: this.clock });
+  readonly #connections = inMemoryConnections({ clock: this.clock });
+  connections: Connections = this.#connections;
+  credentials: Credentials = inMemoryCredentials({
+    clock: this.clock,
+    isDisconnected: (id) => this.#connections.isDisconnected(id),
+  });
   videos: InMemoryVideos = inMemoryVideos({ clock: this.clock });
   policy: PostPolicy = aPolicy();
   gates: Gates = inMemoryGates({ clock: this.clock });
