@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { defaultProbeLimits, mediabunnyVideoProbe } from '../../src/adapters/video-probe/mediabunny-video-probe.ts';
 import type { RandomAccess } from '../../src/application/ports/random-access.ts';
 import { check, openVideoPolicy } from '../../src/domain/video/video-policy.ts';
@@ -6,6 +9,18 @@ import { bigMp4Stream } from '../support/big-mp4.ts';
 import { collect, fixtureVideo, inMemory, openFixture } from '../support/fixture-videos.ts';
 
 const probe = mediabunnyVideoProbe();
+
+/** Where a file may point at. Nobody should come. */
+async function listener(): Promise<{ readonly url: string; readonly connections: () => number }> {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, connections: () => connections };
+}
 
 describe('a video that can be read', () => {
   const vertical = { container: 'mp4', videoCodec: 'h264', audioCodec: 'aac', width: 360, height: 640, frameRate: 30 };
@@ -57,7 +72,7 @@ describe('a video that can be read', () => {
       },
     };
     expect(await probe.probe(file)).toMatchObject({ ok: true, value: { durationSeconds: 5 } });
-    expect(bytesRead).toBeLessThan(200_000);
+    expect(bytesRead).toBeLessThan(250_000);
   });
 });
 
@@ -158,11 +173,18 @@ describe('a hostile file', () => {
     });
   });
 
-  it('whose index claims four billion frames starves alone', async () => {
+  it('whose index claims more frames than fit starves alone', async () => {
     // stts: type, version, count of entries, first entry's count
-    const file = await patched('vertical.mp4', 'stts', 12, 0xffffffff);
-    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, maxHeapMiB: 48 }).probe(file)).toMatchObject({
+    const file = await patched('vertical.mp4', 'stts', 12, 1_900_000);
+    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, maxHeapMiB: 16 }).probe(file)).toMatchObject({
       error: { code: 'VIDEO_CORRUPT', observed: 'its index is unreasonably large' },
+    });
+  });
+
+  it('that keeps its thread busy for too long is stopped, whatever the clock says', async () => {
+    const file = await patched('vertical.mp4', 'stts', 12, 1_900_000);
+    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, cpuMs: 1 }).probe(file)).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'its index takes too long to read' },
     });
   });
 
@@ -183,6 +205,119 @@ describe('a hostile file', () => {
     expect(await limited.probe(await openFixture('vertical.mp4'))).toMatchObject({
       error: { code: 'VIDEO_CORRUPT', observed: 'its index leads through too much of the file' },
     });
+  });
+
+  const FTYP = Buffer.from('\0\0\0\x10ftypisom\0\0\0\0', 'latin1');
+  const box = (type: string, body: Uint8Array) => {
+    const header = Buffer.alloc(8);
+    header.writeUInt32BE(body.length + 8);
+    header.write(type, 4, 'latin1');
+    return Buffer.concat([header, body]);
+  };
+  /** A box with this size in its header, whatever is there. */
+  const claiming = (size: number | bigint) => {
+    const header = Buffer.alloc(16);
+    header.writeUInt32BE(typeof size === 'number' ? size : 1);
+    header.write('moov', 4, 'latin1');
+    if (typeof size === 'bigint') header.writeBigUInt64BE(size, 8);
+    return Buffer.concat([FTYP, header, Buffer.alloc(100)]);
+  };
+  const nested = (type: string, depth: number) => {
+    let inner: Buffer = Buffer.alloc(0);
+    for (let level = 0; level < depth; level += 1) inner = box(type, inner);
+    return inner;
+  };
+  const SMALLEST_BOX = box('free', Buffer.alloc(0));
+  const million = Buffer.alloc(8_000_000, SMALLEST_BOX);
+  const claimed = async (table: string, offset: number, value: number) => {
+    const bytes = await fixtureVideo('vertical.mp4');
+    bytes.writeUInt32BE(value, bytes.indexOf(table, 0, 'latin1') + offset);
+    return bytes;
+  };
+
+  it.each<[string, () => Buffer | Promise<Buffer>]>([
+    ...[0, 1, 2, 7].map((size): [string, () => Buffer] => [`an index of ${size} bytes`, () => claiming(size)]),
+    ...[0n, 15n, 2n ** 32n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n].map((size): [string, () => Buffer] => [
+      `an index of ${size} bytes, in 64 bits`,
+      () => claiming(size),
+    ]),
+    ['10,000 levels of moov', () => Buffer.concat([FTYP, nested('moov', 10_000)])],
+    ['10,000 levels of trak', () => Buffer.concat([FTYP, box('moov', nested('trak', 10_000))])],
+    ['a million boxes', () => Buffer.concat([FTYP, million])],
+    ['a million boxes in the index', () => Buffer.concat([FTYP, box('moov', million)])],
+    ['100,000 tracks', () => Buffer.concat([FTYP, box('moov', Buffer.alloc(800_000, box('trak', Buffer.alloc(0))))])],
+    ['an index of 63 MiB', () => Buffer.concat([FTYP, box('moov', Buffer.alloc(63 * 2 ** 20))])],
+    ['four billion entries of times', () => claimed('stts', 8, 0xffffffff)],
+    ['four billion frames in one entry', () => claimed('stts', 12, 0xffffffff)],
+    ['four billion offsets of frames', () => claimed('ctts', 12, 0xffffffff)],
+    ['four billion frames in a chunk', () => claimed('stsc', 16, 0xffffffff)],
+    ['four billion chunks', () => claimed('stco', 8, 0xffffffff)],
+    ['four billion sizes', () => claimed('stsz', 12, 0xffffffff)],
+    ['four billion edits', () => claimed('elst', 8, 0xffffffff)],
+    [
+      'four billion samples in a fragment',
+      async () => {
+        const bytes = await fixtureVideo('fragmented.mp4');
+        bytes.writeUInt32BE(0xffffffff, bytes.indexOf('trun', 0, 'latin1') + 8);
+        return bytes;
+      },
+    ],
+    ['a clock that stands still', () => claimed('mdhd', 16, 0)],
+  ])('that claims %s gets its verdict soon (MED-05)', async (_, build) => {
+    const bytes = await build();
+    const before = process.cpuUsage();
+    expect(await probe.probe(inMemory(bytes))).toMatchObject({ ok: false, error: { code: 'VIDEO_CORRUPT' } });
+    const { user, system } = process.cpuUsage(before);
+    // A thread of its own takes a tenth of a second to start; none of these gets anywhere near its limits.
+    expect((user + system) / 1000).toBeLessThan(2_000);
+  });
+
+  it('that claims the world is turned away without a thread of its own (MED-05)', async () => {
+    const files = [
+      Buffer.concat([FTYP, million]),
+      Buffer.concat([FTYP, nested('moov', 10_000)]),
+      await claimed('stsc', 16, 0xffffffff),
+    ];
+    const none = mediabunnyVideoProbe({ ...defaultProbeLimits, maxBytesRead: 0 });
+    for (const bytes of files) {
+      const judged = await none.probe(inMemory(bytes));
+      // Not "too much of the file": the thread was never asked.
+      expect(!judged.ok && judged.error.observed).toMatch(/unreasonabl/);
+    }
+  });
+
+  it.each([
+    ['a playlist', '#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:5,\nURL\n#EXT-X-ENDLIST\n', 'text'],
+    ['an SVG image', '<svg xmlns="http://www.w3.org/2000/svg"><image href="URL"/></svg>', 'text'],
+    ['a DASH manifest', '<?xml version="1.0"?><MPD><BaseURL>URL</BaseURL></MPD>', 'text'],
+    ['an AVISynth script', 'FFMpegSource2("URL")', 'text'],
+    ['a concat script', "ffconcat version 1.0\nfile 'URL'\n", 'text'],
+    ['a ZIP archive named .mp4', 'PK\x03\x04URL', 'ZIP archive'],
+  ])('that is %s is refused, and nothing it points at is asked for (MED-06)', async (_, text, observed) => {
+    const { url, connections } = await listener();
+    const attempts: unknown[] = [];
+    const note = (message: unknown): void => void attempts.push(message);
+    subscribe('net.client.socket', note);
+    onTestFinished(() => void unsubscribe('net.client.socket', note));
+    const bytes = Buffer.from(text.replace('URL', url), 'latin1');
+    expect(await probe.probe(inMemory(bytes))).toMatchObject({ error: { code: 'NOT_A_VIDEO', observed } });
+    expect([attempts, connections()]).toEqual([[], 0]);
+  });
+
+  it('that says its pictures are elsewhere is read as it is, and nothing is asked for there (MED-06)', async () => {
+    const { url, connections } = await listener();
+    const bytes = await fixtureVideo('vertical.mp4');
+    const at = bytes.indexOf('url ', 0, 'latin1');
+    // A data reference: not "in this file", but at an address; the boxes around it are made longer for it.
+    const address = Buffer.from(`${url}\0`, 'latin1');
+    const longer = Buffer.concat([bytes.subarray(0, at + 8), address, bytes.subarray(at + 8)]);
+    longer.writeUInt32BE(0, at + 4);
+    for (const type of ['url ', 'dref', 'dinf', 'minf', 'mdia', 'trak', 'moov']) {
+      const place = longer.lastIndexOf(type, at, 'latin1') - 4;
+      longer.writeUInt32BE(longer.readUInt32BE(place) + address.length, place);
+    }
+    expect(await probe.probe(inMemory(longer))).toMatchObject({ ok: expect.any(Boolean) });
+    expect(connections()).toBe(0);
   });
 
   it('with noise in its index gets a verdict', async () => {
@@ -223,8 +358,9 @@ describe('the probe', () => {
       return {
         sizeBytes: whole.length,
         async readAt(start, endExclusive) {
-          if (start === 0 && endExclusive === 16) {
-            // the first read of a worker
+          if (start === 0 && endExclusive === 4096) {
+            // the first read when its turn has come; who had it before has been told by then
+            await new Promise((resolve) => setImmediate(resolve));
             if (!isOpen) most = Math.max(most, ++open);
             isOpen = true;
             if (most > 1) second.resolve();

@@ -4,6 +4,7 @@ import type { VideoProbe } from '../../application/ports/video-probe.ts';
 import type { Finding } from '../../domain/finding.ts';
 import { err, type Result } from '../../domain/result.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
+import { damageInBoxes, damageInSegment } from './container-structure.ts';
 import { recognise, SIGNATURE_BYTES } from './file-signature.ts';
 import { corrupt, notAVideo, unsupportedContainer } from './probe-findings.ts';
 import type { Answer, Question, Task } from './probe-worker.ts';
@@ -12,6 +13,8 @@ import type { Readable } from './read-video.ts';
 export type ProbeLimits = {
   /** For one file, counted from when its turn comes, and only while this process runs. */
   readonly timeoutMs: number;
+  /** Of a processor, for one file's thread. What is slow for another reason is not the file's fault. */
+  readonly cpuMs: number;
   /** For one file. An MP4 needs its index, a WebM also the pictures of a few seconds. */
   readonly maxBytesRead: number;
   /** For one file's thread, in MiB. */
@@ -22,8 +25,9 @@ export type ProbeLimits = {
 
 export const defaultProbeLimits: ProbeLimits = {
   timeoutMs: 15_000,
+  cpuMs: 3_000,
   maxBytesRead: 512 * 2 ** 20,
-  maxHeapMiB: 96,
+  maxHeapMiB: 64,
   concurrency: 2,
 };
 
@@ -37,15 +41,31 @@ export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): 
       const signature = recognise(await file.readAt(0, Math.min(file.sizeBytes, SIGNATURE_BYTES)));
       if (signature.kind === 'NOT_VIDEO') return err(notAVideo(signature.name));
       if (signature.kind === 'OTHER_VIDEO') return err(unsupportedContainer(signature.name));
-      return inTurn(() => probeInWorker(file, signature, limits));
+      return inTurn(async () => {
+        // Most of what is damaged, or wants to be expensive, never gets as far as a thread of its own.
+        const damage = await damageIn(file, signature, limits.timeoutMs);
+        return damage === undefined ? probeInWorker(file, signature, limits) : err(corrupt(damage));
+      });
     },
   };
+}
+
+const TOO_LONG = 'its index takes too long to read';
+
+async function damageIn(file: RandomAccess, { family }: Readable, timeoutMs: number): Promise<string | undefined> {
+  const late = Promise.withResolvers<string>();
+  const stopWatching = whenItRanFor(timeoutMs, () => late.resolve(TOO_LONG));
+  try {
+    return await Promise.race([family === 'ISOBMFF' ? damageInBoxes(file) : damageInSegment(file), late.promise]);
+  } finally {
+    stopWatching();
+  }
 }
 
 async function probeInWorker(
   file: RandomAccess,
   signature: Readable,
-  { timeoutMs, maxBytesRead, maxHeapMiB }: ProbeLimits,
+  { timeoutMs, cpuMs, maxBytesRead, maxHeapMiB }: ProbeLimits,
 ): Promise<Result<VideoSpec, Finding>> {
   const { promise, resolve, reject } = Promise.withResolvers<Result<VideoSpec, Finding>>();
   const task: Task = { sizeBytes: file.sizeBytes, signature };
@@ -55,7 +75,14 @@ async function probeInWorker(
     env: {}, // a thread that reads strangers' files has no use for our secrets
     execArgv: [],
   });
-  const stopWatching = whenItRanFor(timeoutMs, () => resolve(err(corrupt('its index takes too long to read'))));
+  const tooLong = (): void => resolve(err(corrupt(TOO_LONG)));
+  const stopWatching = whenItRanFor(timeoutMs, tooLong);
+  const cpuWatch = setInterval(() => {
+    worker.cpuUsage().then(
+      ({ user, system }) => (user + system) / 1000 > cpuMs && tooLong(),
+      () => undefined, // it has just ended, and has said what it had to say
+    );
+  }, TICK_MS);
 
   let bytesRead = 0;
   worker.on('message', (question: Question) => {
@@ -78,6 +105,7 @@ async function probeInWorker(
     return await promise;
   } finally {
     stopWatching();
+    clearInterval(cpuWatch);
     await worker.terminate();
   }
 }

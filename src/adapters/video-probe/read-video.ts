@@ -14,7 +14,6 @@ import type { RandomAccess } from '../../application/ports/random-access.ts';
 import type { Finding } from '../../domain/finding.ts';
 import { err, ok, type Result } from '../../domain/result.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
-import { damageInBoxes, damageInSegment } from './container-structure.ts';
 import type { FileSignature } from './file-signature.ts';
 import { corrupt, notAVideo } from './probe-findings.ts';
 
@@ -26,11 +25,8 @@ export type Readable = Extract<FileSignature, { kind: 'READABLE' }>;
  */
 const FRAMES = { ISOBMFF: 20_000, MATROSKA: 300 } as const;
 
-/** Reads the index and a few packets. Unbounded in time and memory on a hostile file: only for a worker. */
+/** Reads the index and a few packets of a file whose structure holds. Unbounded in time and memory on a hostile file: only for a worker. */
 export async function readVideo(file: RandomAccess, signature: Readable): Promise<Result<VideoSpec, Finding>> {
-  const damage = signature.family === 'ISOBMFF' ? await damageInBoxes(file) : await damageInSegment(file);
-  if (damage !== undefined) return err(corrupt(damage));
-
   using input = new Input({
     formats: [MP4, QTFF, WEBM, MATROSKA],
     source: new CustomSource({
