@@ -21,6 +21,7 @@ export type Calls = {
 
 /** The codes after which nobody knows whether the call was heard. */
 const UNANSWERED: ReadonlySet<number> = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
+const BY_HTTP2: ReadonlySet<number> = new Set([status.RESOURCE_EXHAUSTED, status.INTERNAL]);
 const BROKEN: ReadonlySet<number> = new Set([status.INTERNAL, status.UNKNOWN, status.DATA_LOSS, status.UNIMPLEMENTED]);
 
 /** Between two tries, twice as long after each, so that whoever recovers is not stormed. */
@@ -55,7 +56,7 @@ export function callsTo(needs: {
       // A client of ours that was closed because its worker ended has no words of the service's for it.
       const lost = isCode(error) ? isUnanswered(error) : worker.phase() === 'ENDED';
       const words = `${name} to ${worker.name}: ${inWords(error)}`;
-      const broken = isCode(error) && BROKEN.has(error.code);
+      const broken = isCode(error) && BROKEN.has(error.code) && !lost;
       if (!lost && !broken) throw new Error(words, { cause: error });
       if (broken) failures.push(words);
       unanswered += 1;
@@ -79,11 +80,11 @@ export function callsTo(needs: {
 }
 
 /**
- * Also when a worker that was frozen meets all the calls of that time at once: its HTTP/2 refuses those that are too many, and
- * the service never hears of them.
+ * Also when a worker that was frozen meets all the calls of that time at once: its HTTP/2 refuses those that are too many, or ends
+ * the whole connection, for which the client's word is INTERNAL. The service never hears of them, and gives no reason.
  */
 export const isUnanswered = (error: { readonly code: number }): boolean =>
-  UNANSWERED.has(error.code) || (error.code === status.RESOURCE_EXHAUSTED && reasonOf(error) === undefined);
+  UNANSWERED.has(error.code) || (BY_HTTP2.has(error.code) && reasonOf(error) === undefined);
 
 export const isCode = (error: unknown): error is { readonly code: number } =>
   error instanceof Error && 'code' in error && typeof error.code === 'number' && 'metadata' in error;
