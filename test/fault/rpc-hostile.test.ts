@@ -279,9 +279,17 @@ describe('RPC-07 an upload whose caller goes', () => {
 
   /** Resolves when there are as many half files as wanted. */
   async function until(wanted: (names: readonly string[]) => boolean): Promise<void> {
-    const changes = watch(world.videoFolder);
+    let changed = Promise.withResolvers<void>();
+    const changes = watch(world.videoFolder, () => {
+      changed.resolve();
+      changed = Promise.withResolvers();
+    });
     try {
-      while (!wanted(await partials())) await new Promise((resolve) => changes.once('change', resolve));
+      for (;;) {
+        const next = changed.promise; // from before the look, so that no change after it is missed
+        if (wanted(await partials())) return;
+        await next;
+      }
     } finally {
       changes.close();
     }

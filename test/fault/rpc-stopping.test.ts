@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { beforeAll, expect, it } from 'vitest';
 import { fixtureVideo } from '../support/fixture-videos.ts';
@@ -110,10 +111,19 @@ it('RPC-08 stops under load without a failure that a client which repeats on UNA
 
 const onLinux = process.platform === 'linux';
 
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 it.runIf(onLinux)(
   'RPC-10 listens where it was told to and nowhere else, also when asked for a debugger (reads /proc)',
   async () => {
-    const metricsPort = 20_000 + (process.pid % 10_000);
+    const metricsPort = await freePort();
     const service = await world.start({ environment: { METRICS_PORT: String(metricsPort) } });
     const { RPC_PORT, HTTP_PORT } = service.environment;
     const told = [RPC_PORT, HTTP_PORT, metricsPort].map(Number).sort((a, b) => a - b);
