@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { GrantRefusal, TokenGrant } from '../../../src/application/ports/tiktok.ts';
 import { type Active, disconnect, reconnect } from '../../../src/domain/connection/connection.ts';
+import { credentialsGate } from '../../../src/domain/post/gate.ts';
 import type { PublishError } from '../../../src/domain/publish-error.ts';
 import { err, ok, type Result } from '../../../src/domain/result.ts';
 import type { Secret } from '../../../src/domain/secret.ts';
@@ -261,6 +262,19 @@ describe('a refused refresh', () => {
     expect(await access.refresh(second.id)).toMatchObject({ ok: true });
     expect(await world.gates.all()).toEqual([]);
     for (const { id } of [first, second]) expect(await world.connection(id)).toMatchObject({ state: 'ACTIVE' });
+  });
+});
+
+describe('a refresh on behalf of a post that tries the gate of the app', () => {
+  it('asks TikTok, and leaves the gate to the post, which lets go who waits for it', async () => {
+    const world = new World();
+    const { id, apiFamily } = await world.givenConnection();
+    const key = credentialsGate(apiFamily);
+    await world.gates.shut({ key, seconds: 30, atMostSeconds: 300 }, { code: 'APP_CREDENTIALS_REJECTED' });
+    world.clock.advance(30);
+    expect(await world.gates.pass([key], 60)).toEqual({ trying: [key] });
+    expect(await world.access().refresh(id)).toMatchObject({ ok: true });
+    expect(await world.gates.all()).toMatchObject([{ key, tried: true }]);
   });
 });
 
