@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { accountAccess } from '../../../src/application/account-access.ts';
 import type { GrantRefusal, TokenGrant } from '../../../src/application/ports/tiktok.ts';
 import { type Active, disconnect, reconnect } from '../../../src/domain/connection/connection.ts';
 import { credentialsGate } from '../../../src/domain/post/gate.ts';
@@ -359,6 +360,20 @@ describe('races for the tokens', () => {
     expect(waited).toBeGreaterThanOrEqual(90);
     expect(waited).toBeLessThan(100);
     expect(await world.connection(connection.id)).toMatchObject({ grantLost: true });
+  });
+
+  it('who took over tells its callers at once that it takes longer, and later ones as well', async () => {
+    const world = new World();
+    const connection = await givenExpiring(world, 0);
+    await world.credentials.claimRefresh(connection.id, 1, 'dead', 0);
+    world.tiktok.kill('grant');
+    const never = new Promise<void>(() => {});
+    const access = accountAccess({ ...world, wait: () => never, failPoint: world.failPoint, owner: 'another' });
+    for (let caller = 0; caller < 3; caller += 1) {
+      expect(await access.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
+    }
+    expect(world.tiktok.called('refresh')).toBe(1);
+    expect(await world.connection(connection.id)).toMatchObject({ state: 'ACTIVE' });
   });
 
   it('who waits for another’s refresh uses its pair', async () => {
