@@ -186,7 +186,9 @@ export function accountAccess(needs: {
       return judge(stale, grant.error, { claim, connection, tellCallers, abandon });
     }
     const kept = await keep(stale, grant.value, tellCallers);
-    if (gate !== undefined && (await gates.open(gate.key))) log.info({ apiFamily }, 'TikTok takes the app again');
+    // A post that tries the gate opens it itself, and lets go who waits for it.
+    if (gate !== undefined && !gate.tried && (await gates.open(gate.key)))
+      log.info({ apiFamily }, 'TikTok takes the app again');
     return kept;
   }
 

@@ -84,11 +84,24 @@ describe('TOK-08 secrets that an older key sealed', () => {
     const old = stores('k1');
     const pair = await old.credentials.put(aNewCredential());
     const turned = stores('k2', 'k1');
-    const sealing = turned.secrets.sealAnew(1)[Symbol.asyncIterator]();
-    await sealing.next();
     const newer = aNewCredential({ ...pair, refreshToken: new Secret('rft.newer'), refreshDueTime: later(1) });
-    await turned.credentials.replace(newer, pair.version);
-    for (let lot = await sealing.next(); lot.done !== true; lot = await sealing.next());
+    // Between the reading of the old pair and the storing of what was made of it.
+    let replaced = false;
+    const pool = new Proxy(database.pool, {
+      get(methods, name) {
+        if (name !== 'query') return Reflect.get(methods, name);
+        return async (text: string, values: unknown[]) => {
+          const answer = await methods.query(text, values);
+          if (!replaced && text.includes('limit')) {
+            replaced = true;
+            await turned.credentials.replace(newer, pair.version);
+          }
+          return answer;
+        };
+      },
+    });
+    const { resealed } = await sealAll(postgresSealedSecrets({ pool }, cipherOf('k2', 'k1')));
+    expect([replaced, resealed]).toEqual([true, 0]);
     expect((await stores('k2').credentials.find(pair.connectionId))?.refreshToken.reveal()).toBe('rft.newer');
   });
 

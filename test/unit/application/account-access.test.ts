@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
+import { accountAccess } from '../../../src/application/account-access.ts';
 import type { GrantRefusal, TokenGrant } from '../../../src/application/ports/tiktok.ts';
 import { type Active, disconnect, reconnect } from '../../../src/domain/connection/connection.ts';
+import { credentialsGate } from '../../../src/domain/post/gate.ts';
 import type { PublishError } from '../../../src/domain/publish-error.ts';
 import { err, ok, type Result } from '../../../src/domain/result.ts';
 import type { Secret } from '../../../src/domain/secret.ts';
@@ -264,6 +266,19 @@ describe('a refused refresh', () => {
   });
 });
 
+describe('a refresh on behalf of a post that tries the gate of the app', () => {
+  it('asks TikTok, and leaves the gate to the post, which lets go who waits for it', async () => {
+    const world = new World();
+    const { id, apiFamily } = await world.givenConnection();
+    const key = credentialsGate(apiFamily);
+    await world.gates.shut({ key, seconds: 30, atMostSeconds: 300 }, { code: 'APP_CREDENTIALS_REJECTED' });
+    world.clock.advance(30);
+    expect(await world.gates.pass([key], 60)).toEqual({ trying: [key] });
+    expect(await world.access().refresh(id)).toMatchObject({ ok: true });
+    expect(await world.gates.all()).toMatchObject([{ key, tried: true }]);
+  });
+});
+
 describe('a refresh whose answer is lost', () => {
   it('is asked for again soon, and works when it never arrived', async () => {
     const world = new World();
@@ -345,6 +360,20 @@ describe('races for the tokens', () => {
     expect(waited).toBeGreaterThanOrEqual(90);
     expect(waited).toBeLessThan(100);
     expect(await world.connection(connection.id)).toMatchObject({ grantLost: true });
+  });
+
+  it('who took over tells its callers at once that it takes longer, and later ones as well', async () => {
+    const world = new World();
+    const connection = await givenExpiring(world, 0);
+    await world.credentials.claimRefresh(connection.id, 1, 'dead', 0);
+    world.tiktok.kill('grant');
+    const never = new Promise<void>(() => {});
+    const access = accountAccess({ ...world, wait: () => never, failPoint: world.failPoint, owner: 'another' });
+    for (let caller = 0; caller < 3; caller += 1) {
+      expect(await access.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
+    }
+    expect(world.tiktok.called('refresh')).toBe(1);
+    expect(await world.connection(connection.id)).toMatchObject({ state: 'ACTIVE' });
   });
 
   it('who waits for another’s refresh uses its pair', async () => {
