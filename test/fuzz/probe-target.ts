@@ -16,7 +16,7 @@ export async function probeTarget(): Promise<Target> {
       const began = performance.now();
       const verdict = await probe.probe(inMemory(input));
       const took = performance.now() - began;
-      if (took > defaultProbeLimits.cpuMs + GRACE_MILLISECONDS) throw new Finding(`it took ${Math.round(took)} ms`);
+      if (took > defaultProbeLimits.timeoutMs + GRACE_MILLISECONDS) throw new Finding(`it took ${Math.round(took)} ms`);
       if (!verdict.ok && !/^(VIDEO_|NOT_A_VIDEO)/.test(verdict.error.code)) throw new Finding(verdict.error.code);
       if (verdict.ok && !(verdict.value.durationSeconds > 0)) throw new Finding(JSON.stringify(verdict.value));
     },

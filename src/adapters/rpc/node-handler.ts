@@ -12,6 +12,7 @@ import { certificateOf } from './client-certificate.ts';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
 import { isGone } from './gone.ts';
 import { RPC_LIMITS, type RpcLimits } from './limits.ts';
+import { readableMessages } from './readable-messages.ts';
 import { sendHeaders } from './send-headers.ts';
 
 type Request = Parameters<typeof universalRequestFromNodeRequest>[0];
@@ -41,7 +42,9 @@ export function rpcHandler(options: {
     const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
     if (handler === undefined) return answerUnknown(request, response);
     const given = readable(request, response);
-    if (given !== undefined) await universalResponseToNodeResponse(await handler(given), response);
+    if (given === undefined) return;
+    const body = readableMessages(handler.method.input, given);
+    await universalResponseToNodeResponse(await handler({ ...given, body }), response);
   }
 
   function readable(request: Request, response: Response) {

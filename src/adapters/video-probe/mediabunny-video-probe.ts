@@ -25,7 +25,7 @@ export type ProbeLimits = {
 
 export const defaultProbeLimits: ProbeLimits = {
   timeoutMs: 15_000,
-  cpuMs: 3_000,
+  cpuMs: 2_000,
   maxBytesRead: 512 * 2 ** 20,
   maxHeapMiB: 64,
   concurrency: 2,
