@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createServer, request, type Server } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { mediaAnswer } from '../../../src/adapters/http/media.ts';
 import { checkBytes } from '../../../src/application/check-bytes.ts';
+import type { VideoStore } from '../../../src/application/ports/video-store.ts';
 import { type ServeMedia, serveMedia } from '../../../src/application/serve-media.ts';
 import { bytesCovered } from '../../../src/domain/post/media-evidence.ts';
 import { Secret } from '../../../src/domain/secret.ts';
@@ -51,15 +53,46 @@ async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
   const owner = { postId: ids.postId(), attemptNumber: 1 };
   await addresses.open({ ...owner, videoId: video.id }, new Secret(TOKEN));
   const metrics = recordingMetrics();
+  let read = 0;
+  const counted: VideoStore = {
+    ...store,
+    async *read(...which) {
+      for await (const chunk of store.read(...which)) {
+        read += chunk.length;
+        yield chunk;
+      }
+    },
+  };
   const check = checkBytes({ store, metrics, log: recordingLog() });
-  const origin = await listen(serveMedia({ addresses, videos, store, checkBytes: check }));
+  const origin = await listen(serveMedia({ addresses, videos, store: counted, checkBytes: check }));
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     fetch(`${origin}/media/${TOKEN}`, { method, headers: { connection: 'close', ...headers } });
   const covered = async () => bytesCovered((await addresses.evidence(owner)).served);
-  return { addresses, owner, origin, content, get, covered, metrics };
+  return { addresses, owner, origin, content, get, covered, metrics, bytesRead: () => read };
 }
 
 describe('GET /media/…', () => {
+  it('reads no further ahead than slow readers read, eight of them at once (MED-01)', async () => {
+    const size = 64 * 2 ** 20;
+    const { bytesRead, origin, get } = await given(size);
+    const slow = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const sending = request(`${origin}/media/${TOKEN}`, { headers: { connection: 'close' } }).end();
+        const [response] = (await once(sending, 'response')) as [IncomingMessage];
+        // The first bytes, and then nothing for as long as it likes.
+        await once(response, 'readable');
+        return response;
+      }),
+    );
+    const quick = await get();
+    expect((await quick.arrayBuffer()).byteLength).toBe(size);
+    // What was read for the slow ones waits in the buffers of both ends, of which each system has a few megabytes.
+    const ahead = bytesRead() - size;
+    expect(ahead).toBeGreaterThan(0);
+    expect(ahead).toBeLessThan((slow.length * size) / 2);
+    for (const response of slow) response.destroy();
+  });
+
   it('keeps the last piece of a video whose stored bytes changed (MED-04)', async () => {
     const { get, content, covered, metrics } = await given(1_000_000, { rotten: true });
     await expect(get().then((response) => response.arrayBuffer())).rejects.toThrow();
