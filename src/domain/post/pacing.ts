@@ -15,6 +15,9 @@ export const backOff = (setbacks: number): number => Math.min(5 * 4 ** (setbacks
 /** A post over which its workers ended so often in a row is set aside. */
 export const MAX_LAPSES = 8;
 
+/** The same for an import. It begins from nothing each time, and so is met more often by whatever else ends workers. */
+export const MAX_IMPORT_LAPSES = 12;
+
 /**
  * Before a post whose workers ended over it `lapses` times in a row is tried again, on top of the lease they left. From the third
  * time on it rests, longer each time: whatever else ends workers just now should not be taken for its doing.

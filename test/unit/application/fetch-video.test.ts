@@ -6,7 +6,7 @@ import {
   type VideoFetcher,
 } from '../../../src/application/ports/video-fetcher.ts';
 import type { TakeInVideo } from '../../../src/application/take-in-video.ts';
-import { MAX_LAPSES, restSeconds } from '../../../src/domain/post/pacing.ts';
+import { MAX_IMPORT_LAPSES, restSeconds } from '../../../src/domain/post/pacing.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import {
   aFinding,
@@ -196,7 +196,7 @@ describe('fetching a video', () => {
     };
     await die();
     await die();
-    for (let lapses = 3; lapses < MAX_LAPSES; lapses += 1) {
+    for (let lapses = 3; lapses < MAX_IMPORT_LAPSES; lapses += 1) {
       await die();
       expect(await attempt()).toBe(true);
       const next = await world.videos.earliestImport();
@@ -204,7 +204,7 @@ describe('fetching a video', () => {
       waits.push((next.getTime() - world.clock.now().getTime()) / 1000);
       world.clock.set(next);
     }
-    expect(waits).toEqual([3, 4, 5, 6, 7].map((lapses) => restSeconds(lapses, 60)));
+    expect(waits).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11].map((lapses) => restSeconds(lapses, 60)));
     expect(waits.toSorted((left, right) => left - right)).toEqual(waits);
     expect(await world.videos.find(video.id)).toMatchObject({ state: 'IMPORTING' });
 
@@ -212,7 +212,7 @@ describe('fetching a video', () => {
     await attempt();
     expect(await world.videos.find(video.id)).toMatchObject({
       state: 'REJECTED',
-      findings: [{ code: 'VIDEO_FETCH_FAILED', observed: '8 tries in a row that did not end' }],
+      findings: [{ code: 'VIDEO_FETCH_FAILED', observed: '12 tries in a row that did not end' }],
     });
     expect(world.metrics.reports).toContainEqual(['setAside', 'VIDEO']);
     await world.workUntilQuiet();
