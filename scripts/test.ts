@@ -57,5 +57,5 @@ function runTests(args: readonly string[]): Count {
 const checks = runChecks();
 const tests = runTests(process.argv.slice(2));
 const failed = checks.failed + tests.failed;
-console.log(`${checks.passed + tests.passed} passed, ${failed} failed, ${tests.skipped} skipped`);
+console.log(`${checks.passed + tests.passed} passed, ${failed} failed, ${checks.skipped + tests.skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
