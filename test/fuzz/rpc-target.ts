@@ -20,8 +20,11 @@ const METHODS: readonly DescMethod[] = [ConnectionService, VideoService, PostSer
 const PATIENCE_MILLISECONDS = 5_000;
 const STREAM_MILLISECONDS = 100;
 
+/** In the first byte: over gRPC-Web, else over Connect. */
+const WEB = 0x80;
+
 /**
- * The first byte chooses the method, the others are the message: to the whole service in this process, with its database and the
+ * The first byte chooses the method and the protocol, the others are the message: to the whole service in this process, with its database and the
  * sandbox. No bytes may end it, or be answered as a fault of ours. Without `databaseUrl` it has a database of its own.
  */
 export async function rpcTarget(databaseUrl?: string): Promise<Target> {
@@ -42,10 +45,10 @@ export async function rpcTarget(databaseUrl?: string): Promise<Target> {
   const origin = `http://127.0.0.1:${httpPort}`;
   const known = await story(origin);
 
-  async function send(method: DescMethod, message: Buffer): Promise<string> {
+  async function send(method: DescMethod, message: Buffer, web: boolean): Promise<string> {
     const streams = method.methodKind !== 'unary';
-    const type = streams ? 'application/connect+proto' : 'application/proto';
-    const body = streams ? Buffer.concat([envelopeOf(message.length), message]) : message;
+    const type = web ? 'application/grpc-web+proto' : streams ? 'application/connect+proto' : 'application/proto';
+    const body = web || streams ? Buffer.concat([envelopeOf(message.length), message]) : message;
     const patience = method.methodKind === 'server_streaming' ? STREAM_MILLISECONDS : PATIENCE_MILLISECONDS;
     const signal = AbortSignal.timeout(patience);
     const headers = { 'content-type': type, 'connect-protocol-version': '1' };
@@ -57,6 +60,7 @@ export async function rpcTarget(databaseUrl?: string): Promise<Target> {
         body: Uint8Array.from(body),
         signal,
       });
+      text = `grpc-status: ${answer.headers.get('grpc-status') ?? ''}\n`;
       for await (const part of answer.body ?? []) text += Buffer.from(part).toString('latin1');
     } catch (error) {
       if (method.methodKind !== 'server_streaming' || !signal.aborted) throw error;
@@ -68,20 +72,24 @@ export async function rpcTarget(databaseUrl?: string): Promise<Target> {
     name: 'rpc',
     seeds: METHODS.flatMap((method, index) =>
       [true, false].map((full) =>
-        Buffer.concat([Buffer.from([index]), toBinary(method.input, filled(method.input, full ? known : {}))]),
+        Buffer.concat([
+          Buffer.from([full ? index : index | WEB]),
+          toBinary(method.input, filled(method.input, full ? known : {})),
+        ]),
       ),
     ),
     async run(input) {
-      const method = METHODS[(input[0] ?? 0) % METHODS.length];
+      const [first = 0] = input;
+      const method = METHODS[(first & ~WEB) % METHODS.length];
       if (method === undefined) throw new Error('a service without methods');
-      const answer = await send(method, input.subarray(1)).catch((error: unknown) => {
+      const answer = await send(method, input.subarray(1), (first & WEB) !== 0).catch((error: unknown) => {
         throw new Finding(`${method.name} was not answered: ${error}`);
       });
-      const code = /"code":"(internal|unknown|data_loss)"/.exec(answer)?.[1];
+      const code = /"code":"(internal|unknown|data_loss)"|grpc-status: (2|13|15)\b/.exec(answer)?.[0];
+      const details = /grpc-status-details-bin: (\S+)/.exec(answer)?.[1] ?? '';
       // TikTok's own refusals may be a fault of ours by contract; they name it.
-      if (code !== undefined && !answer.includes('CONNECTOR_REQUEST_REJECTED')) {
-        throw new Finding(`${method.name} answered ${code}: ${answer.slice(0, 500)}`);
-      }
+      const blamed = `${answer}${Buffer.from(details, 'base64')}`.includes('CONNECTOR_REQUEST_REJECTED');
+      if (code !== undefined && !blamed) throw new Finding(`${method.name} answered ${code}: ${answer.slice(0, 500)}`);
     },
     async [Symbol.asyncDispose]() {
       await stop();
