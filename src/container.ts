@@ -350,6 +350,7 @@ function bindApplication(container: Container, ground: Ground): void {
         wait,
         random: Math.random,
         owner: ground.owner,
+        stopping: ground.stopping,
         failPoint: ground.failPoint,
       }),
     [t.connections, t.credentials, t.tiktoks, t.turns, t.gates, t.health, t.metrics, t.clock, t.log],
@@ -574,7 +575,7 @@ function bindApplication(container: Container, ground: Ground): void {
     ): UseCases => {
       const digest = canonicalDigest;
       const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
-      const ask = askTikTok({ posts, connections, videos, access, tiktoks, clock });
+      const ask = askTikTok({ posts, connections, videos, access: access.forCallers, tiktoks, clock });
       return {
         startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),
         completeConnection: completeConnection({
@@ -591,9 +592,21 @@ function bindApplication(container: Container, ground: Ground): void {
         }),
         getConnection: getConnection({ connections }),
         listConnections: listConnections({ connections }),
-        refreshConnection: refreshConnection({ connections, access, posts, doorbell, tiktoks, clock }),
+        refreshConnection: refreshConnection({
+          connections,
+          access: access.forCallers,
+          posts,
+          doorbell,
+          tiktoks,
+          clock,
+        }),
         disconnectConnection: disconnectConnection({ connections, credentials, posts, tiktoks, clock, log }),
-        getPublishingCapabilities: getPublishingCapabilities({ connections, access, tiktoks, clock }),
+        getPublishingCapabilities: getPublishingCapabilities({
+          connections,
+          access: access.forCallers,
+          tiktoks,
+          clock,
+        }),
         uploadVideo: uploadVideo({ videos, store, takeIn, clock, ids, ...quota }),
         importVideo: importVideo({ videos, fetcher, doorbell, clock, ids, digest }),
         getVideo: getVideo({ videos }),

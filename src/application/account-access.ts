@@ -17,8 +17,8 @@ import { quotaKey, type Turns } from './ports/turns.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 import { refreshDueTime, tokenLife } from './token-life.ts';
 
-/** TikTok with a token that works, for whoever needs to call it. */
-export interface AccountAccess {
+/** TikTok with a token that works. */
+export interface TokenUse {
   /**
    * Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. A call that counts against
    * `quota` is not made when the account has no turn: then UPSTREAM_RATE_LIMITED says when to come back.
@@ -33,6 +33,12 @@ export interface AccountAccess {
    * and it is given.
    */
   refresh(connectionId: ConnectionId, version?: number): Promise<Result<Credential, PublishError>>;
+}
+
+/** For workers, who wait for as long as a refresh takes: a minute and a half when another process died over one. */
+export interface AccountAccess extends TokenUse {
+  /** For callers, who don't: after a quarter of a minute they are told PLATFORM_UNAVAILABLE, and the refresh goes on. */
+  readonly forCallers: TokenUse;
   /**
    * For the end of the process: resolves when no token is being spent, for it would take a new pair with it. None is spent after that.
    */
@@ -66,7 +72,12 @@ const refusesToken = (error: PublishError): boolean => error.code === 'ACCOUNT_S
 const DEAD: PublishError = { code: 'ACCOUNT_SESSION_INVALID' };
 
 /** Callers have their answer before the work is done, where it takes longer than they wait. */
-type Flight = { readonly answer: Promise<Result<Credential, PublishError>>; readonly done: Promise<void> };
+type Flight = {
+  readonly answer: Promise<Result<Credential, PublishError>>;
+  readonly done: Promise<Result<Credential, PublishError>>;
+};
+/** What of a flight is waited for. */
+type Patience = keyof Flight;
 
 /** Tells who waits that it takes longer. Repeating changes nothing. */
 type TellCallers = () => void;
@@ -86,6 +97,8 @@ export function accountAccess(needs: {
   readonly wait: (seconds: number) => Promise<void>;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** The process is about to stop: nobody waits for others any more. */
+  readonly stopping: AbortSignal;
   readonly failPoint: FailPoint;
 }): AccountAccess {
   const {
@@ -101,6 +114,7 @@ export function accountAccess(needs: {
     owner,
     wait,
     random,
+    stopping,
     failPoint,
   } = needs;
   const flights = new Map<ConnectionId, Flight>();
@@ -110,24 +124,26 @@ export function accountAccess(needs: {
     credential.accessExpireTime.getTime() - clock.now().getTime() > MARGIN_SECONDS * 1000;
 
   /** A pair newer than `stale`, from whoever gets it first. */
-  function newerThan(stale: Credential): Promise<Result<Credential, PublishError>> {
+  function newerThan(stale: Credential, patience: Patience): Promise<Result<Credential, PublishError>> {
     const { connectionId } = stale;
     const running = flights.get(connectionId);
-    if (running !== undefined) return running.answer;
+    if (running !== undefined) return running[patience];
     const { promise: answer, resolve, reject } = Promise.withResolvers<Result<Credential, PublishError>>();
     let toldEarly = false;
     const tellCallers = (): void => {
       toldEarly = true;
       resolve(err({ code: 'PLATFORM_UNAVAILABLE' }));
     };
-    const done = refreshAcrossProcesses(stale, tellCallers)
-      .then(resolve, (error: unknown) => {
-        reject(error);
-        if (toldEarly) log.error({ connectionId, error }, 'a refresh that nobody waited for any more failed');
-      })
-      .finally(() => flights.delete(connectionId));
-    flights.set(connectionId, { answer, done });
-    return answer;
+    const done = refreshAcrossProcesses(stale, tellCallers).finally(() => flights.delete(connectionId));
+    done.then(resolve, (error: unknown) => {
+      reject(error);
+      if (toldEarly) log.error({ connectionId, error }, 'a refresh that nobody waited for any more failed');
+    });
+    // Who waits for the other one hears of it there.
+    answer.catch(() => undefined);
+    const flight = { answer, done };
+    flights.set(connectionId, flight);
+    return flight[patience];
   }
 
   async function refreshAcrossProcesses(
@@ -150,6 +166,7 @@ export function accountAccess(needs: {
       const current = await credentials.find(stale.connectionId);
       if (current === undefined) return err(DEAD);
       if (current.version !== stale.version) return ok(current);
+      if (stopping.aborted) break;
       if (waited >= PATIENCE_SECONDS) tellCallers();
       await wait(0.25);
     }
@@ -280,7 +297,7 @@ export function accountAccess(needs: {
         return err(refusal.error);
       }
       tellCallers();
-      if (ending) {
+      if (ending || stopping.aborted) {
         // Whoever comes next has to wait as well, so that the claim lapses instead of being given back.
         abandon();
         return err({ code: 'PLATFORM_UNAVAILABLE' });
@@ -316,12 +333,13 @@ export function accountAccess(needs: {
   /** A good pair, and the connection as it is with that pair. */
   async function current(
     connection: Connection,
+    patience: Patience,
   ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
     if (connection.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
     const credential = await credentials.find(connection.id);
     if (credential === undefined) return err(DEAD);
     if (usable(credential)) return ok({ credential, connection });
-    const newer = await renewed(credential, connection);
+    const newer = await renewed(credential, connection, patience);
     // A refresh that TikTok did not answer leaves a token that may be good for minutes yet.
     const stillGood = credential.accessExpireTime > clock.now();
     return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok({ credential, connection });
@@ -330,8 +348,9 @@ export function accountAccess(needs: {
   async function renewed(
     stale: Credential,
     before: Connection,
+    patience: Patience,
   ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
-    const newer = await newerThan(stale);
+    const newer = await newerThan(stale, patience);
     if (!newer.ok) return newer;
     return ok({ credential: newer.value, connection: (await connections.find(before.id)) ?? before });
   }
@@ -359,29 +378,34 @@ export function accountAccess(needs: {
     return answer;
   }
 
-  return {
+  const waitingFor = (patience: Patience): TokenUse => ({
     async call(connectionId, request, quota) {
       const connection = await connections.find(connectionId);
       if (connection === undefined) return err(DEAD);
-      const good = await current(connection);
+      const good = await current(connection, patience);
       if (!good.ok) return good;
       const early = quota === undefined ? undefined : await outOfTurn(good.value.connection, quota);
       if (early !== undefined) return err(early);
       const answer = await request(good.value.credential.accessToken);
       if (answer.ok || !refusesToken(answer.error)) return heeded(good.value.connection, answer, quota);
 
-      const newer = await renewed(good.value.credential, good.value.connection);
+      const newer = await renewed(good.value.credential, good.value.connection, patience);
       if (!newer.ok) return newer;
       return heeded(newer.value.connection, await request(newer.value.credential.accessToken), quota);
     },
     async refresh(connectionId, version) {
       const credential = await credentials.find(connectionId);
       if (credential === undefined) return err(DEAD);
-      return version !== undefined && credential.version !== version ? ok(credential) : newerThan(credential);
+      return version !== undefined && credential.version !== version ? ok(credential) : newerThan(credential, patience);
     },
+  });
+
+  return {
+    ...waitingFor('done'),
+    forCallers: waitingFor('answer'),
     async settled() {
       ending = true;
-      await Promise.all([...flights.values()].map(({ done }) => done));
+      await Promise.allSettled([...flights.values()].map(({ done }) => done));
     },
   };
 }

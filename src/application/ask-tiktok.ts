@@ -3,7 +3,7 @@ import type { Finalizing, InCreatorInbox, Processing, Published, Unconfirmed, Up
 import type { PublishStatus } from '../domain/post/verdict.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { ok, type Result } from '../domain/result.ts';
-import type { AccountAccess } from './account-access.ts';
+import type { TokenUse } from './account-access.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Posts } from './ports/posts.ts';
@@ -23,7 +23,7 @@ export function askTikTok(needs: {
   readonly posts: Posts;
   readonly connections: Connections;
   readonly videos: Videos;
-  readonly access: AccountAccess;
+  readonly access: TokenUse;
   readonly tiktoks: TikToks;
   readonly clock: Clock;
 }): AskTikTok {

@@ -1,7 +1,7 @@
 import type { Connection } from '../domain/connection/connection.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
-import type { AccountAccess } from './account-access.ts';
+import type { TokenUse } from './account-access.ts';
 import type { ConnectionName } from './get-connection.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -21,7 +21,7 @@ export type GetPublishingCapabilities = (input: ConnectionName) => Promise<Resul
 
 export function getPublishingCapabilities(needs: {
   readonly connections: Connections;
-  readonly access: AccountAccess;
+  readonly access: TokenUse;
   readonly tiktoks: TikToks;
   readonly clock: Clock;
 }): GetPublishingCapabilities {

@@ -1,6 +1,6 @@
 import { type Connection, described } from '../domain/connection/connection.ts';
 import { err, ok, type Result } from '../domain/result.ts';
-import type { AccountAccess } from './account-access.ts';
+import type { TokenUse } from './account-access.ts';
 import type { ConnectionName } from './get-connection.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -13,7 +13,7 @@ export type RefreshConnection = (input: ConnectionName) => Promise<Result<Connec
 
 export function refreshConnection(needs: {
   readonly connections: Connections;
-  readonly access: AccountAccess;
+  readonly access: TokenUse;
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly tiktoks: TikToks;

@@ -353,8 +353,10 @@ describe('races for the tokens', () => {
     await world.credentials.claimRefresh(connection.id, 1, 'dead', 30);
     world.tiktok.kill('grant');
     const access = world.access();
-    // Nobody is made to wait for all of it.
-    expect(await access.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
+    // No caller is made to wait for all of it; a worker waits.
+    const worker = access.call(connection.id, using(world));
+    expect(await access.forCallers.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
+    expect(await worker).toMatchObject(err({ code: 'ACCOUNT_SESSION_INVALID' }));
     await vi.waitUntil(async () => (await world.connection(connection.id)).state === 'RECONNECT_REQUIRED');
     const waited = world.waits.reduce((sum, seconds) => sum + seconds, 0);
     expect(waited).toBeGreaterThanOrEqual(90);
@@ -370,9 +372,27 @@ describe('races for the tokens', () => {
     const never = new Promise<void>(() => {});
     const access = accountAccess({ ...world, wait: () => never, failPoint: world.failPoint, owner: 'another' });
     for (let caller = 0; caller < 3; caller += 1) {
-      expect(await access.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
+      expect(await access.forCallers.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
     }
     expect(world.tiktok.called('refresh')).toBe(1);
+    expect(await world.connection(connection.id)).toMatchObject({ state: 'ACTIVE' });
+  });
+
+  it('a worker that waits because it took over stops waiting when its process stops, and marks nothing', async () => {
+    const world = new World();
+    const connection = await givenExpiring(world, 0);
+    await world.credentials.claimRefresh(connection.id, 1, 'dead', 0);
+    world.tiktok.kill('grant');
+    const stop = new AbortController();
+    const wait = async () => stop.abort();
+    const access = accountAccess({
+      ...world,
+      wait,
+      failPoint: world.failPoint,
+      owner: 'another',
+      stopping: stop.signal,
+    });
+    expect(await access.call(connection.id, using(world))).toEqual(err({ code: 'PLATFORM_UNAVAILABLE' }));
     expect(await world.connection(connection.id)).toMatchObject({ state: 'ACTIVE' });
   });
 

@@ -126,6 +126,8 @@ export class World {
     },
   };
 
+  readonly stopping = new AbortController().signal;
+
   access(owner = 'this process'): AccountAccess {
     return accountAccess({ ...this, wait: this.wait, failPoint: this.failPoint, owner });
   }
