@@ -42,7 +42,9 @@ export function agendaDoorbell(openStore: () => Promise<AgendaStore>, log: Log):
       agenda = new Agenda({ backend, processEvery: '5 seconds', defaultLockLifetime: LOCK_MILLISECONDS });
       agenda.on('error', (error) => log.warn({ error }, 'the doorbell has trouble with its store'));
       await agenda.ready;
-      agenda.define(WAKE, async () => ring());
+      // Agenda ends a job by storing that it has no next time. Who hears the ring sets the bell anew, which that must not undo.
+      agenda.define(WAKE, async () => undefined);
+      agenda.on(`complete:${WAKE}`, ring);
       for (const [name, { work }] of recurring) agenda.define(name, work);
       await agenda.start();
       for (const [name, { seconds }] of recurring) await agenda.every(`${seconds} seconds`, name);
