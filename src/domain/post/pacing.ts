@@ -23,7 +23,7 @@ export const MAX_IMPORT_LAPSES = 12;
  * time on it rests, longer each time: whatever else ends workers just now should not be taken for its doing.
  */
 export const restSeconds = (lapses: number, leaseSeconds: number): number =>
-  lapses < 3 ? 0 : Math.min(leaseSeconds * 2 ** (lapses - 2), 600);
+  lapses < 3 ? 0 : Math.min(leaseSeconds * 2 ** Math.min(lapses - 2, 5), 600);
 
 /** Setbacks in a row after which a post says that it waits for TikTok to be well again. */
 export const OUTAGE_AFTER_SETBACKS = 4;
