@@ -48,7 +48,7 @@ import { type AdvancePost, advancePost } from './application/advance-post.ts';
 import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
 import { checkBytes } from './application/check-bytes.ts';
-import { type GarbageCollector, garbageCollector } from './application/collect-garbage.ts';
+import { garbageCollector } from './application/collect-garbage.ts';
 import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
@@ -143,7 +143,7 @@ export const tokens = {
   engine: token<Engine>('engine'),
   fetcher: token<VideoFetcher & AsyncDisposable>('fetcher'),
   garbage: token<Garbage>('garbage'),
-  garbageCollector: token<GarbageCollector>('garbageCollector'),
+  garbageCollector: token<Repeated>('garbageCollector'),
   gates: token<Gates>('gates'),
   health: token<PlatformHealth>('health'),
   httpServer: token<HttpServer>('httpServer'),

@@ -7,6 +7,7 @@ import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
+import { type Repeated, repeat } from './repeat.ts';
 
 /** How many days what is done is kept. Absent: for ever. */
 export type Retention = {
@@ -15,12 +16,6 @@ export type Retention = {
   /** Changes of posts that rest: their timeline, and what WatchPosts can resume from. */
   readonly eventDays?: number;
 };
-
-export interface GarbageCollector {
-  start(): void;
-  /** Begins nothing new. What is under way may end, but is not waited for long: the next one goes on with it. */
-  stop(): Promise<void>;
-}
 
 /**
  * A file is taken for one that no record will ever name when it is this old: far longer than an upload takes from its last byte to
@@ -33,7 +28,7 @@ const DAY_SECONDS = 86_400;
 
 /**
  * Removes what nobody needs any more, over and over, one worker at a time. Each step may be the last one of its process and may be
- * repeated: a record goes before its file, and a file without a record is found by itself.
+ * repeated: a record goes before its file, and a file without a record is found by itself. So stopping does not wait for long.
  */
 export function garbageCollector(needs: {
   readonly garbage: Garbage;
@@ -47,21 +42,19 @@ export function garbageCollector(needs: {
   readonly metrics: Pick<Metrics, 'collected'>;
   readonly log: Log;
   readonly failPoint: FailPoint;
-}): GarbageCollector {
+}): Repeated {
   const { garbage, videos, store, sweep, retention, everySeconds, clock, metrics, log, failPoint } = needs;
-  let ending = false;
-  let timer: NodeJS.Timeout | undefined;
-  let underWay: Promise<void> = Promise.resolve();
+  let ending = (): boolean => false;
 
   const before = (seconds: number): Date => inSeconds(clock.now(), -seconds);
 
   /** A video that a post began to need meanwhile stays, here and in the records. */
   async function dropVideos(days: number): Promise<number> {
     let dropped = 0;
-    while (!ending) {
+    while (!ending()) {
       let removed = 0;
       for (const id of await garbage.unusedSince(before(days * DAY_SECONDS), BATCH)) {
-        if (ending) break;
+        if (ending()) break;
         if ((await videos.remove(id)) !== 'REMOVED') continue;
         await failPoint('video-forgotten');
         await store.delete(id);
@@ -86,7 +79,7 @@ export function garbageCollector(needs: {
       batch = [];
     };
     for await (const id of store.storedBefore(before(ORPHAN_SECONDS))) {
-      if (ending) break;
+      if (ending()) break;
       batch.push(id);
       if (batch.length === BATCH) await judge();
     }
@@ -96,7 +89,7 @@ export function garbageCollector(needs: {
 
   async function dropEvents(days: number): Promise<number> {
     let dropped = 0;
-    while (!ending) {
+    while (!ending()) {
       const count = await garbage.dropEvents(before(days * DAY_SECONDS), BATCH * 10);
       dropped += count;
       if (count === 0) break;
@@ -116,29 +109,22 @@ export function garbageCollector(needs: {
     if (VIDEO + FILE + EVENT > 0) log.info({ videos: VIDEO, files: FILE, events: EVENT }, 'removed what nobody needs');
   }
 
-  async function run(): Promise<void> {
-    try {
+  const repeated = repeat(
+    everySeconds,
+    async (isEnding) => {
+      ending = isEnding;
       await garbage.alone(collect);
-    } catch (error) {
-      log.error({ error }, 'garbage could not be collected; it is tried again');
-    }
-    if (!ending) later();
-  }
-
-  function later(): void {
-    timer = setTimeout(() => {
-      underWay = run();
-    }, everySeconds * 1000);
-  }
+    },
+    (error) => log.error({ error }, 'garbage could not be collected; it is tried again'),
+    'AFTER_A_PAUSE',
+  );
 
   return {
-    start: later,
+    start: repeated.start,
     async stop() {
-      ending = true;
-      clearTimeout(timer);
       const late = Promise.withResolvers<void>();
       const cut = setTimeout(late.resolve, LAST_WORD_SECONDS * 1000);
-      await Promise.race([underWay, late.promise]);
+      await Promise.race([repeated.stop(), late.promise]);
       clearTimeout(cut);
     },
   };

@@ -2,18 +2,8 @@ import { isError } from '../domain/finding.ts';
 import type { WorkspaceId } from '../domain/ids.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import { invalid, requireText } from './field-checks.ts';
+import type { Outbox } from './ports/outbox.ts';
 import type { Refusal } from './refusal.ts';
-
-/** An outbox of whatever kind. */
-type Outbox<Event, Filter> = {
-  end(): Promise<string>;
-  after(
-    cursor: string,
-    filter: Filter,
-    limit: number,
-  ): Promise<{ readonly events: readonly Event[]; readonly reached: string } | undefined>;
-  subscribe(listener: () => void): () => void;
-};
 
 const BATCH = 200;
 

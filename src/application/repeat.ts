@@ -5,27 +5,34 @@ export interface Repeated {
   stop(): Promise<void>;
 }
 
-/** Does `work` now and again `seconds` after each end. What it throws goes to `failed`, and it is done again all the same. */
+/**
+ * Does `work` now, or first after a pause, and again `seconds` after each end. What it throws goes to `failed`, and it is done again
+ * all the same.
+ */
 export function repeat(
   seconds: number,
   work: (ending: () => boolean) => Promise<void>,
   failed: (error: unknown) => void,
+  begin: 'NOW' | 'AFTER_A_PAUSE' = 'NOW',
 ): Repeated {
   let ending = false;
   let endPause: () => void = () => {};
   let loop: Promise<void> = Promise.resolve();
 
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
   async function run(): Promise<void> {
+    if (begin === 'AFTER_A_PAUSE') await pause();
     while (!ending) {
       await work(() => ending).catch(failed);
-      if (ending) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, seconds * 1000);
-        endPause = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      if (!ending) await pause();
     }
   }
 

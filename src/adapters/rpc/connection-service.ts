@@ -12,7 +12,6 @@ import {
   connectionEventMessage,
   connectionMessage,
 } from './connection-messages.ts';
-import { endOfWatch } from './end-of-watch.ts';
 import {
   type ConnectionService,
   type WatchConnectionsRequest,
@@ -20,11 +19,11 @@ import {
 } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { checkIds, checkName, checkText, ID_LIMIT, readEnum, readEnums } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
-import { sendHeaders } from './send-headers.ts';
 import { refusals } from './to-connect-error.ts';
+import { watching } from './watching.ts';
 
 export function connectionService(needs: RpcNeeds): ServiceImpl<typeof ConnectionService> {
-  const { useCases, clock, stopping } = needs;
+  const { useCases, clock } = needs;
 
   const { accept, refuse } = refusals(clock);
   const message = (connection: Connection) => connectionMessage(connection, needs);
@@ -99,18 +98,17 @@ export function connectionService(needs: RpcNeeds): ServiceImpl<typeof Connectio
         ...checkIds('connection_ids', request.connectionIds),
         ...optionalText('resume_token', resumeToken, 1000),
       ]);
-      const signal = AbortSignal.any([context.signal, stopping]);
       const filter = {
         workspaceId: request.workspaceId as WorkspaceId,
         connectionIds: request.connectionIds as ConnectionId[],
       };
-      const events = accept(await useCases.watchConnections({ filter, resumeToken, signal }));
-      context.values.get(sendHeaders)(context.responseHeader);
-      for await (const event of events) {
-        yield { event: connectionEventMessage(event, needs) };
-        if (signal.aborted) break;
-      }
-      throw endOfWatch('WatchConnections', { signal, stopping, now: clock.now() });
+      yield* watching(
+        'WatchConnections',
+        context,
+        needs,
+        async (signal) => accept(await useCases.watchConnections({ filter, resumeToken, signal })),
+        (event) => connectionEventMessage(event, needs),
+      );
     },
   };
 }

@@ -6,7 +6,6 @@ import { type Finding, isError } from '../../domain/finding.ts';
 import type { PostId, WorkspaceId } from '../../domain/ids.ts';
 import type { Step } from '../../domain/post/step.ts';
 import type { Result } from '../../domain/result.ts';
-import { endOfWatch } from './end-of-watch.ts';
 import {
   type PostService,
   type WatchPostsRequest,
@@ -18,11 +17,11 @@ import { postSurroundings } from './post-surroundings.ts';
 import { findingMessage } from './publish-error-messages.ts';
 import { checkName, checkText } from './request-fields.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
-import { sendHeaders } from './send-headers.ts';
 import { refusals } from './to-connect-error.ts';
+import { watching } from './watching.ts';
 
 export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
-  const { useCases, clock, stopping } = needs;
+  const { useCases, clock } = needs;
   const surroundingsOf = postSurroundings(needs);
 
   const { accept, refuse } = refusals(clock);
@@ -99,14 +98,13 @@ export function postService(needs: RpcNeeds): ServiceImpl<typeof PostService> {
         ...findings,
         ...optionalText('resume_token', request.resumeToken, 1000),
       ]);
-      const signal = AbortSignal.any([context.signal, stopping]);
-      const events = accept(await useCases.watchPosts({ filter, resumeToken: request.resumeToken, signal }));
-      context.values.get(sendHeaders)(context.responseHeader);
-      for await (const event of events) {
-        yield { event: eventMessage(event, await surroundingsOf(event.step.post)) };
-        if (signal.aborted) break;
-      }
-      throw endOfWatch('WatchPosts', { signal, stopping, now: clock.now() });
+      yield* watching(
+        'WatchPosts',
+        context,
+        needs,
+        async (signal) => accept(await useCases.watchPosts({ filter, resumeToken: request.resumeToken, signal })),
+        async (event) => eventMessage(event, await surroundingsOf(event.step.post)),
+      );
     },
   };
 }
