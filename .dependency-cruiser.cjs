@@ -87,7 +87,7 @@ module.exports = {
       name: 'sources-know-no-tests',
       comment: 'Nothing that runs in production imports a test, a bench or a script.',
       severity: 'error',
-      from: { path: '^(src|sandbox)/', pathNot: '\\.test\\.ts$|^sandbox/test-client\\.ts$' },
+      from: { path: '^(src|sandbox)/', pathNot: '\\.test\\.ts$|^sandbox/(business/)?test-client\\.ts$' },
       to: { path: '^(test|bench|scripts)/|^node_modules/(vitest|fast-check|testcontainers)/' },
     },
     {

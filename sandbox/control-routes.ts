@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { businessScopes } from './business/vocabulary.ts';
 import type { Control } from './control.ts';
 import { endpointNames } from './endpoint.ts';
 import type { FaultSpec } from './faults.ts';
@@ -18,6 +19,7 @@ type Route = [method: string, path: RegExp, serve: (visit: Visit) => unknown];
 const at = (path: string) => new RegExp(`^/_sandbox/${path.replaceAll(/:\w+/g, '([^/]+)')}$`);
 const first = ({ parts }: Visit) => parts[0] ?? '';
 const name = text(1, 200);
+const family = oneOf('OPEN', 'BUSINESS');
 
 async function firstHold(control: Control, query: URLSearchParams): Promise<unknown> {
   const wait = query.get('wait_ms');
@@ -39,6 +41,8 @@ function routesOf(control: Control): Route[] {
   return [
     ['GET', at('app'), () => control.app()],
     ['PATCH', at('app'), ({ body }) => control.changeApp(asObject(body, 'app'))],
+    ['GET', at('business-app'), () => control.businessApp()],
+    ['PATCH', at('business-app'), ({ body }) => control.changeBusinessApp(asObject(body, 'business'))],
     ['GET', at('settings'), () => control.settings()],
     ['PATCH', at('settings'), ({ body }) => control.changeSettings(asObject(body, 'settings'))],
     ['GET', at('accounts'), () => control.accounts()],
@@ -55,16 +59,22 @@ function routesOf(control: Control): Route[] {
       'POST',
       at('accounts/:account/revoke'),
       (visit) => {
-        const { reason } = readPatch({ reason: oneOf(...removalReasons) }, visit.body ?? {}, 'revoke');
-        control.disconnectAccount(first(visit), reason);
+        const checks = { reason: oneOf(...removalReasons), family };
+        const { reason, family: named } = readPatch(checks, visit.body ?? {}, 'revoke');
+        control.disconnectAccount(first(visit), reason, named);
       },
     ],
     [
       'POST',
       at('accounts/:account/tokens'),
       (visit) => {
-        const checks = { scopes: listOf(oneOf(...scopes), scopes.length) };
-        return control.issueTokens(first(visit), readPatch(checks, visit.body ?? {}, 'tokens').scopes);
+        const body = asObject(visit.body ?? {}, 'tokens');
+        if (family(body['family'] ?? 'OPEN', 'tokens.family') === 'OPEN') {
+          const checks = { family, scopes: listOf(oneOf(...scopes), scopes.length) };
+          return control.issueTokens(first(visit), readPatch(checks, body, 'tokens').scopes);
+        }
+        const checks = { family, scopes: listOf(oneOf(...businessScopes), businessScopes.length) };
+        return control.issueBusinessTokens(first(visit), readPatch(checks, body, 'tokens').scopes);
       },
     ],
     ['GET', at('faults'), () => control.faults()],

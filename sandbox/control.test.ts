@@ -30,6 +30,7 @@ describe('the control API over HTTP', () => {
       'glow.private',
       'glow.banned',
       'glow.short',
+      'glow.personal',
       'new.one',
     ]);
   });

@@ -1,13 +1,18 @@
+import { businessIdOf } from './business/business-id.ts';
+import type { BusinessFamily } from './business/family.ts';
+import { type BusinessScope, businessScopes, isBusinessScope } from './business/vocabulary.ts';
 import type { Fault, FaultSpec } from './faults.ts';
 import type { Hold, HoldMatch, Holds } from './holds.ts';
 import { type Checks, listOf, notFound, oneOf, Refused, readPatch, refuse, text, whole } from './input.ts';
 import { type Ledger, readLedger } from './ledger.ts';
+import type { DraftEnding, Lifecycle } from './lifecycle.ts';
 import type { OpenFamily } from './open/family.ts';
-import type { DraftEnding } from './open/lifecycle.ts';
-import type { TokenAnswer } from './open/tokens.ts';
+import { type TokenAnswer, tokenAnswer } from './open/token-answer.ts';
 import { isScope, privacyLevels, type RemovalReason, removalReasons, type Scope, scopes } from './open/vocabulary.ts';
-import { accountChecks, appChecks, settingChecks } from './settings.ts';
-import { type Account, type App, ordinaryAccount, type Settings } from './state.ts';
+import type { BusinessAppPatch } from './sandbox.ts';
+import { accountChecks, appChecks, businessChecks, settingChecks } from './settings.ts';
+import { type Account, type App, type BusinessApp, type Family, ordinaryAccount, type Settings } from './state.ts';
+import type { Pair } from './tokens.ts';
 import type { World } from './world.ts';
 
 export type VideoCounts = { viewCount: number; likeCount: number; commentCount: number; shareCount: number };
@@ -17,18 +22,26 @@ export type NewAccount = Partial<Account> & { username: string };
 export type Control = {
   app(): App;
   changeApp(patch: Partial<App>): App;
+  businessApp(): BusinessApp;
+  changeBusinessApp(patch: BusinessAppPatch): BusinessApp;
   settings(): Settings;
   changeSettings(patch: Partial<Settings>): Settings;
 
   accounts(): Account[];
   addAccount(account: NewAccount): Account;
   changeAccount(account: string, patch: Partial<Omit<Account, 'openId'>>): Account;
-  /** The user (or TikTok) withdraws the consent; tells the app by webhook. Reason 1 unless said. */
-  disconnectAccount(account: string, reason?: RemovalReason): void;
+  /** The user (or TikTok) withdraws the consent; tells the app by webhook. Reason 1 and the open app unless said. */
+  disconnectAccount(account: string, reason?: RemovalReason, family?: Family): void;
   /** A token pair without the walk through the pages. All scopes of the app unless said. */
   issueTokens(account: string, scopes?: readonly Scope[]): TokenAnswer;
+  /** The same of the Business family. */
+  issueBusinessTokens(account: string, scopes?: readonly BusinessScope[]): Pair & { openId: string };
   /** What a person does on the consent page; all requested scopes unless said. */
-  consent(consent: { authorizeUri: string; account: string; scopes?: readonly Scope[] }): Promise<ConsentResult>;
+  consent(consent: {
+    authorizeUri: string;
+    account: string;
+    scopes?: readonly (Scope | BusinessScope)[];
+  }): Promise<ConsentResult>;
   /** The same person clicks Cancel. Gives where the browser is sent. */
   denyConsent(authorizeUri: string): Promise<string>;
 
@@ -70,7 +83,8 @@ export type ConsentResult = { redirectUri: string; code: string; state: string; 
 
 type Parts = {
   world: World;
-  family: OpenFamily;
+  families: { OPEN: OpenFamily; BUSINESS: BusinessFamily };
+  lifecycle: Lifecycle;
   holds: Holds;
   findAccount: (name: string) => Account | undefined;
   /** Called with a look that gives true when it needs no more looks. */
@@ -91,7 +105,7 @@ const countChecks: Checks<VideoCounts> = {
   shareCount: count,
 };
 
-export function controlOf({ world, family, holds, findAccount, watch, reset }: Parts): Control {
+export function controlOf({ world, families, lifecycle, holds, findAccount, watch, reset }: Parts): Control {
   const { state, clock, timeline, ids, faults } = world;
   const ledger = () => readLedger(state, clock.now());
 
@@ -131,6 +145,8 @@ export function controlOf({ world, family, holds, findAccount, watch, reset }: P
   return {
     app: () => structuredClone(state.app),
     changeApp: (patch) => change(state.app, appChecks, patch, 'app'),
+    businessApp: () => structuredClone(state.business),
+    changeBusinessApp: (patch) => structuredClone(change(state.business, businessChecks, patch, 'business')),
     settings: () => ({ ...state.settings }),
     changeSettings: (patch) => change(state.settings, settingChecks, patch, 'settings'),
 
@@ -153,14 +169,25 @@ export function controlOf({ world, family, holds, findAccount, watch, reset }: P
       if (checked.username !== undefined) claimName(checked.username, account);
       return change(account, accountChecks, checked, 'account');
     },
-    disconnectAccount(name, reason = 1) {
-      family.tokens.endAccount(needAccount(name).openId, oneOf(...removalReasons)(reason, 'reason'));
+    disconnectAccount(name, reason = 1, family = 'OPEN') {
+      families[oneOf('OPEN', 'BUSINESS')(family, 'family')].tokens.endAccount(
+        needAccount(name).openId,
+        oneOf(...removalReasons)(reason, 'reason'),
+      );
     },
     issueTokens(name, wanted = state.app.scopes) {
-      return family.tokens.grant(needAccount(name).openId, listOf(oneOf(...scopes), scopes.length)(wanted, 'scopes'));
+      const checked = listOf(oneOf(...scopes), scopes.length)(wanted, 'scopes');
+      return tokenAnswer(families.OPEN.tokens.grant(needAccount(name).openId, checked));
+    },
+    issueBusinessTokens(name, wanted = state.business.scopes) {
+      const { openId } = needAccount(name);
+      const checked = listOf(oneOf(...businessScopes), businessScopes.length)(wanted, 'scopes');
+      return { openId: businessIdOf(openId), ...families.BUSINESS.tokens.grant(openId, checked) };
     },
     async consent({ authorizeUri, account, scopes: ticked }) {
-      const requested = (URL.parse(authorizeUri)?.searchParams.get('scope') ?? '').split(',').filter(isScope);
+      const requested = (URL.parse(authorizeUri)?.searchParams.get('scope') ?? '')
+        .split(',')
+        .filter((word) => isScope(word) || isBusinessScope(word));
       const target = await submit(authorizeUri, [
         ['account', needAccount(account).openId],
         ['decision', 'grant'],
@@ -217,10 +244,9 @@ export function controlOf({ world, family, holds, findAccount, watch, reset }: P
       source.plan.expiresTime = clock.now();
       world.changed();
     },
-    finishProcessing: (publishId) => family.lifecycle.finishProcessing(publishId),
-    finishDraft: (publishId, ending = {}) =>
-      family.lifecycle.finishDraft(publishId, readPatch(endingChecks, ending, 'draft')),
-    setVideoPublic: (postId, isPublic) => family.lifecycle.setPublic(postId, isPublic),
+    finishProcessing: (publishId) => lifecycle.finishProcessing(publishId),
+    finishDraft: (publishId, ending = {}) => lifecycle.finishDraft(publishId, readPatch(endingChecks, ending, 'draft')),
+    setVideoPublic: (postId, isPublic) => lifecycle.setPublic(postId, isPublic),
     changeVideoCounts(postId, counts) {
       const video = state.videos.get(postId) ?? notFound('postId', postId, 'The ledger lists the posts.');
       Object.assign(video, readPatch(countChecks, counts, 'video'));

@@ -13,6 +13,22 @@ export const endpointNames = [
   'cancel',
   'video_list',
   'video_query',
+  'business_token',
+  'business_refresh',
+  'business_revoke',
+  'business_token_info',
+  'business_account',
+  'business_settings',
+  'business_publish',
+  'business_status',
+  'business_videos',
+  'business_property_add',
+  'business_property_verify',
+  'business_property_delete',
+  'business_property_list',
+  'business_webhook_update',
+  'business_webhook_list',
+  'business_webhook_delete',
 ] as const;
 export type EndpointName = (typeof endpointNames)[number];
 
@@ -40,4 +56,6 @@ export type Endpoint = {
   handle(call: Call, shortRead?: ShortRead): Answer | Promise<Answer>;
   /** The endpoint's own way to answer this error code, or undefined when it has no such code. */
   refuse(code: string, message?: string): Answer | undefined;
+  /** Its answer to a method that it does not serve; without it, plain HTTP 405. */
+  wrongMethod?(): Answer;
 };

@@ -1,3 +1,4 @@
+import { businessCodes, isBusinessCode } from './business/vocabulary.ts';
 import { type EndpointName, endpointNames, type Subject } from './endpoint.ts';
 import { chance } from './ids.ts';
 import {
@@ -31,10 +32,8 @@ export type FaultAim = {
 export type FaultDose = { times?: number; probability?: number };
 
 export type CallFault =
-  /** Breaks the connection before any work. */
-  | { kind: 'drop_before' }
-  /** Does the work, then breaks the connection. */
-  | { kind: 'execute_then_drop' }
+  /** Breaks the connection: before any work, or after it. */
+  | { kind: 'drop_before' | 'execute_then_drop' }
   | { kind: 'delay'; ms: number; when?: 'before' | 'after' }
   /** Waits for a release, `before` (unless said) or `after` the work. */
   | { kind: 'hold'; when?: 'before' | 'after' }
@@ -44,7 +43,7 @@ export type CallFault =
   /** Uploads only: takes so many bytes of the chunk, then breaks the connection. They count, unless `keep` is false. */
   | { kind: 'short_read'; bytes: number; keep?: boolean };
 
-/** Decided when the post is started, felt later. Without an endpoint: both kinds of init. */
+/** Decided when the post is started, felt later. Without an endpoint: wherever a post begins. */
 export type PostFault =
   | { kind: 'fail_reason'; reason: FailReason }
   /** Processing never ends. */
@@ -52,9 +51,13 @@ export type PostFault =
   /** The post gets so many post ids. */
   | { kind: 'several_ids'; count: number };
 
+/** Where posts begin. */
+const postEndpoints = ['video_init', 'inbox_init', 'business_publish'] as const;
+export type PostEndpoint = (typeof postEndpoints)[number];
+
 export type CallFaultSpec = FaultAim & FaultDose & CallFault;
 export type PostFaultSpec = Omit<FaultAim, 'endpoint' | 'chunk' | 'grantType'> & {
-  endpoint?: 'video_init' | 'inbox_init';
+  endpoint?: PostEndpoint;
 } & FaultDose &
   PostFault;
 export type FaultSpec = CallFaultSpec | PostFaultSpec;
@@ -70,17 +73,18 @@ export type Faults = {
   clear(): void;
   /** The first fault that hits this call; it is spent by that. */
   forCall(endpoint: EndpointName, subject: Subject): ActiveCallFault | undefined;
-  forPost(endpoint: 'video_init' | 'inbox_init', account: string): Fate;
+  forPost(endpoint: PostEndpoint, account: string): Fate;
 };
 
 const knownError: Check<string> = (value, field) =>
-  typeof value === 'string' && (Object.hasOwn(errors, value) || Object.hasOwn(oauthErrors, value))
+  typeof value === 'string' &&
+  (Object.hasOwn(errors, value) || Object.hasOwn(oauthErrors, value) || isBusinessCode(value))
     ? value
     : refuse(
         field,
         value,
         'must be a documented error code',
-        `One of ${Object.keys({ ...errors, ...oauthErrors }).join(', ')}.`,
+        `One of ${Object.keys({ ...errors, ...oauthErrors, ...businessCodes }).join(', ')}.`,
       );
 
 const chunkAim: Check<number | 'last'> = (value, field) => (value === 'last' ? 'last' : whole(0, 999)(value, field));
@@ -118,7 +122,7 @@ export function readFaultSpec(value: unknown, resolveAccount: (name: string, fie
   const account: Check<string> = (name, field) => resolveAccount(text(1, 200)(name, field), field);
   const isPostKind = (candidate: string): candidate is PostFault['kind'] => Object.hasOwn(postKinds, candidate);
   const aim: Record<string, Check<unknown>> = isPostKind(kind)
-    ? { endpoint: oneOf('video_init', 'inbox_init'), account }
+    ? { endpoint: oneOf(...postEndpoints), account }
     : {
         endpoint: oneOf(...endpointNames),
         account,

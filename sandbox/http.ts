@@ -60,6 +60,12 @@ export async function drain(request: IncomingMessage): Promise<void> {
   }
 }
 
+/** TypeScript's library doesn't know it yet. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
+
+/** Digits that go out as a bare number: a caller that parses them as a double gets them wrong, as with TikTok. */
+export const rawNumber = (digits: string): object => rawJSON(digits);
+
 export function parseJson(text: string): { ok: true; value: unknown } | { ok: false } {
   try {
     return { ok: true, value: JSON.parse(text) };

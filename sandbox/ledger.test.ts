@@ -28,6 +28,7 @@ describe('the ledger', () => {
     expect(ledger.inits).toEqual([
       {
         publishId,
+        family: 'OPEN',
         account: bakeryId,
         kind: 'DIRECT',
         title: 'orphan',

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { EndpointName } from './endpoint.ts';
 import type { PrivacyLevel } from './open/vocabulary.ts';
-import type { CallRecord, Publish, Stage, State, Time } from './state.ts';
+import type { CallRecord, Family, Publish, Stage, State, Time } from './state.ts';
 
 export type LedgerInit = {
   publishId: string;
+  family: Family;
   account: string;
   kind: 'DIRECT' | 'DRAFT';
   title: string | null;
@@ -43,6 +44,7 @@ export type LedgerPost = {
 
 export type LedgerToken = {
   kind: 'access' | 'refresh';
+  family: Family;
   token: string;
   account: string;
   grantId: string;
@@ -57,6 +59,7 @@ export type LedgerToken = {
 
 export type LedgerWebhook = {
   id: string;
+  family: Family;
   event: string;
   account: string;
   body: string;
@@ -98,6 +101,7 @@ function initEntry(publish: Publish): LedgerInit {
   const { source, stage, post, sha256 } = publish;
   return {
     publishId: publish.publishId,
+    family: publish.family,
     account: publish.openId,
     kind: post ? 'DIRECT' : 'DRAFT',
     title: post?.title ?? null,
@@ -143,6 +147,7 @@ function tokenEntries(state: State, now: Time): LedgerToken[] {
     const ended = grant?.revokedTime !== null ? 'REVOKED' : token.expiresTime <= now ? 'EXPIRED' : 'LIVE';
     return {
       kind,
+      family: grant?.family ?? 'OPEN',
       token: token.token,
       account: grant?.openId ?? '',
       grantId: token.grantId,

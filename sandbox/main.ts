@@ -67,6 +67,7 @@ try {
 
   client key      ${sandbox.clientKey}
   client secret   ${sandbox.clientSecret}
+  business app    ${sandbox.businessAppId}, secret ${sandbox.businessSecret}, at ${sandbox.businessApiUrl}
   accounts        ${sandbox.control
     .accounts()
     .map(({ username }) => username)

@@ -1,19 +1,24 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { prefix } from './business/endpoints.ts';
+import { businessFamily } from './business/family.ts';
 import { byAccount } from './by-account.ts';
 import { movableClock, timeline } from './clock.ts';
 import { type Control, controlOf } from './control.ts';
 import { controlRoutes } from './control-routes.ts';
+import type { Endpoint } from './endpoint.ts';
 import { activeFaults } from './faults.ts';
 import { heldCalls } from './holds.ts';
 import { isLoopback } from './http.ts';
 import { idsFrom } from './ids.ts';
 import { type Checks, readPatch, refuse, text, whole } from './input.ts';
-import { type OpenFamily, openFamily } from './open/family.ts';
+import { publishLifecycle } from './lifecycle.ts';
+import { openFamily } from './open/family.ts';
+import { pullDownloads } from './pulls.ts';
 import { slidingWindows } from './rate-limits.ts';
 import { sandboxServer } from './server.ts';
-import { appChecks, settingChecks } from './settings.ts';
-import { type App, freshState, type Settings, type State } from './state.ts';
+import { appChecks, businessChecks, settingChecks } from './settings.ts';
+import { type App, type BusinessApp, freshState, type Settings, type State } from './state.ts';
 import { loadState, stateFile } from './state-file.ts';
 import { webhookSender } from './webhooks.ts';
 import type { World } from './world.ts';
@@ -21,6 +26,8 @@ import type { World } from './world.ts';
 /** Everything may be left out. What is given wins over what the state file says. */
 export type SandboxOptions = Partial<App> &
   Partial<Settings> & {
+    /** The app of the Business family; `urlProperties` also takes addresses, which then count as verified. */
+    business?: BusinessAppPatch;
     /** 127.0.0.1 unless said. */
     host?: string;
     /** 0, unless said: any free port. */
@@ -33,12 +40,20 @@ export type SandboxOptions = Partial<App> &
     report?: (problem: string, error: unknown) => void;
   };
 
+/** `example.com` or `https://example.com/videos/` stands for a property that is verified. */
+export type BusinessAppPatch = Partial<Omit<BusinessApp, 'urlProperties'>> & {
+  urlProperties?: readonly (string | BusinessApp['urlProperties'][number])[];
+};
+
 export type Sandbox = {
   readonly origin: string;
   readonly openApiUrl: string;
+  readonly businessApiUrl: string;
   readonly authorizeUrl: string;
   readonly clientKey: string;
   readonly clientSecret: string;
+  readonly businessAppId: string;
+  readonly businessSecret: string;
   readonly seed: string;
   readonly control: Control;
   /** Breaks off calls that are under way and resolves when nothing is left running. */
@@ -55,7 +70,7 @@ const placeChecks: Checks<Place> = {
 };
 
 /** Refuses what it doesn't know: a misspelt option would otherwise do nothing. */
-function readOptions({ report: _, ...given }: SandboxOptions) {
+function readOptions({ report: _, business, ...given }: SandboxOptions) {
   const app: Record<string, unknown> = {};
   const settings: Record<string, unknown> = {};
   const place: Record<string, unknown> = {};
@@ -66,6 +81,7 @@ function readOptions({ report: _, ...given }: SandboxOptions) {
   }
   return {
     app: readPatch(appChecks, app, 'options'),
+    business: readPatch(businessChecks, business ?? {}, 'options.business'),
     settings: readPatch(settingChecks, settings, 'options'),
     place: readPatch(placeChecks, place, 'options'),
   };
@@ -93,14 +109,15 @@ function watchers() {
 }
 
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { app, settings, place } = readOptions(options);
+  const { app, business, settings, place } = readOptions(options);
   const { host = '127.0.0.1', port = 0, seed, stateFile: path } = place;
-  const start = { app, settings, ...(seed === undefined ? {} : { seed }) };
+  const start = { app, business, settings, ...(seed === undefined ? {} : { seed }) };
   const report = options.report ?? ((problem, error) => console.error(`TikTok sandbox: ${problem}`, error));
 
   const loaded = path === undefined ? undefined : await loadState(path);
   const state: State = loaded ?? freshState(start);
   Object.assign(state.app, app);
+  Object.assign(state.business, business);
   Object.assign(state.settings, settings);
   if (loaded && seed !== undefined && seed !== loaded.seed) {
     refuse(
@@ -147,11 +164,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const time = timeline(clock);
   const holds = heldCalls();
   const stopping = new AbortController();
-  let family: OpenFamily;
+  let endpoints: readonly Endpoint[] = [];
   const faults = activeFaults(
     () => state.seed,
     resolveAccount,
-    (name, code) => family.endpoints.find((endpoint) => endpoint.name === name)?.refuse(code) !== undefined,
+    (name, code) => endpoints.find((endpoint) => endpoint.name === name)?.refuse(code) !== undefined,
   );
   const parts: Omit<World, 'webhooks'> = {
     state,
@@ -166,13 +183,23 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     report,
   };
   const world: World = { ...parts, webhooks: webhookSender(parts) };
-  family = openFamily(world, findAccount);
+  const lifecycle = publishLifecycle(world);
+  const pulls = pullDownloads(world, lifecycle);
+  const open = openFamily(world, { lifecycle, pulls }, findAccount);
+  const accounts = businessFamily(world, { lifecycle, pulls });
+  endpoints = [...open.endpoints, ...accounts.endpoints];
+
+  async function stopFamilies(): Promise<void> {
+    open.stop();
+    accounts.stop();
+    await pulls.close();
+  }
 
   async function reset(): Promise<void> {
     holds.release(undefined, 'drop');
     faults.clear();
     time.clear();
-    await family.stop();
+    await stopFamilies();
     const { seed, serial } = state; // ids go on: what was issued before must not be issued to somebody else
     Object.assign(state, freshState({ ...start, seed }), { serial });
     world.byAccount.rebuild();
@@ -180,10 +207,19 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     changed();
   }
 
-  const control = controlOf({ world, family, holds, findAccount, watch, reset });
+  const control = controlOf({
+    world,
+    families: { OPEN: open, BUSINESS: accounts },
+    lifecycle,
+    holds,
+    findAccount,
+    watch,
+    reset,
+  });
   const server = sandboxServer({
     world,
-    endpoints: family.endpoints,
+    endpoints,
+    unknown: accounts.unknown,
     holds,
     control: controlRoutes(control, stored),
     stored,
@@ -195,15 +231,19 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const address = server.address() as AddressInfo;
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   origin = `http://${isLoopback(host) ? (host.includes(':') ? `[${host}]` : host) : shown}:${address.port}`;
-  family.resume();
+  lifecycle.resume();
+  pulls.resume();
   world.webhooks.resume();
 
   return {
     origin,
     openApiUrl: origin,
+    businessApiUrl: `${origin}${prefix}`,
     authorizeUrl: `${origin}/v2/auth/authorize/`,
     clientKey: state.app.clientKey,
     clientSecret: state.app.clientSecret,
+    businessAppId: state.business.appId,
+    businessSecret: state.business.secret,
     seed: state.seed,
     control,
     async close() {
@@ -214,7 +254,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       server.closeAllConnections();
       await closed;
       time.clear();
-      await family.stop();
+      await stopFamilies();
       await world.webhooks.close();
       unstored = true; // the latest calls, which changed nothing else
       await stored();

@@ -14,6 +14,8 @@ type Parts = {
   world: World;
   endpoints: readonly Endpoint[];
   holds: Holds;
+  /** The answer of a family to a path of its own that it does not serve. */
+  unknown: (url: URL) => Answer | undefined;
   control: (request: IncomingMessage, url: URL) => Promise<Answer>;
   /** Resolves when all changes so far are stored. */
   stored: () => Promise<void>;
@@ -36,7 +38,7 @@ function send(response: ServerResponse, answer: Answer): void {
 }
 
 /** The one server: finds the endpoint, lets faults have their way, records the call, stores, answers. */
-export function sandboxServer({ world, endpoints, holds, control, stored, seen, stopping }: Parts): Server {
+export function sandboxServer({ world, endpoints, unknown, holds, control, stored, seen, stopping }: Parts): Server {
   const { state, clock, faults } = world;
   const routes = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]));
 
@@ -103,8 +105,10 @@ export function sandboxServer({ world, endpoints, holds, control, stored, seen, 
     if (!url) return plain(400, 'The request target is no URL.\n');
     if (url.pathname.startsWith(controlPrefix)) return control(request, url);
     const endpoint = routes.get(url.pathname);
-    if (!endpoint) return plain(404, 'There is nothing here. All paths of TikTok end with a slash.\n');
+    if (!endpoint) return unknown(url) ?? plain(404, 'There is nothing here. All paths of TikTok end with a slash.\n');
     if (!endpoint.methods.includes(request.method ?? '')) {
+      const own = endpoint.wrongMethod?.();
+      if (own !== undefined) return own;
       const refusal = plain(405, `Use ${endpoint.methods.join(' or ')}.\n`);
       return { ...refusal, headers: { ...refusal.headers, allow: endpoint.methods.join(', ') } };
     }

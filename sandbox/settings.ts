@@ -1,18 +1,14 @@
-import { isLoopback } from './http.ts';
-import { type Check, type Checks, flag, listOf, oneOf, orNull, refuse, text, whole } from './input.ts';
+import { verifiedProperty } from './business/properties.ts';
+import { businessScopes, webhookTypes } from './business/vocabulary.ts';
+import { type Check, type Checks, flag, listOf, oneOf, orNull, readPatch, refuse, text, whole } from './input.ts';
 import { urlProperty } from './open/pull.ts';
-import { redirectUri } from './open/redirect-uris.ts';
+import { redirectUri, slashedRedirectUri } from './open/redirect-uris.ts';
 import { scopes } from './open/vocabulary.ts';
-import type { Account, App, Settings } from './state.ts';
+import type { Account, App, BusinessApp, Settings } from './state.ts';
+import { webhookUrl } from './webhook-url.ts';
 
 const yearMs = 365 * 86_400_000;
 const many = 1_000_000_000;
-
-const webhookUrl: Check<string> = (value, field) => {
-  const url = typeof value === 'string' ? URL.parse(value) : null;
-  if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))) return url.href;
-  return refuse(field, value, 'must be an https URL', 'Use https, or http on 127.0.0.1 or localhost.');
-};
 
 const openId: Check<string> = (value, field) =>
   typeof value === 'string' && /^-000[A-Za-z0-9_-]{1,60}$/.test(value)
@@ -38,12 +34,25 @@ export const appChecks: Checks<App> = {
   autoConsent: orNull(text(1, 200)),
 };
 
+const callbackUrls: Check<BusinessApp['callbackUrls']> = (value, field) =>
+  readPatch(Object.fromEntries(webhookTypes.map((type) => [type, webhookUrl])), value, field);
+
+export const businessChecks: Checks<BusinessApp> = {
+  appId: text(1, 200),
+  secret: text(1, 200),
+  redirectUris: listOf(slashedRedirectUri, 10),
+  scopes: listOf(oneOf(...businessScopes), businessScopes.length),
+  urlProperties: listOf(verifiedProperty, 100),
+  callbackUrls,
+};
+
 export const accountChecks: Checks<Account> = {
   openId,
   username,
   displayName: text(1, 100),
   bio: text(0, 500),
   verified: flag,
+  businessAccount: flag,
   private: flag,
   banned: flag,
   commentDisabled: flag,
@@ -77,4 +86,13 @@ export const settingChecks: Checks<Settings> = {
   webhookJitterMs: whole(0, 3_600_000),
   webhookRetryMs: whole(1, 3_600_000),
   webhookTimestamp: oneOf('first', 'fresh'),
+  businessRefresh: oneOf('rotated', 'kept'),
+  businessPerMinute: whole(0, many),
+  businessPublishPerMinute: whole(0, many),
+  businessAppPerSecond: whole(0, many),
+  businessAppPerMinute: whole(0, many),
+  businessPenaltyMs: whole(0, yearMs),
+  unverifiedUrl: oneOf('refusal', 'verdict'),
+  businessPostIds: oneOf('string', 'number'),
+  insightsDelayMs: whole(0, yearMs),
 };

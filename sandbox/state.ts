@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { type BusinessScope, businessScopes, type WebhookType } from './business/vocabulary.ts';
 import type { EndpointName } from './endpoint.ts';
 import type { FailReason, PrivacyLevel, Scope } from './open/vocabulary.ts';
 
 /** A moment on the sandbox's clock, in milliseconds since 1970. */
 export type Time = number;
 
+/** The two API families of TikTok. An app, a token, an open_id and a webhook belong to one of them. */
+export type Family = 'OPEN' | 'BUSINESS';
+
+/** The app of the open family. */
 export type App = {
   clientKey: string;
   clientSecret: string;
@@ -25,12 +30,38 @@ export type App = {
   autoConsent: string | null;
 };
 
+/** A domain or prefix that the app says is its own. */
+export type UrlProperty = {
+  /** 1: a domain and all below it; 2: an https prefix that ends with a slash. */
+  type: 1 | 2;
+  url: string;
+  /** 0: not tried yet; 1: verified; 2: the proof was not found. */
+  status: 0 | 1 | 2;
+  signature: string;
+  fileName: string;
+};
+
+/** The app of the Business family: one of its own, in another portal. */
+export type BusinessApp = {
+  appId: string;
+  secret: string;
+  /** Compared exactly; each ends with a slash. `http` only on loopback, where the port may be `*`. */
+  redirectUris: string[];
+  /** Scopes that the app is approved for. */
+  scopes: BusinessScope[];
+  urlProperties: UrlProperty[];
+  /** One for each type of event, for all accounts. */
+  callbackUrls: Partial<Record<WebhookType, string>>;
+};
+
 export type Account = {
   openId: string;
   username: string;
   displayName: string;
   bio: string;
   verified: boolean;
+  /** A Business account; false: a personal one. */
+  businessAccount: boolean;
   private: boolean;
   banned: boolean;
   commentDisabled: boolean;
@@ -79,19 +110,44 @@ export type Settings = {
   webhookRetryMs: number;
   /** Whether a retry is signed with the time of the first try or with its own. */
   webhookTimestamp: 'first' | 'fresh';
+  /** Whether a refresh in the Business family gives a new refresh token and kills the old one. Neither lives longer by it. */
+  businessRefresh: 'rotated' | 'kept';
+  /** Queries of each account at each endpoint of the Business family. */
+  businessPerMinute: number;
+  /** Video posts of each account, beside the limit above. */
+  businessPublishPerMinute: number;
+  /** Queries of the app over the whole Business family. */
+  businessAppPerSecond: number;
+  businessAppPerMinute: number;
+  /** How long whoever went over a limit of a minute is refused. */
+  businessPenaltyMs: number;
+  /** When a video_url is under no verified property: refused at once, or accepted and failed. */
+  unverifiedUrl: 'refusal' | 'verdict';
+  /** Post ids of the Business family: JSON strings, or raw 64-bit numbers. */
+  businessPostIds: 'string' | 'number';
+  /** How long after a post TikTok knows its numbers, its duration included (Business family). */
+  insightsDelayMs: number;
 };
 
 export type Code = {
   code: string;
+  family: Family;
   openId: string;
-  scopes: Scope[];
+  scopes: string[];
   redirectUri: string;
   challenge: string | null;
   expiresTime: Time;
   used: boolean;
 };
 
-export type Grant = { id: string; openId: string; scopes: Scope[]; createdTime: Time; revokedTime: Time | null };
+export type Grant = {
+  id: string;
+  family: Family;
+  openId: string;
+  scopes: string[];
+  createdTime: Time;
+  revokedTime: Time | null;
+};
 
 export type AccessToken = { token: string; grantId: string; issuedTime: Time; expiresTime: Time; uses: number };
 
@@ -141,6 +197,7 @@ export type UploadPlan = {
 
 export type Publish = {
   publishId: string;
+  family: Family;
   openId: string;
   grantId: string;
   initTime: Time;
@@ -176,6 +233,7 @@ export type Video = {
 
 export type Webhook = {
   id: string;
+  family: Family;
   openId: string;
   event: string;
   /** The exact bytes that are signed and sent. */
@@ -205,6 +263,7 @@ export type State = {
   serial: number;
   clockOffsetMs: number;
   app: App;
+  business: BusinessApp;
   settings: Settings;
   accounts: Map<string, Account>;
   codes: Map<string, Code>;
@@ -232,29 +291,41 @@ export function toStored(state: State): StoredState {
   return { version: storedVersion, ...Object.fromEntries(entries) };
 }
 
+/** What the file does not know yet, because an older sandbox wrote it, is as in a fresh one, and of the open family. */
 export function revive({ version: _, ...stored }: StoredState): State {
+  const known = <T extends object>(entries: readonly [string, T][], newer: Partial<T>) =>
+    new Map(entries.map(([key, value]) => [key, { ...newer, ...value }]));
+  const open = { family: 'OPEN' } as const;
   return {
     ...stored,
-    accounts: new Map(stored.accounts),
-    codes: new Map(stored.codes),
-    grants: new Map(stored.grants),
+    business: { ...defaultBusinessApp(), ...stored.business },
+    settings: { ...defaultSettings(), ...stored.settings },
+    accounts: known(stored.accounts, { businessAccount: true }),
+    codes: known(stored.codes, open),
+    grants: known(stored.grants, open),
     accessTokens: new Map(stored.accessTokens),
     refreshTokens: new Map(stored.refreshTokens),
-    publishes: new Map(stored.publishes),
+    publishes: known(stored.publishes, open),
     videos: new Map(stored.videos),
-    webhooks: new Map(stored.webhooks),
+    webhooks: known(stored.webhooks, open),
     activeCreators: new Map(stored.activeCreators),
   };
 }
 
-export type StartingPoint = { seed?: string; app?: Partial<App>; settings?: Partial<Settings> };
+export type StartingPoint = {
+  seed?: string;
+  app?: Partial<App>;
+  business?: Partial<BusinessApp>;
+  settings?: Partial<Settings>;
+};
 
-export function freshState({ seed, app, settings }: StartingPoint): State {
+export function freshState({ seed, app, business, settings }: StartingPoint): State {
   return {
     seed: seed ?? randomUUID(),
     serial: 0,
     clockOffsetMs: 0,
     app: { ...defaultApp(), ...app },
+    business: { ...defaultBusinessApp(), ...business },
     settings: { ...defaultSettings(), ...settings },
     accounts: new Map(seededAccounts().map((account) => [account.openId, account])),
     codes: new Map(),
@@ -290,6 +361,15 @@ const defaultApp = (): App => ({
   autoConsent: null,
 });
 
+const defaultBusinessApp = (): BusinessApp => ({
+  appId: '7600000000000000001',
+  secret: 'sandbox-business-secret-not-for-production',
+  redirectUris: ['http://127.0.0.1:*/oauth/tiktok/callback/', 'http://localhost:*/oauth/tiktok/callback/'],
+  scopes: [...businessScopes],
+  urlProperties: [],
+  callbackUrls: {},
+});
+
 const defaultSettings = (): Settings => ({
   tokenRegime: 'rotating',
   revocation: 'account',
@@ -311,6 +391,15 @@ const defaultSettings = (): Settings => ({
   webhookJitterMs: 0,
   webhookRetryMs: 1_000,
   webhookTimestamp: 'first',
+  businessRefresh: 'rotated',
+  businessPerMinute: 40,
+  businessPublishPerMinute: 6,
+  businessAppPerSecond: 10,
+  businessAppPerMinute: 600,
+  businessPenaltyMs: 300_000,
+  unverifiedUrl: 'refusal',
+  businessPostIds: 'string',
+  insightsDelayMs: 86_400_000,
 });
 
 export const ordinaryAccount = (openId: string, username: string): Account => ({
@@ -319,6 +408,7 @@ export const ordinaryAccount = (openId: string, username: string): Account => ({
   displayName: username,
   bio: '',
   verified: false,
+  businessAccount: true,
   private: false,
   banned: false,
   commentDisabled: false,
@@ -347,5 +437,10 @@ const seededAccounts = (): Account[] => [
     ...ordinaryAccount('-000SandboxGlowShort00000000004', 'glow.short'),
     displayName: 'Glow Short',
     maxVideoPostDurationSec: 60,
+  },
+  {
+    ...ordinaryAccount('-000SandboxGlowPersonal00000005', 'glow.personal'),
+    displayName: 'Glow Personal',
+    businessAccount: false,
   },
 ];

@@ -1,12 +1,13 @@
 import { createHmac } from 'node:crypto';
+import { businessIdOf } from './business/business-id.ts';
 import { chance } from './ids.ts';
 import { notFound } from './input.ts';
-import type { Webhook } from './state.ts';
+import type { Family, Webhook } from './state.ts';
 import type { World } from './world.ts';
 
 export type Webhooks = {
   /** Written down in the ledger always; sent when the app has a webhook URL. */
-  announce(event: string, openId: string, content: object): void;
+  announce(news: { family: Family; event: string; openId: string; content: object }): void;
   /** Sends it once more now, whatever was before. Resolves with the status that came back, null for none. */
   deliver(id: string): Promise<number | null>;
   /** After a restart: goes on with what was waiting. */
@@ -29,19 +30,34 @@ export function webhookSender(world: Omit<World, 'webhooks'>): Webhooks {
   const stopping = new AbortController();
   const underWay = new Set<Promise<unknown>>();
 
+  const subscribers = {
+    OPEN: () => ({ key: state.app.clientKey, secret: state.app.clientSecret, url: state.app.webhookUrl }),
+    // Which type of event authorization.removed belongs to is not documented.
+    BUSINESS: () => ({
+      key: state.business.appId,
+      secret: state.business.secret,
+      url: state.business.callbackUrls.VIDEO ?? null,
+    }),
+  };
+
   async function send(webhook: Webhook, url: string): Promise<number | null> {
     const now = clock.now();
     const first = webhook.attempts[0];
     const signed =
       first && state.settings.webhookTimestamp === 'first'
         ? first.signature
-        : signature(state.app.clientSecret, Math.floor(now / 1000), webhook.body);
+        : signature(subscribers[webhook.family]().secret, Math.floor(now / 1000), webhook.body);
     const attempt: Webhook['attempts'][number] = { time: now, signature: signed, status: null, error: null };
     webhook.attempts.push(attempt);
     try {
       const response = await fetch(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'tiktok-signature': signed },
+        headers: {
+          'content-type': 'application/json',
+          'tiktok-signature': signed,
+          ...(webhook.family === 'BUSINESS' ? { 'webhook-schema-version': '1.0' } : {}),
+          'x-tt-logid': world.ids.logId(now),
+        },
         body: webhook.body,
         redirect: 'manual',
         signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(answerTimeoutMs)]),
@@ -65,7 +81,7 @@ export function webhookSender(world: Omit<World, 'webhooks'>): Webhooks {
 
   function attemptAt(time: number, webhook: Webhook, tries: number): void {
     timeline.at(time, () => {
-      const url = state.app.webhookUrl;
+      const { url } = subscribers[webhook.family]();
       if (url === null || stopping.signal.aborted || state.webhooks.get(webhook.id) !== webhook) return;
       track(send(webhook, url)).then(
         (status) => {
@@ -84,7 +100,7 @@ export function webhookSender(world: Omit<World, 'webhooks'>): Webhooks {
   }
 
   function schedule(webhook: Webhook, from: number): void {
-    if (state.settings.webhookMode === 'manual' || state.app.webhookUrl === null) return;
+    if (state.settings.webhookMode === 'manual' || subscribers[webhook.family]().url === null) return;
     for (let copy = 0; copy < state.settings.webhookCopies; copy += 1) {
       const lateness = chance(state.seed, `${webhook.id}/late`, copy) * state.settings.webhookJitterMs;
       attemptAt(from + Math.floor(lateness), webhook, 0);
@@ -92,17 +108,18 @@ export function webhookSender(world: Omit<World, 'webhooks'>): Webhooks {
   }
 
   return {
-    announce(event, openId, content) {
+    announce({ family, event, openId, content }) {
       const now = clock.now();
       const webhook: Webhook = {
         id: `webhook-${state.webhooks.size + 1}`,
+        family,
         openId,
         event,
         body: JSON.stringify({
-          client_key: state.app.clientKey,
+          client_key: subscribers[family]().key,
           event,
           create_time: Math.floor(now / 1000),
-          user_openid: openId,
+          user_openid: family === 'OPEN' ? openId : businessIdOf(openId),
           content: JSON.stringify(content),
         }),
         createdTime: now,
@@ -115,7 +132,9 @@ export function webhookSender(world: Omit<World, 'webhooks'>): Webhooks {
     },
     async deliver(id) {
       const webhook = state.webhooks.get(id) ?? notFound('webhook', id, 'GET /_sandbox/ledger lists them.');
-      const url = state.app.webhookUrl ?? notFound('app.webhookUrl', null, 'Set it with PATCH /_sandbox/app.');
+      const url =
+        subscribers[webhook.family]().url ??
+        notFound('webhook url', null, 'Set app.webhookUrl, or business.callbackUrls.VIDEO.');
       return track(send(webhook, url));
     },
     resume() {

@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici';
 import type { Ledger } from '../../sandbox/ledger.ts';
-import type { TokenAnswer } from '../../sandbox/open/tokens.ts';
+import type { TokenAnswer } from '../../sandbox/open/token-answer.ts';
 import { type Child, startChild } from './child.ts';
 import { inParallel } from './in-parallel.ts';
 import type { Usage } from './process-usage.ts';

@@ -1,15 +1,22 @@
 import type { Endpoint } from '../endpoint.ts';
 import { type Answer, type Call, html, mediaType } from '../http.ts';
-import type { Account } from '../state.ts';
+import type { Account, Family } from '../state.ts';
 import type { World } from '../world.ts';
 import { consentPage, errorPage } from './consent-page.ts';
 import { isChallenge } from './pkce.ts';
 import { redirectMatches } from './redirect-uris.ts';
-import { isScope, type Scope } from './vocabulary.ts';
 
-type Asked = { scopes: Scope[]; redirectUri: string; state: string; challenge: string | null; silently: boolean };
+type Asked = {
+  family: Family;
+  scopes: string[];
+  redirectUri: string;
+  state: string;
+  challenge: string | null;
+  silently: boolean;
+};
 type Wrong = { parameter: string; explanation: string };
 
+const businessCodeLifetimeMs = 600_000;
 const sessionCookie = 'tiktok_sandbox_session';
 
 function readSession(call: Call): string | undefined {
@@ -21,22 +28,36 @@ function readSession(call: Call): string | undefined {
 export function authorizeEndpoint(world: World, findAccount: (name: string) => Account | undefined): Endpoint {
   const { state, clock, ids } = world;
 
+  function familyOf(clientKey: string | null): Family | undefined {
+    if (clientKey === state.app.clientKey) return 'OPEN';
+    return clientKey === state.business.appId ? 'BUSINESS' : undefined;
+  }
+
   function read(query: URLSearchParams): Asked | Wrong {
-    const app = state.app;
-    if (query.get('client_key') !== app.clientKey) return { parameter: 'client_key', explanation: 'No such app.' };
+    const family = familyOf(query.get('client_key'));
+    if (family === undefined) return { parameter: 'client_key', explanation: 'No such app.' };
+    const app = family === 'OPEN' ? state.app : state.business;
     const redirectUri = query.get('redirect_uri') ?? '';
     if (!app.redirectUris.some((registered) => redirectMatches(registered, redirectUri))) {
       return { parameter: 'redirect_uri', explanation: 'It must equal one of the registered URIs.' };
     }
     if (query.get('response_type') !== 'code') return { parameter: 'response_type', explanation: 'It must be "code".' };
     const scopes = [...new Set((query.get('scope') ?? '').split(','))];
-    if (!scopes.every((scope) => isScope(scope) && app.scopes.includes(scope))) {
+    if (!scopes.every((scope) => (app.scopes as string[]).includes(scope))) {
       return { parameter: 'scope', explanation: 'Comma-separated scopes that the app is approved for.' };
     }
-    const appState = query.get('state');
-    if (!appState) return { parameter: 'state', explanation: 'It is required.' };
+    const appState = query.get('state') ?? '';
+    if (!appState && family === 'OPEN') return { parameter: 'state', explanation: 'It is required.' };
     const silent = query.get('disable_auto_auth') ?? '0';
     if (silent !== '0' && silent !== '1') return { parameter: 'disable_auto_auth', explanation: 'It must be 0 or 1.' };
+    const asked = { family, scopes, redirectUri, state: appState, silently: silent === '0' };
+    if (family === 'BUSINESS') return { ...asked, challenge: null };
+    return readChallenge(query, asked);
+  }
+
+  /** Of the open family only. */
+  function readChallenge(query: URLSearchParams, asked: Omit<Asked, 'challenge'>): Asked | Wrong {
+    const { app } = state;
     const challenge = query.get('code_challenge');
     const method = query.get('code_challenge_method');
     if (challenge === null && app.pkceRequired) return { parameter: 'code_challenge', explanation: 'It is required.' };
@@ -49,7 +70,7 @@ export function authorizeEndpoint(world: World, findAccount: (name: string) => A
     if (challenge === null ? method !== null : method !== 'S256') {
       return { parameter: 'code_challenge_method', explanation: 'It must be "S256", and only with a code_challenge.' };
     }
-    return { scopes: scopes.filter(isScope), redirectUri, state: appState, challenge, silently: silent === '0' };
+    return { ...asked, challenge };
   }
 
   const fault = ({ parameter, explanation }: Wrong): Answer => ({
@@ -59,19 +80,21 @@ export function authorizeEndpoint(world: World, findAccount: (name: string) => A
 
   function redirect(asked: Asked, parameters: Record<string, string>, headers: Record<string, string> = {}): Answer {
     const target = new URL(asked.redirectUri);
-    target.search = new URLSearchParams({ ...parameters, state: asked.state }).toString();
+    const echoed: Record<string, string> = asked.state === '' ? {} : { state: asked.state };
+    target.search = new URLSearchParams({ ...parameters, ...echoed }).toString();
     return { status: 302, headers: { ...headers, location: target.href, 'cache-control': 'no-store' }, body: '' };
   }
 
-  function grant(asked: Asked, account: Account, scopes: Scope[]): Answer {
+  function grant(asked: Asked, account: Account, scopes: string[]): Answer {
     const code = `${ids.secret('code', 60)}*0!6318.va`;
     state.codes.set(code, {
       code,
+      family: asked.family,
       openId: account.openId,
       scopes,
       redirectUri: asked.redirectUri,
       challenge: asked.challenge,
-      expiresTime: clock.now() + state.settings.codeLifetimeMs,
+      expiresTime: clock.now() + (asked.family === 'OPEN' ? state.settings.codeLifetimeMs : businessCodeLifetimeMs),
       used: false,
     });
     world.changed();
@@ -90,6 +113,7 @@ export function authorizeEndpoint(world: World, findAccount: (name: string) => A
     if (!asked.silently || !account) return undefined;
     const given = [...state.grants.values()].some(
       (grant) =>
+        grant.family === asked.family &&
         grant.openId === account.openId &&
         grant.revokedTime === null &&
         asked.scopes.every((scope) => grant.scopes.includes(scope)),
@@ -107,7 +131,8 @@ export function authorizeEndpoint(world: World, findAccount: (name: string) => A
     }
     const visitor = knownVisitor(call, asked);
     if (visitor) return grant(asked, visitor, asked.scopes);
-    return html(200, consentPage(state.app, state.accounts.values(), asked.scopes));
+    const clientKey = asked.family === 'OPEN' ? state.app.clientKey : state.business.appId;
+    return html(200, consentPage(clientKey, state.accounts.values(), asked.scopes));
   }
 
   function decide(call: Call, asked: Asked): Answer {

@@ -1,6 +1,7 @@
 import type { Endpoint, EndpointName } from '../endpoint.ts';
 import { type Call, mediaType, parseJson } from '../http.ts';
 import type { AccessToken, Account, Grant } from '../state.ts';
+import type { Tokens } from '../tokens.ts';
 import type { World } from '../world.ts';
 import {
   type Checked,
@@ -12,7 +13,6 @@ import {
   refused,
   valid,
 } from './answers.ts';
-import type { Tokens } from './tokens.ts';
 import type { Scope } from './vocabulary.ts';
 
 export type Visit = { call: Call; account: Account; grant: Grant; token: AccessToken; body: Record<string, unknown> };
@@ -56,8 +56,9 @@ function readBody(call: Call, optional: boolean): Checked<Record<string, unknown
 export function bearerEndpoint(world: World, tokens: Tokens, endpoint: BearerEndpoint): Endpoint {
   function visit(call: Call): Outcome {
     const access = tokens.live(bearerToken(call));
-    const account = access && world.state.accounts.get(access.grant.openId);
-    if (!access || !account) return refused('access_token_invalid');
+    if (typeof access === 'string') return refused('access_token_invalid');
+    const account = world.state.accounts.get(access.grant.openId);
+    if (!account) return refused('access_token_invalid');
     access.token.uses += 1;
     const needed = endpoint.scopes(call);
     if (!needed.some((scope) => access.grant.scopes.includes(scope))) return refused('scope_not_authorized');

@@ -1,14 +1,19 @@
-import type { Account, App } from '../state.ts';
+import type { BusinessScope } from '../business/vocabulary.ts';
+import type { Account } from '../state.ts';
 import type { Scope } from './vocabulary.ts';
 
 const escaped: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 const escapeHtml = (text: string) => text.replaceAll(/[&<>"']/g, (character) => escaped[character] ?? character);
 
-const scopeTexts: Record<Scope, string> = {
+const scopeTexts: Record<Scope | BusinessScope, string> = {
   'user.info.basic': 'Read your profile: name and avatar',
   'user.info.profile': 'Read your handle, bio and profile link',
+  'user.info.username': 'Read your handle',
   'user.info.stats': 'Read your follower, like and video counts',
+  'user.account.type': 'Read whether this is a Business account',
+  'user.insights': 'Read the analytics of your account',
   'video.list': 'Read your public videos',
+  'video.insights': 'Read the analytics of your videos',
   'video.upload': 'Send drafts to your inbox',
   'video.publish': 'Post content to your profile',
 };
@@ -37,20 +42,24 @@ const page = (title: string, content: string) => `<!doctype html>
 `;
 
 /** The form is sent back to the URL it came from, so that the request is checked again. */
-export function consentPage(app: App, accounts: Iterable<Account>, requested: readonly Scope[]): string {
+export function consentPage(clientKey: string, accounts: Iterable<Account>, requested: readonly string[]): string {
   const people = [...accounts].map((account, index) => {
-    const marks = [account.private ? 'private' : 'public', ...(account.banned ? ['banned'] : [])].join(', ');
+    const marks = [
+      account.businessAccount ? 'business' : 'personal',
+      account.private ? 'private' : 'public',
+      ...(account.banned ? ['banned'] : []),
+    ].join(', ');
     return `<label><input type="radio" name="account" value="${escapeHtml(account.openId)}"${index === 0 ? ' checked' : ''}>
       ${escapeHtml(account.displayName)} <small>@${escapeHtml(account.username)}, ${marks}</small></label>`;
   });
   const wishes = requested.map(
     (scope) => `<label><input type="checkbox" name="scope" value="${scope}" checked>
-      ${scopeTexts[scope]} <small>${scope}</small></label>`,
+      ${scopeTexts[scope as Scope] ?? ''} <small>${scope}</small></label>`,
   );
   return page(
     'Authorize - TikTok sandbox',
     `<h1>Connect to TikTok (sandbox)</h1>
-    <p>The app <b>${escapeHtml(app.clientKey)}</b> asks for access. Nothing here reaches the real TikTok.</p>
+    <p>The app <b>${escapeHtml(clientKey)}</b> asks for access. Nothing here reaches the real TikTok.</p>
     <form method="post">
       <fieldset><legend>Account</legend>${people.join('\n')}</fieldset>
       <fieldset><legend>Permissions</legend>${wishes.join('\n')}</fieldset>

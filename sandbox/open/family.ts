@@ -1,15 +1,15 @@
 import type { Endpoint } from '../endpoint.ts';
+import type { Lifecycle } from '../lifecycle.ts';
+import type { Pulls } from '../pulls.ts';
 import type { Account } from '../state.ts';
+import { type Regime, type Tokens, tokenDesk } from '../tokens.ts';
 import type { World } from '../world.ts';
 import { authorizeEndpoint } from './authorize.ts';
 import { bearerEndpoint } from './bearer.ts';
 import { creatorInfoEndpoint } from './creator-info.ts';
 import { initEndpoints } from './init.ts';
-import { type Lifecycle, publishLifecycle } from './lifecycle.ts';
 import { oauthEndpoints } from './oauth.ts';
-import { pullDownloads } from './pull.ts';
 import { statusEndpoints } from './status.ts';
-import { type Tokens, tokenDesk } from './tokens.ts';
 import { videoUploads } from './upload.ts';
 import { userInfoEndpoint } from './user-info.ts';
 import { videoEndpoints } from './videos.ts';
@@ -18,18 +18,23 @@ import { videoEndpoints } from './videos.ts';
 export type OpenFamily = {
   readonly endpoints: readonly Endpoint[];
   readonly tokens: Tokens;
-  readonly lifecycle: Lifecycle;
-  /** After the state was loaded: goes on with what was under way. */
-  resume(): void;
   /** Before the state is replaced or the sandbox ends: breaks off what is under way. */
-  stop(): Promise<void>;
+  stop(): void;
 };
 
-export function openFamily(world: World, findAccount: (name: string) => Account | undefined): OpenFamily {
-  const lifecycle = publishLifecycle(world);
-  const tokens = tokenDesk(world, lifecycle.authorizationEnded);
+const regimes: Record<'legacy' | 'rotating', Regime> = {
+  legacy: { accessSeconds: 86_400, refreshSeconds: 31_536_000, rotates: false, extends: false },
+  rotating: { accessSeconds: 7_200, refreshSeconds: 15_552_000, rotates: true, extends: true },
+};
+
+export function openFamily(
+  world: World,
+  { lifecycle, pulls }: { lifecycle: Lifecycle; pulls: Pulls },
+  findAccount: (name: string) => Account | undefined,
+): OpenFamily {
+  const regime = () => regimes[world.state.settings.tokenRegime];
+  const tokens = tokenDesk(world, 'OPEN', regime, lifecycle.authorizationEnded);
   const uploads = videoUploads(world, lifecycle);
-  const pulls = pullDownloads(world, lifecycle);
   const withToken = [
     userInfoEndpoint(world),
     creatorInfoEndpoint(world),
@@ -45,14 +50,6 @@ export function openFamily(world: World, findAccount: (name: string) => Account 
       uploads.endpoint,
     ],
     tokens,
-    lifecycle,
-    resume() {
-      lifecycle.resume();
-      pulls.resume();
-    },
-    async stop() {
-      uploads.clear();
-      await pulls.close();
-    },
+    stop: () => uploads.clear(),
   };
 }

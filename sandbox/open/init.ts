@@ -1,10 +1,11 @@
+import type { Pulls } from '../pulls.ts';
 import type { Account, Grant, PostInfo, Publish } from '../state.ts';
 import type { World } from '../world.ts';
 import { type Checked, invalid, refused, valid } from './answers.ts';
 import { type BearerEndpoint, isObject, type Outcome, perToken, type Visit } from './bearer.ts';
 import { type ChunkPlan, checkChunkPlan } from './chunk-plan.ts';
 import { pendingDrafts, postingBarrier, privacyOptions } from './posting-rules.ts';
-import { checkPullUrl, type Pulls } from './pull.ts';
+import { checkPullUrl } from './pull.ts';
 import { uploadPath } from './upload.ts';
 import { type PrivacyLevel, privacyLevels } from './vocabulary.ts';
 
@@ -99,6 +100,7 @@ export function initEndpoints(world: World, pulls: Pulls): BearerEndpoint[] {
     const publishId = `v_${place}_${medium}~v2${post ? '-1' : ''}.${ids.longNumber('publish')}`;
     const publish: Publish = {
       publishId,
+      family: 'OPEN',
       openId: account.openId,
       grantId: grant.id,
       initTime: clock.now(),

@@ -1,9 +1,10 @@
 import type { Endpoint } from '../endpoint.ts';
 import { type Answer, type Call, json, mediaType } from '../http.ts';
+import type { Tokens } from '../tokens.ts';
 import type { World } from '../world.ts';
 import { oauthError } from './answers.ts';
 import { answersChallenge } from './pkce.ts';
-import type { Tokens } from './tokens.ts';
+import { tokenAnswer } from './token-answer.ts';
 import { type OAuthErrorCode, oauthErrors } from './vocabulary.ts';
 
 const isOAuthError = (code: string): code is OAuthErrorCode => Object.hasOwn(oauthErrors, code);
@@ -20,7 +21,7 @@ export function oauthEndpoints(world: World, tokens: Tokens): Endpoint[] {
   const { state, clock } = world;
   const deny = (code: OAuthErrorCode, description?: string) => oauthError(world, code, description);
   const refuse = (code: string, message?: string) => (isOAuthError(code) ? deny(code, message) : undefined);
-  const tokenAnswer = (body: object): Answer => {
+  const issued = (body: object): Answer => {
     const answer = json(200, body);
     return { ...answer, headers: { ...answer.headers, 'cache-control': 'no-store' } };
   };
@@ -39,7 +40,7 @@ export function oauthEndpoints(world: World, tokens: Tokens): Endpoint[] {
     const redirectUri = form.get('redirect_uri');
     if (!presented || !redirectUri) return deny('invalid_request');
     const code = state.codes.get(presented);
-    if (!code || code.used || code.expiresTime <= clock.now()) {
+    if (code?.family !== 'OPEN' || code.used || code.expiresTime <= clock.now()) {
       return deny('invalid_grant', 'Authorization code is expired.');
     }
     if (code.redirectUri !== redirectUri) {
@@ -49,14 +50,14 @@ export function oauthEndpoints(world: World, tokens: Tokens): Endpoint[] {
       return deny('invalid_request', 'Code verifier or code challenge is invalid.');
     }
     code.used = true;
-    return tokenAnswer(tokens.grant(code.openId, code.scopes));
+    return issued(tokenAnswer(tokens.grant(code.openId, code.scopes)));
   }
 
   function refresh(form: Map<string, string>): Answer {
     const presented = form.get('refresh_token');
     if (!presented) return deny('invalid_request');
     const fresh = tokens.refresh(presented);
-    return fresh ? tokenAnswer(fresh) : deny('invalid_grant');
+    return typeof fresh === 'string' ? deny('invalid_grant') : issued(tokenAnswer(fresh));
   }
 
   return [
@@ -102,7 +103,7 @@ export function oauthEndpoints(world: World, tokens: Tokens): Endpoint[] {
         const presented = form.get('token');
         if (!presented) return deny('invalid_request');
         const access = tokens.live(presented);
-        if (!access) return deny('invalid_grant', 'Access token is invalid or expired.');
+        if (typeof access === 'string') return deny('invalid_grant', 'Access token is invalid or expired.');
         tokens.revoke(access);
         return json(200, {});
       },

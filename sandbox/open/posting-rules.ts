@@ -1,6 +1,6 @@
+import { dayMs, recentPosts } from '../lifecycle.ts';
 import type { Account } from '../state.ts';
 import type { World } from '../world.ts';
-import { dayMs, recentPosts } from './lifecycle.ts';
 import type { PrivacyLevel } from './vocabulary.ts';
 
 const unauditedUserCap = 5;

@@ -25,3 +25,9 @@ export const redirectUri: Check<string> = (value, field) => {
   if (/[?#]/.test(value)) return refuse(field, value, 'must have no query and no fragment', 'Leave them out.');
   return value;
 };
+
+/** As the Business portal wants them: the same, and a slash at the end. */
+export const slashedRedirectUri: Check<string> = (value, field) =>
+  redirectUri(value, field).endsWith('/')
+    ? String(value)
+    : refuse(field, value, 'must end with a slash', 'Add one, here and in the authorize URL.');

@@ -1,11 +1,9 @@
+import { rawNumber } from '../http.ts';
+import type { Pulls } from '../pulls.ts';
 import type { Publish } from '../state.ts';
 import type { World } from '../world.ts';
 import { type Checked, invalid, refused, valid } from './answers.ts';
 import { type BearerEndpoint, perToken, type Visit } from './bearer.ts';
-import type { Pulls } from './pull.ts';
-
-/** TypeScript's library doesn't know it yet. */
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
 
 function statusWord({ stage, source }: Publish): string {
   switch (stage.name) {
@@ -29,7 +27,7 @@ export function statusEndpoints(world: World, pulls: Pulls): BearerEndpoint[] {
     const publishId = body['publish_id'];
     if (typeof publishId !== 'string' || publishId === '') return invalid('The publish_id is required');
     const publish = state.publishes.get(publishId);
-    if (!publish) return refused('invalid_publish_id');
+    if (publish?.family !== 'OPEN') return refused('invalid_publish_id');
     if (publish.openId !== account.openId) return refused('token_not_authorized_for_specified_publish_id');
     return valid(publish);
   }
@@ -39,7 +37,7 @@ export function statusEndpoints(world: World, pulls: Pulls): BearerEndpoint[] {
     if (stage.name !== 'COMPLETE' && stage.name !== 'FAILED') return {};
     const all = stage.name === 'COMPLETE' ? stage.postIds : [];
     const visible = all.filter((postId) => state.videos.get(postId)?.public);
-    return { publicaly_available_post_id: visible.map((postId) => rawJSON(postId)) };
+    return { publicaly_available_post_id: visible.map((postId) => rawNumber(postId)) };
   }
 
   return [

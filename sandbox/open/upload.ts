@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Endpoint, ShortRead } from '../endpoint.ts';
+import { headLength, looksLikeVideo } from '../file-check.ts';
 import { type Answer, type Call, drain, html, mediaType, plain } from '../http.ts';
+import type { Lifecycle } from '../lifecycle.ts';
 import type { Publish, UploadPlan } from '../state.ts';
 import type { World } from '../world.ts';
 import { chunkAt, chunkEnd } from './chunk-plan.ts';
-import { headLength, looksLikeVideo } from './file-check.ts';
-import type { Lifecycle } from './lifecycle.ts';
 
 export const uploadPath = '/upload/video/';
 

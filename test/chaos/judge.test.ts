@@ -57,6 +57,7 @@ function real(publishId: string, change: { readonly account?: string; readonly s
 
 const init = (change: Partial<LedgerInit>): LedgerInit => ({
   publishId: 'publish-1',
+  family: 'OPEN',
   account: account.openId,
   kind: 'DIRECT',
   title: post.caption,

@@ -1,9 +1,16 @@
-import { notFound, Refused } from '../input.ts';
-import type { Account, Grant, Publish, Stage, Time, Video } from '../state.ts';
-import type { World } from '../world.ts';
-import type { FailReason, PrivacyLevel } from './vocabulary.ts';
+import { rawNumber } from './http.ts';
+import { notFound, Refused } from './input.ts';
+import type { FailReason, PrivacyLevel } from './open/vocabulary.ts';
+import type { Account, Grant, Publish, Stage, Time, Video } from './state.ts';
+import type { World } from './world.ts';
 
 export const dayMs = 86_400_000;
+
+/** TikTok's own spelling, in each family. */
+const noLongerPublic = {
+  OPEN: 'post.publish.no_longer_publicaly_available',
+  BUSINESS: 'post.publish.no_longer_publicly_available',
+};
 
 /** What the user does with a draft in the app. */
 export type DraftEnding = { posts?: number; title?: string; privacyLevel?: PrivacyLevel };
@@ -37,12 +44,14 @@ export function recentPosts(world: World, openId: string): number {
 export function publishLifecycle(world: World): Lifecycle {
   const { state, byAccount, clock, timeline, ids, webhooks } = world;
 
-  const publishType = (publish: Publish) => (publish.post ? 'DIRECT_PUBLISH' : 'INBOX_SHARE');
+  const publishType = (publish: Publish) =>
+    publish.post || publish.family === 'BUSINESS' ? 'DIRECT_PUBLISH' : 'INBOX_SHARE';
   const announce = (publish: Publish, event: string, content: object = {}) =>
-    webhooks.announce(event, publish.openId, {
-      publish_id: publish.publishId,
-      publish_type: publishType(publish),
-      ...content,
+    webhooks.announce({
+      family: publish.family,
+      event,
+      openId: publish.openId,
+      content: { publish_id: publish.publishId, publish_type: publishType(publish), ...content },
     });
 
   function accountOf(publish: Publish): Account {
@@ -101,14 +110,17 @@ export function publishLifecycle(world: World): Lifecycle {
     const earlier = publish.stage.name === 'COMPLETE' ? publish.stage.postIds : [];
     const postIds = [...earlier, ...videos.map((video) => video.postId)];
     move(publish, { name: 'COMPLETE', completeTime: now, postIds });
-    announce(publish, 'post.publish.complete');
+    if (publish.family === 'OPEN') announce(publish, 'post.publish.complete');
     for (const video of videos) awaitModeration(video);
   }
 
+  const formatObjection = ({ fate, looksLikeVideo }: Publish): FailReason | undefined =>
+    fate.failReason ?? (looksLikeVideo ? undefined : 'file_format_check_failed');
+
   /** Why the post will not be, or undefined. The account is looked at again: much can happen since the init. */
   function objection(publish: Publish): FailReason | undefined {
-    if (publish.fate.failReason !== null) return publish.fate.failReason;
-    if (!publish.looksLikeVideo) return 'file_format_check_failed';
+    const format = formatObjection(publish);
+    if (format !== undefined) return format;
     const account = accountOf(publish);
     if (account.banned) return 'spam_risk_user_banned_from_posting';
     // This publish is itself among those counted.
@@ -125,7 +137,7 @@ export function publishLifecycle(world: World): Lifecycle {
       complete(publish, { posts: publish.fate.postCount, title, privacyLevel });
     } else {
       move(publish, { name: 'IN_INBOX' });
-      announce(publish, 'post.publish.inbox_delivered');
+      if (publish.family === 'OPEN') announce(publish, 'post.publish.inbox_delivered');
     }
   }
 
@@ -142,8 +154,10 @@ export function publishLifecycle(world: World): Lifecycle {
     video.publicDueTime = null;
     if (video.public === isPublic) return;
     video.public = isPublic;
-    const event = isPublic ? 'post.publish.publicly_available' : 'post.publish.no_longer_publicaly_available';
-    announce(publish, event, { post_id: postId });
+    announce(publish, isPublic ? 'post.publish.publicly_available' : noLongerPublic[publish.family], {
+      post_id:
+        publish.family === 'BUSINESS' && state.settings.businessPostIds === 'number' ? rawNumber(postId) : postId,
+    });
     world.changed();
   }
 
@@ -157,6 +171,10 @@ export function publishLifecycle(world: World): Lifecycle {
       publish.looksLikeVideo = file.looksLikeVideo;
       const dueTime = publish.fate.stuck ? null : clock.now() + state.settings.processingMs;
       move(publish, { name: 'PROCESSING', dueTime });
+      // There this event says that the file came and is well, not that moderation is over.
+      if (publish.family === 'BUSINESS' && formatObjection(publish) === undefined) {
+        announce(publish, 'post.publish.complete');
+      }
       if (dueTime !== null) awaitVerdict(publish, dueTime);
     },
     fail,
