@@ -180,7 +180,9 @@ export function announcePost(needs: {
       await gates.handBack(passed.trying);
       return waitForTurn(post, await turns.next(`RETURN:${key}`, announceQuota(connection), turn.freeTime));
     }
-    if (policy.transfer === 'PULL') {
+    const { announce } = publishing;
+    // Some families take no bytes from us, whatever the operator chose for those that do.
+    if (policy.transfer === 'PULL' || announce === undefined) {
       const told = await pull.announce(post, means.value, work);
       if ('refused' in told) return tried(passed.trying, connection, told.refused, told.error);
       await reopenTried(passed.trying, connection, told.post);
@@ -193,7 +195,7 @@ export function announcePost(needs: {
     const { caption, settings } = intent;
     const answer = await access.call(
       post.connectionId,
-      asking((token) => publishing.announce(token, { caption, settings, plan })),
+      asking((token) => announce(token, { caption, settings, plan })),
     );
     await failPoint('announced');
     if (!answer.ok) {

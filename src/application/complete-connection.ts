@@ -109,11 +109,12 @@ export function completeConnection(needs: {
     if (account.value.accountType === 'PERSONAL') return refused({ code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' });
     // Not being able to post today is no reason to refuse the account; GetPublishingCapabilities tells.
     const creator = await publishing.readCreator(grant.accessToken);
+    const known = account.value.username ?? (creator.ok ? creator.value.username : undefined);
     return ok({
       account: creator.ok
         ? {
             ...account.value,
-            username: account.value.username ?? creator.value.username,
+            ...(known === undefined ? {} : { username: known }),
             maxVideoSeconds: creator.value.maxVideoSeconds,
           }
         : account.value,

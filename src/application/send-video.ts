@@ -55,6 +55,9 @@ export function sendVideo(needs: {
     work: WorkInHand,
   ): Promise<Sent> {
     const { save, shift } = work;
+    const { sendChunk } = publishing;
+    if (sendChunk === undefined)
+      throw new Error(`${connection.apiFamily} takes no bytes, but post ${from.id} is an upload`);
     let post = from;
     let realignments = 0;
     let checked = false;
@@ -73,7 +76,7 @@ export function sendVideo(needs: {
         post = await save(finalize(post, attempt, clock.now()));
         await failPoint('finalizing-stored');
       }
-      const outcome = await publishing.sendChunk({
+      const outcome = await sendChunk({
         uploadUrl: attempt.uploadUrl,
         plan: attempt.plan,
         chunk,

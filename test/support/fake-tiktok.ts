@@ -9,6 +9,7 @@ import type {
   Quotas,
   TikTok,
   TokenGrant,
+  Uploads,
 } from '../../src/application/ports/tiktok.ts';
 import { type Account, type ApiFamily, REQUESTED_SCOPES } from '../../src/domain/connection/connection.ts';
 import type { ChunkPlan } from '../../src/domain/post/chunk-plan.ts';
@@ -208,7 +209,7 @@ export class FakeTikTok implements TikTok {
       ),
   };
 
-  readonly publishing: TikTok['publishing'] = {
+  readonly publishing: TikTok['publishing'] & Uploads = {
     readCreator: (token) =>
       this.#answer('readCreator', token.reveal(), async () => this.#with(token, async () => ok(this.creator))),
     announce: (token, { caption, settings, plan }) =>

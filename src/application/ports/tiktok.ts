@@ -29,6 +29,7 @@ export type Quotas = Readonly<Record<'ANNOUNCE' | 'READ_CREATOR' | 'READ_STATUS'
 /** Tokens as TikTok's answer gave them. Lifetimes are TikTok's `expires_in`, never constants. */
 export type TokenGrant = {
   readonly openId: string;
+  /** All that calls as the account need, in the family's own writing: it is only ever handed back to the family. */
   readonly accessToken: Secret;
   readonly refreshToken: Secret;
   /** From the moment of the answer. */
@@ -61,8 +62,9 @@ export interface Authorization {
 
 /** What an account may publish at this moment. */
 export type CreatorInfo = {
-  readonly nickname: string;
-  readonly username: string;
+  /** Name and handle are absent where TikTok tells them only with the account (the Business family). */
+  readonly nickname?: string;
+  readonly username?: string;
   readonly avatarUri?: string;
   readonly privacyLevels: readonly PrivacyLevel[];
   readonly commentAvailable: boolean;
@@ -96,8 +98,8 @@ export type ChunkOutcome =
 
 export type { ListedVideo };
 
-export interface Publishing {
-  readCreator(accessToken: Secret): Promise<Result<CreatorInfo, PublishError>>;
+/** Our way of getting the bytes to TikTok: we send them. */
+export interface Uploads {
   /**
    * Announces a post and gets an address for its bytes. Repeating announces another one. When the answer is lost nothing can
    * be posted by it: nobody has its address.
@@ -106,14 +108,6 @@ export interface Publishing {
     accessToken: Secret,
     post: { readonly caption: string; readonly settings: PostSettings; readonly plan: ChunkPlan },
   ): Promise<Result<Announced, PublishError>>;
-  /**
-   * Tells TikTok where to fetch a post's video, which is all it needs to publish it: when the answer is lost, TikTok may publish
-   * it all the same, and repeating may publish it twice. `mediaUrl` is for TikTok only.
-   */
-  announcePull(
-    accessToken: Secret,
-    post: { readonly caption: string; readonly settings: PostSettings; readonly mediaUrl: Secret },
-  ): Promise<Result<{ readonly publishId: string }, PublishError>>;
   /** Sends one chunk with bounded memory. `contentType` is the file's (`video/mp4`, `video/quicktime`, `video/webm`). */
   sendChunk(request: {
     readonly uploadUrl: Secret;
@@ -123,7 +117,20 @@ export interface Publishing {
     readonly bytes: AsyncIterable<Uint8Array>;
     readonly signal: AbortSignal;
   }): Promise<ChunkOutcome>;
-  /** The status that decides. May be asked 30 times a minute per token. */
+}
+
+/** Where TikTok only fetches, there is no way to send bytes (the Business family). */
+export interface Publishing extends Partial<Uploads> {
+  readCreator(accessToken: Secret): Promise<Result<CreatorInfo, PublishError>>;
+  /**
+   * Tells TikTok where to fetch a post's video, which is all it needs to publish it: when the answer is lost, TikTok may publish
+   * it all the same, and repeating may publish it twice. `mediaUrl` is for TikTok only.
+   */
+  announcePull(
+    accessToken: Secret,
+    post: { readonly caption: string; readonly settings: PostSettings; readonly mediaUrl: Secret },
+  ): Promise<Result<{ readonly publishId: string }, PublishError>>;
+  /** The status that decides. How often it may be asked, `Quotas` tell. */
   readStatus(accessToken: Secret, publishId: string): Promise<Result<PublishStatus, PublishError>>;
   /** Those of `tiktokPostIds` that everyone can see at this moment. At most 20. */
   publicAmong(accessToken: Secret, tiktokPostIds: readonly string[]): Promise<Result<readonly string[], PublishError>>;

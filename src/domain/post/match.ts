@@ -4,10 +4,10 @@ import type { Plan } from './post.ts';
 export type ListedVideo = {
   readonly tiktokPostId: string;
   readonly createTime: Date;
-  /** TikTok cuts it to 150 characters (open-api §7). */
+  /** The open family cuts it to 150 characters (open-api §7). */
   readonly caption: string;
-  /** Whole seconds. */
-  readonly durationSeconds: number;
+  /** To the second at least. Absent while TikTok does not know it: a day or two in the Business family (business-api §5.1). */
+  readonly durationSeconds?: number;
   readonly shareUri?: string;
 };
 
@@ -16,7 +16,7 @@ const LISTED_CAPTION = 150;
 const EARLIEST_SECONDS = 300;
 
 /**
- * The listed videos that look like this post: same caption, same length, created after its last byte was on its way. A post
+ * The listed videos that look like this post: same caption, same length if it is known, created after its last byte was on its way. A post
  * that is not public is never listed, and moderation delays it: absence proves nothing.
  */
 export const findListed = (
@@ -27,6 +27,6 @@ export const findListed = (
   listed.filter(
     (video) =>
       video.caption.slice(0, LISTED_CAPTION).trim() === post.caption.slice(0, LISTED_CAPTION).trim() &&
-      Math.abs(video.durationSeconds - videoSeconds) <= 1 &&
+      (video.durationSeconds === undefined || Math.abs(video.durationSeconds - videoSeconds) <= 1) &&
       video.createTime.getTime() >= finalizeTime.getTime() - EARLIEST_SECONDS * 1000,
   );

@@ -16,6 +16,7 @@ const ENDPOINT_OF: Readonly<Record<TikTokCall, EndpointName>> = {
   readAccount: 'user_info',
   readCreator: 'creator_info',
   announce: 'video_init',
+  announcePull: 'video_init',
   sendChunk: 'upload',
   readStatus: 'status',
   publicAmong: 'video_query',

@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import type { Call } from '../../../src/adapters/tiktok/open/http.ts';
+import type { Call } from '../../../src/adapters/tiktok/http.ts';
 import { type OpenTikTokOptions, openTikTok } from '../../../src/adapters/tiktok/open/open-tiktok.ts';
 import { Secret } from '../../../src/domain/secret.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type SandboxOptions, startSandbox } from '../../../sandbox/sandbox.ts';
 import { openTikTok } from '../../../src/adapters/tiktok/open/open-tiktok.ts';
-import type { Publishing } from '../../../src/application/ports/tiktok.ts';
+import type { Uploads } from '../../../src/application/ports/tiktok.ts';
 import { REQUESTED_SCOPES } from '../../../src/domain/connection/connection.ts';
 import { type ChunkPlan, chunkAt } from '../../../src/domain/post/chunk-plan.ts';
 import type { PostSettings } from '../../../src/domain/post/settings.ts';
@@ -48,7 +48,7 @@ function got<T>(result: Result<T, unknown>): T {
   throw new Error('refused', { cause: result.error });
 }
 
-const sender = (publishing: Publishing, uploadUrl: Secret) => (from: number) => {
+const sender = (publishing: Uploads, uploadUrl: Secret) => (from: number) => {
   const chunk = chunkAt(plan, from);
   if (chunk === undefined) throw new Error('every byte is behind');
   async function* bytes() {

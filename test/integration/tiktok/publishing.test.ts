@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ERROR_CODES, FAIL_REASONS } from '../../../src/adapters/tiktok/open/errors.ts';
+import { FAIL_REASONS } from '../../../src/adapters/tiktok/fail-reasons.ts';
+import { ERROR_CODES } from '../../../src/adapters/tiktok/open/errors.ts';
 import type { PostSettings } from '../../../src/domain/post/settings.ts';
 import { ACCESS_TOKEN, approved, json, LOG_ID, refused, tiktokReplying } from './answering-tiktok.ts';
 

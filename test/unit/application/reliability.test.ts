@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FAIL_REASONS } from '../../../src/adapters/tiktok/open/errors.ts';
+import { FAIL_REASONS } from '../../../src/adapters/tiktok/fail-reasons.ts';
 import { cancelPost } from '../../../src/application/cancel-post.ts';
 import type { Lease } from '../../../src/application/ports/post-queue.ts';
 import { publishPost } from '../../../src/application/publish-post.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { withoutSecrets } from '../../../src/adapters/tiktok/open/errors.ts';
+import { withoutSecrets } from '../../../src/adapters/tiktok/refusal.ts';
 
 describe("The detail kept of TikTok's message", () => {
   it.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseLosslessJson } from '../../../src/adapters/tiktok/open/lossless-json.ts';
+import { parseLosslessJson } from '../../../src/adapters/tiktok/lossless-json.ts';
 
 describe('JSON without loss', () => {
   it('keeps every digit of an id of 19 digits, wherever it is', () => {

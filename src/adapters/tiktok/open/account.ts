@@ -1,9 +1,9 @@
 import type { Authorization } from '../../../application/ports/tiktok.ts';
 import { err, ok } from '../../../domain/result.ts';
+import { asBoolean, asCount, asText, present } from '../fields.ts';
+import { isJsonObject } from '../lossless-json.ts';
+import { malformed } from '../refusal.ts';
 import type { Api } from './api.ts';
-import { malformed } from './errors.ts';
-import { asBoolean, asCount, asText, present } from './fields.ts';
-import { isJsonObject } from './lossless-json.ts';
 
 /** What each scope lets us ask (open-api §3). A field without its scope fails the whole call. */
 const FIELDS_BY_SCOPE = {

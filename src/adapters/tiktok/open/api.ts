@@ -1,10 +1,11 @@
 import type { PublishError } from '../../../domain/publish-error.ts';
 import { err, ok, type Result } from '../../../domain/result.ts';
 import type { Secret } from '../../../domain/secret.ts';
-import type { Answer } from './answer.ts';
-import { byStatus, ERROR_CODES, refusal } from './errors.ts';
-import type { Address, Http } from './http.ts';
-import { isJsonObject, type JsonObject } from './lossless-json.ts';
+import type { Answer } from '../answer.ts';
+import type { Address, Http } from '../http.ts';
+import { isJsonObject, type JsonObject } from '../lossless-json.ts';
+import { byStatus, refusal } from '../refusal.ts';
+import { ERROR_CODES } from './errors.ts';
 
 export type Approved = { readonly data: JsonObject; readonly answer: Answer };
 

@@ -3,10 +3,11 @@ import type { Authorization, GrantRefusal, TokenGrant } from '../../../applicati
 import type { PublishError } from '../../../domain/publish-error.ts';
 import { err, ok, type Result } from '../../../domain/result.ts';
 import { Secret } from '../../../domain/secret.ts';
-import type { Answer } from './answer.ts';
-import { byStatus, malformed, OAUTH_ERRORS, refusal } from './errors.ts';
-import { asPositive, asText, asToken } from './fields.ts';
-import type { Address, Http } from './http.ts';
+import type { Answer } from '../answer.ts';
+import { asPositive, asText, asToken } from '../fields.ts';
+import type { Address, Http } from '../http.ts';
+import { byStatus, malformed, refusal } from '../refusal.ts';
+import { OAUTH_ERRORS } from './errors.ts';
 
 /** The app, as registered at TikTok. */
 export type App = {

@@ -1,14 +1,9 @@
 import type { PublishError } from '../../../domain/publish-error.ts';
-import type { Answer } from './answer.ts';
-import { present } from './fields.ts';
+import { RATE_LIMITED, REJECTED, UNAVAILABLE } from '../refusal.ts';
 
-export const UNAVAILABLE = { code: 'PLATFORM_UNAVAILABLE' } as const;
-const RATE_LIMITED = { code: 'UPSTREAM_RATE_LIMITED' } as const;
-const REJECTED = { code: 'CONNECTOR_REQUEST_REJECTED' } as const;
 const SESSION_INVALID = { code: 'ACCOUNT_SESSION_INVALID' } as const;
 const BANNED = { code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'BANNED' } as const;
 const POST_CAP = { code: 'ACCOUNT_DAILY_POST_CAP' } as const;
-const FLAGGED = { code: 'CONTENT_FLAGGED' } as const;
 const CREDENTIALS = { code: 'APP_CREDENTIALS_REJECTED' } as const;
 /** Which scopes, the call knows; TikTok does not say. */
 const SCOPE_MISSING = { code: 'ACCOUNT_SCOPE_MISSING', scopes: [] } as const;
@@ -36,23 +31,6 @@ export const ERROR_CODES: ReadonlyMap<string, PublishError> = new Map<string, Pu
   ['url_ownership_unverified', { code: 'MEDIA_DOMAIN_UNVERIFIED' }],
 ]);
 
-/** Every documented `fail_reason` (open-api §4.6). */
-export const FAIL_REASONS: ReadonlyMap<string, PublishError> = new Map<string, PublishError>([
-  ['auth_removed', { code: 'ACCOUNT_ACCESS_REVOKED' }],
-  ['duration_check_failed', { code: 'VIDEO_DURATION_REJECTED' }],
-  ['file_format_check_failed', { code: 'VIDEO_FORMAT_REJECTED' }],
-  ['frame_rate_check_failed', { code: 'VIDEO_FRAME_RATE_REJECTED' }],
-  ['internal', UNAVAILABLE],
-  ['photo_pull_failed', { code: 'MEDIA_PULL_FAILED' }],
-  ['picture_size_check_failed', { code: 'VIDEO_RESOLUTION_REJECTED' }],
-  ['publish_cancelled', REJECTED],
-  ['spam_risk', FLAGGED],
-  ['spam_risk_text', FLAGGED],
-  ['spam_risk_too_many_posts', POST_CAP],
-  ['spam_risk_user_banned_from_posting', BANNED],
-  ['video_pull_failed', { code: 'MEDIA_PULL_FAILED' }],
-]);
-
 /** Every documented OAuth `error` (open-api §1.7), and the two of the common codes that can happen to any endpoint (§2). */
 export const OAUTH_ERRORS: ReadonlyMap<string, PublishError> = new Map<string, PublishError>([
   ['access_denied', REJECTED],
@@ -68,46 +46,3 @@ export const OAUTH_ERRORS: ReadonlyMap<string, PublishError> = new Map<string, P
   ['unsupported_grant_type', REJECTED],
   ['unsupported_response_type', REJECTED],
 ]);
-
-/** What the status alone tells. A redirect is never followed and counts as a platform that is not itself. */
-export function byStatus({ status, body }: Pick<Answer, 'status' | 'body'>): PublishError {
-  if (status === 429) return RATE_LIMITED;
-  const rejected = status >= 400 && status < 500 && status !== 408;
-  const unreadable = body === 'HTML' || (status < 300 && body !== 'JSON');
-  return unreadable || (status >= 300 && !rejected) ? UNAVAILABLE : REJECTED;
-}
-
-/** What TikTok gave with a refusal. `message` may hold the caption or addresses: it goes nowhere but into a cleaned detail. */
-export type Said = {
-  readonly code?: string | undefined;
-  readonly logId?: string | undefined;
-  readonly message?: string | undefined;
-};
-
-/** `meaning`, with the evidence for support and what only the call knows. */
-export function refusal(meaning: PublishError, said: Said, scopes: readonly string[] = []): PublishError {
-  const evidence = present({ tiktokCode: said.code, tiktokLogId: said.logId });
-  switch (meaning.code) {
-    case 'ACCOUNT_SCOPE_MISSING':
-      return { ...meaning, scopes, ...evidence };
-    case 'CONNECTOR_REQUEST_REJECTED':
-      return { ...meaning, ...present({ detail: said.message && withoutSecrets(said.message) }), ...evidence };
-    default:
-      return { ...meaning, ...evidence };
-  }
-}
-
-/** TikTok said yes and left out, or changed, what it documents. */
-export const malformed = (answer: Answer, field: string): PublishError =>
-  refusal(REJECTED, { logId: answer.logId, message: `TikTok's answer has no usable ${field}.` });
-
-const LOOKS_SECRET = /\?.|(?<![a-z0-9])(?:act|rft|clt)\.|(?:token|secret|code)=/i;
-
-/** At most 300 characters, without words that look like a token or an address with a query. */
-export const withoutSecrets = (text: string): string =>
-  text
-    .slice(0, 2_000)
-    .split(/\s+/)
-    .map((word) => (LOOKS_SECRET.test(word) ? '[removed]' : word))
-    .join(' ')
-    .slice(0, 300);

@@ -1,11 +1,12 @@
-import type { TikTok } from '../../../application/ports/tiktok.ts';
+import type { TikTok, Uploads } from '../../../application/ports/tiktok.ts';
 import type { Secret } from '../../../domain/secret.ts';
+import { below, type Call, openHttp } from '../http.ts';
 import { readAccount } from './account.ts';
 import { openApi } from './api.ts';
 import { openOAuth } from './authorization.ts';
-import { type Address, type Call, openHttp } from './http.ts';
 import { OPEN_QUOTAS, openPublishing } from './publishing.ts';
 import { sendChunk } from './upload.ts';
+import { openVerdict } from './verdict.ts';
 
 /** TikTok's own hosts, and how long we wait for them. */
 export const OPEN_TIKTOK = {
@@ -42,11 +43,14 @@ export type OpenTikTokOptions = {
 };
 
 /** TikTok through its open API. Keeps connections until `close`, which waits for the calls under way. */
-export function openTikTok(options: OpenTikTokOptions): TikTok & { close(): Promise<void> } {
+export function openTikTok(options: OpenTikTokOptions): TikTok & {
+  readonly publishing: Uploads;
+  close(): Promise<void>;
+} {
   const limits = { ...OPEN_TIKTOK.limits, ...options.limits };
   const at = below(options.openApiUrl ?? OPEN_TIKTOK.openApiUrl);
   const allowed = options.uploadOrigins && new Set(options.uploadOrigins.map((text) => new URL(text).origin));
-  const http = openHttp({ ...limits, onCall: options.onCall });
+  const http = openHttp({ ...limits, said: openVerdict, onCall: options.onCall });
   const api = openApi(http, at, limits.apiMilliseconds);
   return {
     family: 'OPEN',
@@ -69,11 +73,4 @@ export function openTikTok(options: OpenTikTokOptions): TikTok & { close(): Prom
     },
     close: () => http.close(),
   };
-}
-
-/** Addresses under `url`, which may have a path of its own (a proxy). */
-function below(url: string): (path: string) => Address {
-  const { origin, pathname } = new URL(url);
-  const prefix = pathname.replace(/\/+$/, '');
-  return (path) => ({ origin, path: prefix + path });
 }

@@ -1,4 +1,4 @@
-import type { Announced, CreatorInfo, Publishing, Quotas } from '../../../application/ports/tiktok.ts';
+import type { Announced, CreatorInfo, Publishing, Quotas, Uploads } from '../../../application/ports/tiktok.ts';
 import type { ChunkPlan } from '../../../domain/post/chunk-plan.ts';
 import type { ListedVideo } from '../../../domain/post/match.ts';
 import type { PostSettings, PrivacyLevel } from '../../../domain/post/settings.ts';
@@ -6,11 +6,11 @@ import type { PublishStatus } from '../../../domain/post/verdict.ts';
 import type { PublishError } from '../../../domain/publish-error.ts';
 import { err, ok, type Result } from '../../../domain/result.ts';
 import { Secret } from '../../../domain/secret.ts';
-import { asWord } from './answer.ts';
+import { failure } from '../fail-reasons.ts';
+import { asBoolean, asCount, asId, asList, asPositive, asText, isDefined, present } from '../fields.ts';
+import { isJsonObject, type JsonObject } from '../lossless-json.ts';
+import { malformed } from '../refusal.ts';
 import type { Api, Approved } from './api.ts';
-import { FAIL_REASONS, malformed, refusal } from './errors.ts';
-import { asBoolean, asCount, asId, asList, asPositive, asText, isDefined, present } from './fields.ts';
-import { isJsonObject, type JsonObject } from './lossless-json.ts';
 import { type AllowedOrigins, uploadAddress } from './upload-address.ts';
 
 /** How long an upload address lives (open-api §4.2). TikTok's answer does not tell. */
@@ -29,7 +29,10 @@ const MAX_PUBLISH_ID_LENGTH = 64;
 const MAX_LISTED = 20;
 const LISTED_FIELDS = 'id,create_time,video_description,duration,share_url';
 
-export function openPublishing(api: Api, allowed: AllowedOrigins): Omit<Publishing, 'sendChunk'> {
+export function openPublishing(
+  api: Api,
+  allowed: AllowedOrigins,
+): Omit<Publishing, 'sendChunk'> & Pick<Uploads, 'announce'> {
   /** open-api §4.2, §4.3: of a draft only where its video comes from. */
   const init = (accessToken: Secret, caption: string, settings: PostSettings, source: JsonObject) =>
     api.call(
@@ -190,12 +193,6 @@ function readStatus({ data, answer }: Approved): Result<PublishStatus, PublishEr
     default:
       return ok({ state: 'WORKING', ...present({ uploadedBytes: asCount(data['uploaded_bytes']) }) });
   }
-}
-
-function failure(reason: string | undefined, logId: string | undefined): PublishError {
-  const meaning = reason === undefined ? undefined : FAIL_REASONS.get(reason);
-  const message = reason ?? 'TikTok gave no reason.';
-  return refusal(meaning ?? { code: 'CONNECTOR_REQUEST_REJECTED' }, { code: asWord(reason), logId, message });
 }
 
 /** open-api §7. One that can't be read is left out: absence proves nothing. */

@@ -1,4 +1,4 @@
-import type { Address } from './http.ts';
+import type { Address } from '../http.ts';
 
 /** Which upload addresses get bytes: exact origins, or with `undefined` TikTok's own (open-api §0). */
 export type AllowedOrigins = ReadonlySet<string> | undefined;

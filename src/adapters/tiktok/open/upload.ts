@@ -1,7 +1,7 @@
-import type { ChunkOutcome, Publishing } from '../../../application/ports/tiktok.ts';
+import type { ChunkOutcome, Uploads } from '../../../application/ports/tiktok.ts';
 import type { Chunk, ChunkPlan } from '../../../domain/post/chunk-plan.ts';
-import { byStatus, refusal, UNAVAILABLE } from './errors.ts';
-import type { Head, Http } from './http.ts';
+import type { Head, Http } from '../http.ts';
+import { byStatus, refusal, UNAVAILABLE } from '../refusal.ts';
 import { type AllowedOrigins, uploadAddress } from './upload-address.ts';
 
 /** Small enough that handing one over is a sign of life even on a slow line. */
@@ -11,7 +11,7 @@ export function sendChunk(options: {
   readonly http: Http;
   readonly allowed: AllowedOrigins;
   readonly idleMilliseconds: number;
-}): Publishing['sendChunk'] {
+}): Uploads['sendChunk'] {
   const { http, allowed, idleMilliseconds } = options;
 
   return async ({ uploadUrl, plan, chunk, contentType, bytes, signal }) => {

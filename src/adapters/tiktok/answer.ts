@@ -1,7 +1,6 @@
-import { asText } from './fields.ts';
 import { isJsonObject, type JsonObject, parseLosslessJson } from './lossless-json.ts';
 
-/** One answer of TikTok's, whichever of its two error shapes it speaks. */
+/** One answer of TikTok's, whichever of its error shapes it speaks. */
 export type Answer = {
   readonly status: number;
   readonly body: 'JSON' | 'EMPTY' | 'HTML' | 'OTHER';
@@ -13,26 +12,20 @@ export type Answer = {
   readonly logId?: string | undefined;
 };
 
-export function readAnswer(status: number, text: string, headerLogId: string | undefined): Answer {
+/** What the body itself says of the outcome. Families differ in where they say it. */
+export type Verdict = Pick<Answer, 'code' | 'message' | 'logId'>;
+
+export function readAnswer(
+  said: (json: JsonObject) => Verdict,
+  status: number,
+  text: string,
+  headerLogId: string | undefined,
+): Answer {
   const json = jsonObject(text);
   if (json === undefined) return { status, body: bodyKind(text), json: {}, logId: asWord(headerLogId) };
-  const said = isJsonObject(json['error']) ? apiError(json['error']) : oauthError(json);
-  return { status, body: 'JSON', json, ...said, logId: said.logId ?? asWord(headerLogId) };
+  const verdict = said(json);
+  return { status, body: 'JSON', json, ...verdict, logId: verdict.logId ?? asWord(headerLogId) };
 }
-
-/** `{"error":{"code","message","log_id"}}` (open-api §2). The field tables call the last one `logid` (§0). */
-const apiError = (error: JsonObject) => ({
-  code: asWord(error['code']),
-  message: asText(error['message']),
-  logId: asWord(error['log_id'] ?? error['logid']),
-});
-
-/** `{"error","error_description","log_id"}` (open-api §1.7). */
-const oauthError = (json: JsonObject) => ({
-  code: asWord(json['error']),
-  message: asText(json['error_description']),
-  logId: asWord(json['log_id'] ?? json['logid']),
-});
 
 /** Codes and log ids are stored and shown: a longer or stranger one is not one. */
 export const asWord = (value: unknown): string | undefined =>

@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream';
 import { Agent, errors } from 'undici';
-import type { PublishError } from '../../../domain/publish-error.ts';
-import { err, ok, type Result } from '../../../domain/result.ts';
-import { type Answer, asWord, readAnswer } from './answer.ts';
-import { UNAVAILABLE } from './errors.ts';
+import type { PublishError } from '../../domain/publish-error.ts';
+import { err, ok, type Result } from '../../domain/result.ts';
+import { type Answer, asWord, readAnswer, type Verdict } from './answer.ts';
 import { present } from './fields.ts';
+import type { JsonObject } from './lossless-json.ts';
+import { UNAVAILABLE } from './refusal.ts';
 
 /** One call, for measuring. Holds nothing secret: `endpoint` has no query, and `code` is TikTok's or the network's. */
 export type Call = {
@@ -44,9 +45,10 @@ export type Http = {
 export function openHttp(options: {
   readonly connectMilliseconds: number;
   readonly maxAnswerBytes: number;
+  readonly said: (json: JsonObject) => Verdict;
   readonly onCall: ((call: Call) => void) | undefined;
 }): Http {
-  const { connectMilliseconds, maxAnswerBytes, onCall } = options;
+  const { connectMilliseconds, maxAnswerBytes, said, onCall } = options;
   // HTTP/1.1: a chunk then owns its connection, and back-pressure is the socket's. Time limits are signals.
   const agent = new Agent({
     allowH2: false,
@@ -82,7 +84,7 @@ export function openHttp(options: {
         const request = agent.request({ ...address, method, headers, body: body ?? null, signal });
         const response = await untilAborted(request, signal);
         const text = await readText(response.body, maxAnswerBytes);
-        return readAnswer(response.statusCode, text, single(response.headers['x-tt-logid']));
+        return readAnswer(said, response.statusCode, text, single(response.headers['x-tt-logid']));
       }),
 
     put: ({ address, headers, body, signal }) =>
@@ -130,6 +132,13 @@ async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString('utf8');
+}
+
+/** Addresses under `url`, which may have a path of its own. */
+export function below(url: string): (path: string) => Address {
+  const { origin, pathname } = new URL(url);
+  const prefix = pathname.replace(/\/+$/, '');
+  return (path) => ({ origin, path: prefix + path });
 }
 
 const failureCode = (error: unknown): string => {

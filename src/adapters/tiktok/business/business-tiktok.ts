@@ -1,0 +1,56 @@
+import type { TikTok } from '../../../application/ports/tiktok.ts';
+import { below, type Call, openHttp } from '../http.ts';
+import { readAccount } from './account.ts';
+import { businessApi } from './api.ts';
+import { type BusinessApp, businessOAuth } from './authorization.ts';
+import { BUSINESS_QUOTAS, businessPublishing } from './publishing.ts';
+import { businessVerdict } from './verdict.ts';
+
+/** TikTok's own hosts, and how long we wait for them. */
+export const BUSINESS_TIKTOK = {
+  businessApiUrl: 'https://business-api.tiktok.com/open_api/v1.3',
+  authorizeUrl: 'https://www.tiktok.com/v2/auth/authorize',
+  limits: {
+    connectMilliseconds: 5_000,
+    /** A token call as a whole. Short: a lost answer may have spent the token, and someone holds a lock meanwhile. */
+    tokenMilliseconds: 10_000,
+    /** Any other call, as a whole. */
+    apiMilliseconds: 20_000,
+    maxAnswerBytes: 1024 * 1024,
+  },
+} as const;
+
+export type BusinessTikTokOptions = BusinessApp & {
+  /** With the version. The only place that tokens and the secret are sent to. */
+  readonly businessApiUrl?: string;
+  readonly authorizeUrl?: string;
+  readonly sandbox: boolean;
+  readonly limits?: { readonly [Limit in keyof (typeof BUSINESS_TIKTOK)['limits']]?: number };
+  readonly onCall?: (call: Call) => void;
+};
+
+/** TikTok through its Business API, as account holders let us. Keeps connections until `close`, which waits for the calls under way. */
+export function businessTikTok(options: BusinessTikTokOptions): TikTok & { close(): Promise<void> } {
+  const limits = { ...BUSINESS_TIKTOK.limits, ...options.limits };
+  const at = below(options.businessApiUrl ?? BUSINESS_TIKTOK.businessApiUrl);
+  const http = openHttp({ ...limits, said: businessVerdict, onCall: options.onCall });
+  const api = businessApi(http, at, limits.apiMilliseconds);
+  return {
+    family: 'BUSINESS',
+    sandbox: options.sandbox,
+    quotas: BUSINESS_QUOTAS,
+    authorization: {
+      ...businessOAuth({
+        http,
+        at,
+        app: options,
+        authorizeUrl: options.authorizeUrl ?? BUSINESS_TIKTOK.authorizeUrl,
+        withinMilliseconds: limits.tokenMilliseconds,
+      }),
+      readAccount: readAccount(api),
+      profileUri: (username) => `https://www.tiktok.com/@${encodeURIComponent(username)}`,
+    },
+    publishing: businessPublishing(api),
+    close: () => http.close(),
+  };
+}
