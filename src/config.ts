@@ -3,6 +3,7 @@ import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { Retention } from './application/collect-garbage.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
+import type { ApiFamily } from './domain/connection/connection.ts';
 import { LARGEST_CHUNK_BYTES, SMALLEST_LARGEST_CHUNK_BYTES } from './domain/post/chunk-plan.ts';
 import type { LatePolicy } from './domain/post/schedule.ts';
 import { Secret } from './domain/secret.ts';
@@ -24,8 +25,11 @@ export type Config = {
   readonly videoFolder: string;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
   readonly tokenKeys?: KeyRing;
-  /** Absent: the bundled sandbox. */
+  /** Neither this nor the next: the bundled sandbox. */
   readonly tiktok?: TikTokConfig;
+  readonly business?: BusinessTikTokConfig;
+  /** For connections that name none. */
+  readonly defaultFamily: ApiFamily;
   /** How long TikTok is waited for; what is not named keeps the adapter's own limit. */
   readonly tiktokLimits: Partial<OpenTikTokLimits>;
   readonly largestChunkBytes: number;
@@ -54,6 +58,7 @@ export type Config = {
 /** PEM files. With `clientCa`, nobody connects without a certificate of one of these authorities. */
 export type TlsFiles = { readonly cert: string; readonly key: string; readonly clientCa?: string };
 
+/** The app of the open family. */
 export type TikTokConfig = {
   readonly clientKey: string;
   readonly clientSecret: Secret;
@@ -62,6 +67,14 @@ export type TikTokConfig = {
   readonly openApiUrl?: string;
   readonly authorizeUrl?: string;
   readonly uploadOrigins?: readonly string[];
+};
+
+/** The app of the Business family: another one, of TikTok's business portal. */
+export type BusinessTikTokConfig = {
+  readonly appId: string;
+  readonly secret: Secret;
+  readonly businessApiUrl?: string;
+  readonly authorizeUrl?: string;
 };
 
 /** Every setting that is wrong, each with the value seen and the remedy. */
@@ -169,6 +182,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 
   const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
 
+  /** What an app is known by at TikTok, and proves itself with. */
+  function pair(idName: string, secretName: string): { readonly id: string; readonly secret: string } | undefined {
+    const [id, secret] = [text(idName), text(secretName)];
+    if ((id === undefined) !== (secret === undefined)) {
+      problems.push(`${idName} and ${secretName} belong together: set both, or neither for the sandbox.`);
+    }
+    return id === undefined || secret === undefined ? undefined : { id, secret };
+  }
+
   function parsed<T>(name: string, parse: (value: string) => T): T | undefined {
     const value = text(name);
     if (value === undefined) return undefined;
@@ -194,10 +216,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
   }
 
-  for (const [name, remedy] of NOT_YET) {
-    if (text(name) !== undefined) problems.push(`${name} is set, but this version does not have it. ${remedy}`);
-  }
-
   const callersFile = text('CALLERS_FILE');
   const http = { host: host('HTTP_HOST'), port: port('HTTP_PORT', 8080) };
   const tls = tlsFiles();
@@ -213,13 +231,21 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (databaseUrl !== undefined && !/^postgres(ql)?:$/.test(URL.parse(databaseUrl)?.protocol ?? '')) {
     problems.push('DATABASE_URL: give a postgres:// address (its value is not shown here).');
   }
-  choice('TIKTOK_API_FAMILY', ['open'], 'open');
+  const defaultFamily = choice('TIKTOK_API_FAMILY', ['open', 'business'], 'open') === 'open' ? 'OPEN' : 'BUSINESS';
 
-  const clientKey = text('TIKTOK_CLIENT_KEY');
-  const clientSecret = text('TIKTOK_CLIENT_SECRET');
-  if ((clientKey === undefined) !== (clientSecret === undefined)) {
-    problems.push('TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET belong together: set both, or neither for the sandbox.');
+  const app = pair('TIKTOK_CLIENT_KEY', 'TIKTOK_CLIENT_SECRET');
+  const ownBusinessApp = pair('TIKTOK_BUSINESS_APP_ID', 'TIKTOK_BUSINESS_SECRET');
+  // One app only, and it is to be the Business family's.
+  const onlyBusiness = defaultFamily === 'BUSINESS' && ownBusinessApp === undefined;
+  const openApp = onlyBusiness ? undefined : app;
+  const businessApp = onlyBusiness ? app : ownBusinessApp;
+  const hasApp = openApp !== undefined || businessApp !== undefined;
+  if (defaultFamily === 'OPEN' && openApp === undefined && businessApp !== undefined) {
+    problems.push(
+      'TIKTOK_BUSINESS_APP_ID is set alone: set TIKTOK_API_FAMILY=business, or TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET of an app of the open family too.',
+    );
   }
+  const clientSecret = app?.secret;
   const previousClientSecret = text('TIKTOK_CLIENT_SECRET_PREVIOUS');
   if (previousClientSecret !== undefined && previousClientSecret === clientSecret) {
     problems.push(
@@ -227,24 +253,25 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     );
   }
   const sandboxAsked = choice('TIKTOK_SANDBOX', ['0', '1'], '0') === '1';
-  if (sandboxAsked && clientKey !== undefined) {
-    problems.push('TIKTOK_SANDBOX=1 and TIKTOK_CLIENT_KEY are both set: choose the sandbox or the app.');
+  if (sandboxAsked && hasApp) {
+    const name = app === undefined ? 'TIKTOK_BUSINESS_APP_ID' : 'TIKTOK_CLIENT_KEY';
+    problems.push(`TIKTOK_SANDBOX=1 and ${name} are both set: choose the sandbox or the app.`);
   }
-  if (databaseUrl !== undefined && clientKey === undefined && !sandboxAsked) {
+  if (databaseUrl !== undefined && !hasApp && !sandboxAsked) {
     problems.push(
       'DATABASE_URL is set without a TikTok app: set TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET, or TIKTOK_SANDBOX=1 to post to the bundled sandbox only.',
     );
   }
-  if (clientKey === undefined) {
-    for (const name of [
-      'TIKTOK_CLIENT_SECRET_PREVIOUS',
-      'TIKTOK_OPEN_API_URL',
-      'TIKTOK_AUTHORIZE_URL',
-      'TIKTOK_UPLOAD_ORIGINS',
-    ]) {
-      if (text(name) !== undefined)
-        problems.push(`${name} is set without a TikTok app: the bundled sandbox has its own.`);
-    }
+  const appNeeded: readonly (readonly [name: string, isThere: boolean, whose: string])[] = [
+    ['TIKTOK_CLIENT_SECRET_PREVIOUS', app !== undefined, 'a TikTok app'],
+    ['TIKTOK_AUTHORIZE_URL', hasApp, 'a TikTok app'],
+    ['TIKTOK_OPEN_API_URL', openApp !== undefined, 'a TikTok app of the open family'],
+    ['TIKTOK_UPLOAD_ORIGINS', openApp !== undefined, 'a TikTok app of the open family'],
+    ['TIKTOK_BUSINESS_API_URL', businessApp !== undefined, 'a TikTok app of the Business family'],
+  ];
+  for (const [name, isThere, whose] of appNeeded) {
+    if (!isThere && text(name) !== undefined)
+      problems.push(`${name} is set without ${whose}: the bundled sandbox has its own.`);
   }
   const tokenKeys = parsed('TOKEN_KEYS', parseKeyRing);
   if (databaseUrl !== undefined && text('TOKEN_KEYS') === undefined) {
@@ -253,6 +280,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     );
   }
   const openApiUrl = url('TIKTOK_OPEN_API_URL');
+  const businessApiUrl = url('TIKTOK_BUSINESS_API_URL');
   const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
   const uploadOrigins = origins('TIKTOK_UPLOAD_ORIGINS');
   const publicHost = EVERY_ADDRESS.has(http.host)
@@ -262,10 +290,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       : http.host;
   const publicUrl = (url('PUBLIC_URL') ?? `http://${publicHost}:${http.port}`).replace(/\/+$/, '');
   const transfer = choice('TIKTOK_TRANSFER', ['upload', 'pull'], 'upload') === 'pull' ? 'PULL' : 'UPLOAD';
-  const reachable = publicUrl.startsWith('https://') || clientKey === undefined || openApiUrl !== undefined;
-  if (transfer === 'PULL' && !reachable) {
+  const isPublic = publicUrl.startsWith('https://');
+  if (transfer === 'PULL' && openApp !== undefined && !isPublic && openApiUrl === undefined) {
     problems.push(
       `TIKTOK_TRANSFER=pull with PUBLIC_URL=${publicUrl}: TikTok fetches over https from a domain verified for the app; set such a PUBLIC_URL, or TIKTOK_TRANSFER=upload.`,
+    );
+  }
+  if (businessApp !== undefined && !isPublic && businessApiUrl === undefined) {
+    problems.push(
+      `PUBLIC_URL=${publicUrl} with an app of the Business family: TikTok fetches its videos over https from a domain verified for the app, and takes them in no other way; set such a PUBLIC_URL.`,
     );
   }
   const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
@@ -305,6 +338,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     webhookDays: whole('WEBHOOK_RETENTION_DAYS', 'days', 7, 4, 36_500),
     garbageSeconds: whole('GARBAGE_SECONDS', 'seconds', 600, 1, 86_400),
+    defaultFamily,
     leaseSeconds: whole('LEASE_SECONDS', 'seconds', 60, 2, 600),
     latePolicy: {
       maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),
@@ -320,27 +354,32 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...(tokenKeys === undefined ? {} : { tokenKeys }),
     ...(videoUriAllow === undefined ? {} : { videoUriAllow }),
     ...(workspaceBytes === undefined ? {} : { workspaceBytes }),
-    ...(clientKey === undefined || clientSecret === undefined
+    ...(openApp === undefined
       ? {}
       : {
           tiktok: {
-            clientKey,
-            clientSecret: new Secret(clientSecret),
+            clientKey: openApp.id,
+            clientSecret: new Secret(openApp.secret),
             ...(previousClientSecret === undefined ? {} : { previousClientSecret: new Secret(previousClientSecret) }),
             ...(openApiUrl === undefined ? {} : { openApiUrl }),
             ...(authorizeUrl === undefined ? {} : { authorizeUrl }),
             ...(uploadOrigins === undefined ? {} : { uploadOrigins }),
           },
         }),
+    ...(businessApp === undefined
+      ? {}
+      : {
+          business: {
+            appId: businessApp.id,
+            secret: new Secret(businessApp.secret),
+            ...(businessApiUrl === undefined ? {} : { businessApiUrl }),
+            ...(authorizeUrl === undefined ? {} : { authorizeUrl }),
+          },
+        }),
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
-
-/** Named in the contract, and not there yet: refused, so that nobody believes they work. */
-const NOT_YET: readonly (readonly [name: string, remedy: string])[] = [
-  ['TIKTOK_BUSINESS_API_URL', 'Leave it out; only the open API family is served.'],
-];
 
 function videoFolderOf(value: string): string {
   if (!value.startsWith('file:'))

@@ -6,6 +6,7 @@ import { aesGcmCipher } from './adapters/crypto/aes-gcm-cipher.ts';
 import type { HttpServer } from './adapters/http/listening.ts';
 import { metricsServer } from './adapters/http/metrics-server.ts';
 import { httpServer } from './adapters/http/server.ts';
+import type { WebhookApp } from './adapters/http/signed-webhook.ts';
 import { tiktokWebhook } from './adapters/http/tiktok-webhook.ts';
 import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/prometheus-metrics.ts';
 import { type Database, openDatabase } from './adapters/persistence/database.ts';
@@ -38,7 +39,10 @@ import { asyncCallTrace } from './adapters/system/async-call-trace.ts';
 import { canonicalDigest } from './adapters/system/canonical-digest.ts';
 import { loggableError } from './adapters/system/loggable-error.ts';
 import { randomIds } from './adapters/system/random-ids.ts';
+import { businessTikTok } from './adapters/tiktok/business/business-tiktok.ts';
+import { BUSINESS_CODES } from './adapters/tiktok/business/errors.ts';
 import { FAIL_REASONS } from './adapters/tiktok/fail-reasons.ts';
+import type { Call } from './adapters/tiktok/http.ts';
 import { ERROR_CODES, OAUTH_ERRORS } from './adapters/tiktok/open/errors.ts';
 import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
 import { guardedVideoFetcher } from './adapters/video-fetcher/guarded-video-fetcher.ts';
@@ -100,12 +104,13 @@ import { serveMedia } from './application/serve-media.ts';
 import { startConnection } from './application/start-connection.ts';
 import { takeInVideo } from './application/take-in-video.ts';
 import { takeWebhook } from './application/take-webhook.ts';
-import type { TikToks } from './application/tiktoks.ts';
+import { type TikToks, tiktokOf } from './application/tiktoks.ts';
 import { updatePost } from './application/update-post.ts';
 import { uploadVideo } from './application/upload-video.ts';
 import { watchConnections } from './application/watch-connections.ts';
 import { watchPosts } from './application/watch-posts.ts';
-import type { Config, TikTokConfig } from './config.ts';
+import type { BusinessTikTokConfig, Config, TikTokConfig } from './config.ts';
+import type { ApiFamily } from './domain/connection/connection.ts';
 import type { ConnectionId, PostId, VideoId } from './domain/ids.ts';
 import { openVideoPolicy } from './domain/video/video-policy.ts';
 import { readTls, watchTls } from './tls-files.ts';
@@ -115,7 +120,12 @@ export type Ground = {
   readonly config: Config;
   readonly databaseUrl: string;
   readonly tokenKeys: KeyRing;
-  readonly tiktok: TikTokConfig & { readonly sandbox: boolean };
+  /** Our apps at TikTok, one for each family that is served. */
+  readonly apps: {
+    readonly tiktok: TikTokConfig | undefined;
+    readonly business: BusinessTikTokConfig | undefined;
+    readonly sandbox: boolean;
+  };
   /** Names this process among all that share the database. */
   readonly owner: string;
   readonly failPoint: FailPoint;
@@ -163,8 +173,7 @@ export const tokens = {
   rpcServer: token<RpcServer>('rpcServer'),
   sealedSecrets: token<SealedSecrets>('sealedSecrets'),
   store: token<FileVideoStore>('store'),
-  tiktok: token<TikTok & { close(): Promise<void> }>('tiktok'),
-  tiktoks: token<TikToks>('tiktoks'),
+  tiktoks: token<TikToks & { close(): Promise<void> }>('tiktoks'),
   tokenKeeping: token<TokenKeeping>('tokenKeeping'),
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
   turns: token<Turns>('turns'),
@@ -195,7 +204,9 @@ export function connector(ground: Ground): Container {
   container.bind(t.trace).toConstantValue(asyncCallTrace());
   container.bind(t.metrics).toResolvedValue(
     (database: Database, log: Log) => {
-      const tiktokCodes = [ERROR_CODES, FAIL_REASONS, OAUTH_ERRORS].flatMap((codes) => [...codes.keys()]);
+      const tiktokCodes = [ERROR_CODES, FAIL_REASONS, OAUTH_ERRORS, BUSINESS_CODES].flatMap((codes) => [
+        ...codes.keys(),
+      ]);
       return prometheusMetrics({ backlog: postgresBacklog(database), tiktokCodes: ['ok', ...tiktokCodes], log });
     },
     [t.database, t.log],
@@ -269,7 +280,7 @@ function bindPersistence(container: Container): void {
     );
 }
 
-function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: Ground): void {
+function bindNeighbours(container: Container, { config, databaseUrl, apps }: Ground): void {
   container.bind(t.store).toResolvedValue(() => fileVideoStore(config.videoFolder));
   container.bind(t.probe).toResolvedValue(() => mediabunnyVideoProbe());
   container
@@ -282,26 +293,31 @@ function bindNeighbours(container: Container, { config, databaseUrl, tiktok }: G
     )
     .onDeactivation(async (fetcher) => fetcher[Symbol.asyncDispose]());
   container
-    .bind(t.tiktok)
+    .bind(t.tiktoks)
     .toResolvedValue(
-      (log: Log, metrics: Metrics, trace: ReturnType<typeof asyncCallTrace>, clock: Clock) =>
-        openTikTok({
-          ...tiktok,
-          limits: config.tiktokLimits,
-          pkce: config.pkce,
-          redirectUri: `${config.publicUrl}/oauth/tiktok/callback`,
-          onCall: (call) => {
-            trace.record({ ...call, time: clock.now() });
-            metrics.tiktokAnswered({ ...call, seconds: call.milliseconds / 1000 });
-            if (call.code !== 'ok' && call.code !== undefined) log.info(call, 'TikTok refused a call');
-          },
-        }),
+      (log: Log, metrics: Metrics, trace: ReturnType<typeof asyncCallTrace>, clock: Clock) => {
+        const onCall = (call: Call): void => {
+          trace.record({ ...call, time: clock.now() });
+          metrics.tiktokAnswered({ ...call, seconds: call.milliseconds / 1000 });
+          if (call.code !== 'ok' && call.code !== undefined) log.info(call, 'TikTok refused a call');
+        };
+        const { tiktok, business, sandbox } = apps;
+        const callback = `${config.publicUrl}/oauth/tiktok/callback`;
+        const common = { limits: config.tiktokLimits, sandbox, onCall };
+        const all = [
+          ...(tiktok ? [openTikTok({ ...tiktok, ...common, pkce: config.pkce, redirectUri: callback })] : []),
+          // TikTok's business portal registers addresses with a slash at the end only.
+          ...(business ? [businessTikTok({ ...business, ...common, redirectUri: `${callback}/` })] : []),
+        ];
+        return {
+          default: config.defaultFamily,
+          families: new Map<ApiFamily, TikTok>(all.map((each) => [each.family, each])),
+          close: async () => void (await Promise.all(all.map((each) => each.close()))),
+        };
+      },
       [t.log, t.metrics, t.trace, t.clock],
     )
-    .onDeactivation((open) => open.close());
-  container
-    .bind(t.tiktoks)
-    .toResolvedValue((open: TikTok): TikToks => ({ default: 'OPEN', families: new Map([['OPEN', open]]) }), [t.tiktok]);
+    .onDeactivation((tiktoks) => tiktoks.close());
   container.bind(t.doorbell).toResolvedValue(
     (log: Log) => {
       const { agendaMongodbUrl } = config;
@@ -647,8 +663,8 @@ function bindApplication(container: Container, ground: Ground): void {
   );
 }
 
-function bindServers(container: Container, { config, tiktok, stopping, owner }: Ground): void {
-  const isSandbox = (): boolean => tiktok.sandbox;
+function bindServers(container: Container, { config, apps, stopping, owner }: Ground): void {
+  const isSandbox = (): boolean => apps.sandbox;
   container
     .bind(t.callers)
     .toResolvedValue(
@@ -669,7 +685,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
       connections: Connections,
       videos: Videos,
       posts: Posts,
-      open: TikTok,
+      tiktoks: TikToks,
       metrics: Metrics,
       clock: Clock,
       log: Log,
@@ -693,11 +709,12 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         isSandbox,
         stopping,
         findConnection: (id) => connections.find(id),
-        shareUri: (username, id) => open.publishing.shareUri(username, id),
-        profileUri: (username) => open.authorization.profileUri(username),
+        // Addresses on TikTok's site are the same whichever way a post got there.
+        shareUri: (username, id) => tiktokOf(tiktoks, tiktoks.default).publishing.shareUri(username, id),
+        profileUri: (username) => tiktokOf(tiktoks, tiktoks.default).authorization.profileUri(username),
         isUnavailable: isDatabaseDown,
       }),
-    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktok, t.metrics, t.clock, t.log],
+    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktoks, t.metrics, t.clock, t.log],
   );
   container.bind(t.rpcServer).toResolvedValue(
     async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {
@@ -749,11 +766,7 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
         ...(config.metrics === 'HTTP_PORT' ? { metrics: () => metrics.expose() } : {}),
         webhook: tiktokWebhook({
           takeWebhook: takeWebhook({ inbox, handling, owner }),
-          app: {
-            apiFamily: 'OPEN',
-            clientKey: tiktok.clientKey,
-            clientSecrets: [tiktok.clientSecret, tiktok.previousClientSecret].filter((secret) => secret !== undefined),
-          },
+          apps: webhookApps(apps),
           isUnavailable: isDatabaseDown,
           metrics,
           log,
@@ -777,6 +790,22 @@ function bindServers(container: Container, { config, tiktok, stopping, owner }: 
     ],
   );
 }
+
+/** Both families tell at one address; whose secret signed says which of them it is. */
+const webhookApps = ({ tiktok, business }: Ground['apps']): readonly WebhookApp[] => [
+  ...(tiktok
+    ? [
+        {
+          apiFamily: 'OPEN' as const,
+          clientKey: tiktok.clientKey,
+          clientSecrets: [tiktok.clientSecret, tiktok.previousClientSecret].filter((secret) => secret !== undefined),
+        },
+      ]
+    : []),
+  ...(business
+    ? [{ apiFamily: 'BUSINESS' as const, clientKey: business.appId, clientSecrets: [business.secret] }]
+    : []),
+];
 
 /** Posts go out only while the engine looks for them; it does so every five seconds. */
 const isFresh = (lastLook: Date | undefined, now: Date): boolean =>

@@ -36,12 +36,13 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
 async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[]): Promise<void> {
   await mkdir(config.dataDir, { recursive: true });
   const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(config, stops)).url;
-  const tiktok = config.tiktok ? { ...config.tiktok, sandbox: false } : await sandboxInstead(config, stops);
+  const { tiktok, business } = config;
+  const apps = tiktok || business ? { tiktok, business, sandbox: false } : await sandboxInstead(config, stops);
   const stopping = new AbortController();
   const ground: Ground = {
     config,
     databaseUrl,
-    tiktok,
+    apps,
     tokenKeys: await (config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)).keyRing(),
     owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
     failPoint,
@@ -97,8 +98,8 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     await Promise.all([...work, rpc.close(), http.close()]);
   });
 
-  if (tiktok.sandbox) {
-    log.warn({ sandbox: tiktok.openApiUrl }, 'SANDBOX: no TikTok app is set, nothing reaches TikTok');
+  if (apps.sandbox) {
+    log.warn({ sandbox: apps.tiktok?.openApiUrl }, 'SANDBOX: no TikTok app is set, nothing reaches TikTok');
   }
   const clear = inTheClear(config);
   if (clear.length > 0) log.warn({ settings: clear }, 'keys and tokens pass here unencrypted: put TLS before it');
@@ -134,10 +135,10 @@ async function embeddedDatabase(config: Config, stops: Stop[]): Promise<Embedded
   return postgres;
 }
 
-async function sandboxInstead(config: Config, stops: Stop[]): Promise<Ground['tiktok']> {
-  const { tiktok, close } = await bundledSandbox(config);
+async function sandboxInstead(config: Config, stops: Stop[]): Promise<Ground['apps']> {
+  const { tiktok, business, close } = await bundledSandbox(config);
   stops.push(close);
-  return { ...tiktok, sandbox: true };
+  return { tiktok, business, sandbox: true };
 }
 
 /** What a person who sees this for the first time does next. */

@@ -372,7 +372,7 @@ export function announcePost(needs: {
   /** Everything that can be known before TikTok is asked to take the post. Undefined when all is well. */
   async function checkCreator(
     post: Post,
-    { publishing, video }: Means,
+    { connection, publishing, video }: Means,
     asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
   ): Promise<PublishError | undefined> {
     if (post.settings.draft) return undefined;
@@ -387,7 +387,9 @@ export function announcePost(needs: {
     if (privacyLevel === undefined || !privacyLevels.includes(privacyLevel)) {
       return { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: privacyLevels };
     }
-    const finding = check(video.spec, videoPolicyFor(policy.video, maxVideoSeconds)).find(isError);
+    const finding = check(video.spec, videoPolicyFor(policy.video, connection.apiFamily, maxVideoSeconds)).find(
+      isError,
+    );
     return finding === undefined ? undefined : { code: 'CHECK_FAILED', finding };
   }
 

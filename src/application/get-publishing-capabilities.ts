@@ -9,7 +9,7 @@ import type { CreatorInfo } from './ports/tiktok.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 
-/** `creator` is absent when TikTok said only that the account can't post now, and then `reason` says why. */
+/** `reason` says why the account can't post now. `creator` is absent when that is all that TikTok said. */
 export type PublishingCapabilities = {
   readonly connection: Connection;
   readonly creator?: CreatorInfo;
@@ -35,7 +35,12 @@ export function getPublishingCapabilities(needs: {
     const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
     const answer = await access.call(connectionId, (token) => publishing.readCreator(token), 'READ_CREATOR');
     const fetchTime = clock.now();
-    if (answer.ok) return ok({ connection, creator: answer.value, fetchTime });
+    if (answer.ok) {
+      // A private account, where a family posts publicly only.
+      const nobody: PublishError = { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: [] };
+      const reason = answer.value.privacyLevels.length === 0 ? { reason: nobody } : {};
+      return ok({ connection, creator: answer.value, ...reason, fetchTime });
+    }
     return onlyMeansNotNow(answer.error)
       ? ok({ connection, reason: answer.error, fetchTime })
       : err({ code: 'TIKTOK_REFUSED', error: answer.error });

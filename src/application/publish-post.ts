@@ -1,15 +1,16 @@
-import type { Connection } from '../domain/connection/connection.ts';
+import type { ApiFamily, Connection } from '../domain/connection/connection.ts';
 import { type Finding, isError } from '../domain/finding.ts';
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../domain/ids.ts';
 import type { Attempt } from '../domain/post/attempt.ts';
 import { checkCaption } from '../domain/post/caption.ts';
+import { checkFamily } from '../domain/post/family.ts';
 import type { Post } from '../domain/post/post.ts';
 import { checkLatePolicy, checkSchedule, dueTime, type LatePolicy } from '../domain/post/schedule.ts';
 import { checkCover, checkSettings, type PostSettings } from '../domain/post/settings.ts';
 import { restingStep, type Step } from '../domain/post/step.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { ImportingVideo, Video } from '../domain/video/video.ts';
-import { check, type VideoPolicy } from '../domain/video/video-policy.ts';
+import { businessVideoPolicy, check, type VideoPolicy } from '../domain/video/video-policy.ts';
 import { invalid, optionalText, requireText, storableText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -205,6 +206,7 @@ function checkContent(
   return [
     ...checkCaption(input.caption, input.settings),
     ...checkSettings(input.settings, policy),
+    ...checkFamily(input.settings, connection),
     ...checkSchedule(input.scheduleTime, now),
     ...checkVideo(video, input.settings, connection, policy),
   ];
@@ -225,14 +227,22 @@ export function checkVideo(
       return video.findings;
     case 'READY':
       return [
-        ...check(video.spec, videoPolicyFor(policy.video, connection?.account.maxVideoSeconds)),
+        ...check(video.spec, videoPolicyFor(policy.video, connection?.apiFamily, connection?.account.maxVideoSeconds)),
         ...checkCover(settings, video.spec.durationSeconds),
       ];
   }
 }
 
-export const videoPolicyFor = (policy: VideoPolicy, accountSeconds: number | undefined): VideoPolicy =>
-  accountSeconds === undefined ? policy : { ...policy, accountMaxDurationSeconds: accountSeconds };
+/** The operator's policy, as far as the family and the account go along with it. */
+export const videoPolicyFor = (
+  policy: VideoPolicy,
+  family: ApiFamily | undefined,
+  accountSeconds: number | undefined,
+): VideoPolicy => ({
+  ...policy,
+  ...(family === 'BUSINESS' ? { maxSizeBytes: Math.min(policy.maxSizeBytes, businessVideoPolicy.maxSizeBytes) } : {}),
+  ...(accountSeconds === undefined ? {} : { accountMaxDurationSeconds: accountSeconds }),
+});
 
 const newImport = (input: PublishPostInput, ids: Ids, now: Date): ImportingVideo => ({
   id: ids.videoId(),

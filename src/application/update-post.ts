@@ -1,6 +1,7 @@
 import { type Finding, isError } from '../domain/finding.ts';
 import type { PostId, WorkspaceId } from '../domain/ids.ts';
 import { checkCaption } from '../domain/post/caption.ts';
+import { checkFamily } from '../domain/post/family.ts';
 import { edit, type Post, type PostChange, type WrongState } from '../domain/post/post.ts';
 import { checkLatePolicy, checkSchedule, dueTime } from '../domain/post/schedule.ts';
 import { checkSettings } from '../domain/post/settings.ts';
@@ -48,6 +49,7 @@ export function updatePost(needs: {
       ...requireText('etag', etag, 200),
       ...checkCaption(preview.caption, preview.settings),
       ...checkSettings(preview.settings, policy),
+      ...checkFamily(preview.settings, connection),
       ...checkSchedule(wanted, now),
       ...checkLatePolicy(applied.latePolicy),
       ...checkTexts(preview.caption, preview.settings),

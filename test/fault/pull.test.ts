@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bigMp4Stream } from '../support/big-mp4.ts';
+import { isClosed as addressesClosed, letTimePass as passTime } from '../support/pulls.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
 import {
   aPost,
   type Connection,
   connectNewAccount,
   endLeases,
-  hurry,
   type Post,
   postThat,
   postThatHurries,
@@ -47,28 +47,9 @@ const real = ({ caption }: Pick<Post, 'caption'>) =>
   world.sandbox.control.ledger().posts.filter(({ title }) => title === caption);
 const outcomes = ({ attempts }: Post) => attempts.map(({ outcome }) => outcome.replace('ATTEMPT_OUTCOME_', ''));
 
-/** The waits of the witness are over: as if so many seconds had gone by. */
-async function letTimePass(postId: string, seconds: number): Promise<void> {
-  const by = `make_interval(secs => ${seconds})`;
-  await world.sql(`update attempt set start_time = start_time - ${by} where post_id = $1 and outcome is null`, [
-    postId,
-  ]);
-  await world.sql(`update media_address set close_time = close_time - ${by} where post_id = $1`, [postId]);
-  await world.sql(
-    `update media_fetch set fetch_time = fetch_time - ${by}
-     where token_sha256 in (select token_sha256 from media_address where post_id = $1)`,
-    [postId],
-  );
-  await hurry({ clients: service.clients, sql: world.sql }, postId);
-}
-
-const isClosed = async (postId: string): Promise<boolean> => {
-  const [row] = await world.sql(
-    'select bool_and(close_time is not null) as closed from media_address where post_id = $1',
-    [postId],
-  );
-  return row?.['closed'] === true;
-};
+const letTimePass = (postId: string, seconds: number) =>
+  passTime({ clients: service.clients, sql: world.sql }, postId, seconds);
+const isClosed = (postId: string) => addressesClosed(world, postId);
 
 /** Resolves when the post rests again after it was looked at `times` more, whatever came of it. */
 async function looked(postId: string, connection: Connection, version: number): Promise<Post> {

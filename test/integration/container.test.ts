@@ -14,7 +14,11 @@ it('the container can build every part it names, and takes all of them down agai
     config: readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }),
     databaseUrl: fresh.url,
     tokenKeys: [{ id: 'test', bytes: Buffer.from('0123456789abcdef0123456789abcdef') }],
-    tiktok: { clientKey: 'key', clientSecret: new Secret('secret'), sandbox: true },
+    apps: {
+      tiktok: { clientKey: 'key', clientSecret: new Secret('secret') },
+      business: { appId: 'id', secret: new Secret('secret') },
+      sandbox: true,
+    },
     owner: 'test',
     failPoint: () => undefined,
     stopping: new AbortController().signal,

@@ -96,6 +96,10 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       creatorInfoPerMinute: 1_000,
       statusPerMinute: 1_000,
       appPerMinute: 10_000,
+      businessPerMinute: 1_000,
+      businessPublishPerMinute: 1_000,
+      businessAppPerSecond: 1_000,
+      businessAppPerMinute: 10_000,
       ...options,
     });
     endings.push(() => sandbox.close());
@@ -115,6 +119,9 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       TOKEN_KEYS,
       TIKTOK_CLIENT_KEY: sandbox.clientKey,
       TIKTOK_CLIENT_SECRET: sandbox.clientSecret,
+      TIKTOK_BUSINESS_APP_ID: sandbox.businessAppId,
+      TIKTOK_BUSINESS_SECRET: sandbox.businessSecret,
+      TIKTOK_BUSINESS_API_URL: sandbox.businessApiUrl,
       TIKTOK_OPEN_API_URL: sandbox.openApiUrl,
       TIKTOK_AUTHORIZE_URL: sandbox.authorizeUrl,
       TIKTOK_UPLOAD_ORIGINS: sandbox.origin,

@@ -89,12 +89,14 @@ export async function connectAccount(
     readonly workspaceId?: string;
     readonly scopes?: Parameters<Sandbox['control']['consent']>[0]['scopes'];
     readonly reconnects?: string;
+    readonly apiFamily?: 'API_FAMILY_OPEN' | 'API_FAMILY_BUSINESS';
   } = {},
 ): Promise<Connection> {
-  const { account = 'glow.bakery', workspaceId = WORKSPACE, scopes, reconnects = '' } = options;
+  const { account = 'glow.bakery', workspaceId = WORKSPACE, scopes, reconnects = '', apiFamily } = options;
   const { authorize_uri } = await clients.connections.StartConnection<{ authorize_uri: string }>({
     workspace_id: workspaceId,
     reconnect_connection_id: reconnects,
+    ...(apiFamily === undefined ? {} : { api_family: apiFamily }),
   });
   const { state, code } = await sandbox.control.consent({
     authorizeUri: authorize_uri,
@@ -113,10 +115,11 @@ export const unique = (prefix: string): string => `${prefix}-${process.pid}-${++
 export function connectNewAccount(
   story: { readonly clients: GrpcClients; readonly sandbox: Sandbox },
   properties: Omit<Parameters<Sandbox['control']['addAccount']>[0], 'username'> = {},
+  options: Pick<NonNullable<Parameters<typeof connectAccount>[1]>, 'apiFamily' | 'scopes'> = {},
 ): Promise<Connection> {
   const username = unique('glow').replaceAll('-', '.');
   story.sandbox.control.addAccount({ username, dailyPostCap: 1_000, ...properties });
-  return connectAccount(story, { account: username });
+  return connectAccount(story, { ...options, account: username });
 }
 
 export async function upload(

@@ -49,9 +49,12 @@ export function httpServer(
   const { host, port, ready, metrics, webhook, rpc, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
   const limits = { ...LIMITS, ...options.limits };
 
+  // Not for HEAD: each call spends the state.
+  const callback: Route = { methods: ['GET'], answer: oauthCallback(options) };
   const routes: ReadonlyMap<string, Route> = new Map([
-    // Not for HEAD: each call spends the state.
-    ['/oauth/tiktok/callback', { methods: ['GET'], answer: oauthCallback(options) }],
+    ['/oauth/tiktok/callback', callback],
+    // As TikTok's business portal wants it.
+    ['/oauth/tiktok/callback/', callback],
     ['/webhooks/tiktok', { methods: ['POST'], answer: (_query, response, request) => webhook(request, response) }],
     ['/healthz', { methods: ['GET', 'HEAD'], answer: (_query, response) => json(response, 200, { status: 'ok' }) }],
     ['/readyz', { methods: ['GET', 'HEAD'], answer: readyz }],

@@ -3,33 +3,38 @@ import type { ApiFamily } from '../../domain/connection/connection.ts';
 import type { Secret } from '../../domain/secret.ts';
 import type { Webhook, WebhookSubject } from '../../domain/webhook.ts';
 
-/** Our app, as TikTok signs for it. While its secret is changed there are two. */
+/** An app of ours, as TikTok signs for it. While its secret is changed there are two. */
 export type WebhookApp = {
   readonly apiFamily: ApiFamily;
   readonly clientKey: string;
   readonly clientSecrets: readonly Secret[];
 };
 
-/** `t=…,s=…` (open-api §9.1): once each. Parts that we don't know are TikTok's business. */
-export function isSignedBy(
-  { clientSecrets }: WebhookApp,
+/**
+ * The app whose secret signed these bytes. `t=…,s=…`: once each, in both families (open-api §9.1, business-api §7.2). Parts that
+ * we don't know are TikTok's business.
+ */
+export function signerOf(
+  apps: readonly WebhookApp[],
   header: string | readonly string[] | undefined,
   body: Buffer,
-): boolean {
+): WebhookApp | undefined {
   const parts = new Map<string, string>();
   for (const part of String(header ?? '').split(',')) {
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/.exec(part) ?? [];
-    if (parts.has(name)) return false;
+    if (parts.has(name)) return undefined;
     parts.set(name, value);
   }
   const time = parts.get('t') ?? '';
   const signature = parts.get('s') ?? '';
-  if (!/^\d{1,15}$/.test(time) || !/^[0-9a-f]{64}$/.test(signature)) return false;
+  if (!/^\d{1,15}$/.test(time) || !/^[0-9a-f]{64}$/.test(signature)) return undefined;
   const given = Buffer.from(signature, 'hex');
-  return clientSecrets.some((secret) => {
-    const expected = createHmac('sha256', secret.reveal()).update(`${time}.`).update(body).digest();
-    return timingSafeEqual(expected, given);
-  });
+  return apps.find(({ clientSecrets }) =>
+    clientSecrets.some((secret) => {
+      const expected = createHmac('sha256', secret.reveal()).update(`${time}.`).update(body).digest();
+      return timingSafeEqual(expected, given);
+    }),
+  );
 }
 
 /** The envelope, as far as it can be read. */

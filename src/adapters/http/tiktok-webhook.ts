@@ -4,11 +4,12 @@ import type { Metrics } from '../../application/ports/metrics.ts';
 import type { TakeWebhook } from '../../application/take-webhook.ts';
 import type { Webhook } from '../../domain/webhook.ts';
 import { json } from './json.ts';
-import { isSignedBy, readWebhook, type WebhookApp } from './signed-webhook.ts';
+import { readWebhook, signerOf, type WebhookApp } from './signed-webhook.ts';
 
 export type TikTokWebhookNeeds = {
   readonly takeWebhook: TakeWebhook;
-  readonly app: WebhookApp;
+  /** One for each family. Who signed is one of them, or it is not TikTok. */
+  readonly apps: readonly WebhookApp[];
   /** True for failures that pass by themselves, such as a database that is down. */
   readonly isUnavailable: (error: unknown) => boolean;
   readonly metrics: Pick<Metrics, 'webhook'>;
@@ -36,7 +37,7 @@ const WARNING_MILLISECONDS = 60_000;
  * may be signed with the time of its first try, and all it does is to make us ask.
  */
 export function tiktokWebhook(needs: TikTokWebhookNeeds, limits: WebhookLimits = LIMITS) {
-  const { takeWebhook, app, isUnavailable, metrics, log } = needs;
+  const { takeWebhook, apps, isUnavailable, metrics, log } = needs;
   let reading = 0;
   let storing = 0;
   let warnedAt = Number.NEGATIVE_INFINITY;
@@ -54,9 +55,11 @@ export function tiktokWebhook(needs: TikTokWebhookNeeds, limits: WebhookLimits =
     if (body === 'GONE') return;
     if (body === 'TOO_LARGE' || body === 'TOO_SLOW') {
       metrics.webhook('REFUSED');
-      cutOff(response, body);
-    } else if (isSignedBy(app, request.headers['tiktok-signature'], body)) {
-      await take(readWebhook(body, app), response);
+      return cutOff(response, body);
+    }
+    const signer = signerOf(apps, request.headers['tiktok-signature'], body);
+    if (signer !== undefined) {
+      await take(readWebhook(body, signer), response);
     } else {
       metrics.webhook('REFUSED');
       warnNowAndThen();

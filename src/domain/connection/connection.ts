@@ -60,7 +60,8 @@ export type Connection = Active | ReconnectRequired | Disconnected;
 /** What publishing and following a post needs: everything we ask for beyond these is welcome but not required. */
 export const REQUIRED_SCOPES: Readonly<Record<ApiFamily, readonly string[]>> = {
   OPEN: ['user.info.basic', 'video.publish'],
-  BUSINESS: ['user.info.basic', 'video.publish'],
+  // Without the account's type nobody knows whether it may publish at all.
+  BUSINESS: ['user.info.basic', 'user.account.type', 'video.publish'],
 };
 
 /** Everything the product uses: profile for links, stats, list for engagement and reconciliation, upload for drafts. */

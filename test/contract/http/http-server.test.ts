@@ -236,7 +236,7 @@ describe('the other addresses', () => {
   it.each([
     ['POST', '/metrics', 405, 'METHOD_NOT_ALLOWED'],
     ['GET', '/', 404, 'NOT_FOUND'],
-    ['GET', '/oauth/tiktok/callback/', 404, 'NOT_FOUND'],
+    ['GET', '/oauth/tiktok/callback/x', 404, 'NOT_FOUND'],
     ['GET', '//', 404, 'NOT_FOUND'],
     ['POST', '/healthz', 405, 'METHOD_NOT_ALLOWED'],
     ['POST', '/oauth/tiktok/callback', 405, 'METHOD_NOT_ALLOWED'],

@@ -21,6 +21,8 @@ import { signatureOf, webhookBody } from '../../support/webhooks.ts';
 
 const SECRET = 'test_client_secret_0001';
 const KEY = 'awexampleclientkey';
+const BUSINESS_ID = '7600000000000000001';
+const BUSINESS_SECRET = 'test_business_secret_0001';
 
 type Given = Partial<Omit<TikTokWebhookNeeds, 'metrics'>> & {
   readonly secrets?: readonly string[];
@@ -33,11 +35,14 @@ const needsOf = (taken: Webhook[], log: Log, secrets: readonly string[] = [SECRE
     taken.push(webhook);
     return known ? ('REPEATED' as const) : ('NEW' as const);
   },
-  app: {
-    apiFamily: 'OPEN' as const,
-    clientKey: KEY,
-    clientSecrets: secrets.map((secret) => new Secret(secret)),
-  },
+  apps: [
+    {
+      apiFamily: 'OPEN' as const,
+      clientKey: KEY,
+      clientSecrets: secrets.map((secret) => new Secret(secret)),
+    },
+    { apiFamily: 'BUSINESS' as const, clientKey: BUSINESS_ID, clientSecrets: [new Secret(BUSINESS_SECRET)] },
+  ],
   isUnavailable: () => false,
   metrics: recordingMetrics(),
   log,
@@ -187,6 +192,34 @@ describe('a rightly signed webhook', () => {
       await post(after.url, EXAMPLE, 'new'),
     ];
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 401, 200]);
+  });
+});
+
+describe('a webhook of the Business family', () => {
+  const removed = webhookBody(
+    { event: 'authorization.removed', client_key: BUSINESS_ID, user_openid: '_000Acme' },
+    { reason: 1 },
+  );
+
+  it('is told by the secret that signed it, at the same address', async () => {
+    const { url, taken } = await serve();
+    expect((await post(url, removed, BUSINESS_SECRET)).status).toBe(200);
+    expect(taken).toMatchObject([{ subject: { kind: 'GRANT', apiFamily: 'BUSINESS', openId: '_000Acme' } }]);
+  });
+
+  it('names posts by their publish id, whatever else is a bare number of 19 digits', async () => {
+    const { url, taken } = await serve();
+    const content = '{"publish_id":"v_pub_url~v1.7551234567890123456","post_id":7551234567890999999}';
+    const body = webhookBody({ event: 'post.publish.publicly_available', client_key: BUSINESS_ID, content });
+    await post(url, body, BUSINESS_SECRET);
+    expect(taken).toMatchObject([{ subject: { kind: 'POST', publishId: 'v_pub_url~v1.7551234567890123456' } }]);
+  });
+
+  it('is nothing of ours when the secret of one app signed for the other, and not from TikTok without either', async () => {
+    const { url, taken } = await serve();
+    expect((await post(url, removed, SECRET)).status).toBe(200);
+    expect(taken).toMatchObject([{ subject: { kind: 'NOTHING', reason: 'OTHER_APP' } }]);
+    expect((await post(url, removed, 'neither')).status).toBe(401);
   });
 });
 

@@ -79,7 +79,6 @@ describe('StartConnection', () => {
     ['a return address without TLS', { return_uri: 'http://example.com/done' }, ['return_uri FIELD_INVALID']],
     ['a return address that is a script', { return_uri: 'javascript:alert(1)' }, ['return_uri FIELD_INVALID']],
     ['a long return address', { return_uri: `https://example.com/${'x'.repeat(2000)}` }, ['return_uri FIELD_INVALID']],
-    ['the family that is not served', { api_family: 'API_FAMILY_BUSINESS' }, ['api_family FIELD_INVALID']],
     ['a family that nobody knows', { api_family: 77 }, ['api_family FIELD_INVALID']],
     [
       'two mistakes, both named at once',

@@ -169,6 +169,10 @@ describe('scopes', () => {
       'video.upload',
     ]);
     expect(missingRequiredScopes('OPEN', ['user.info.basic', 'video.publish'])).toEqual([]);
-    expect(missingRequiredScopes('BUSINESS', ['video.list'])).toEqual(['user.info.basic', 'video.publish']);
+    expect(missingRequiredScopes('BUSINESS', ['video.list'])).toEqual([
+      'user.info.basic',
+      'user.account.type',
+      'video.publish',
+    ]);
   });
 });

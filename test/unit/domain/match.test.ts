@@ -31,6 +31,13 @@ describe('a post is found in the account’s list', () => {
     expect(matches).toEqual(found ? [video] : []);
   });
 
+  it('by caption and time alone while TikTok does not know its length', () => {
+    const { durationSeconds: _, ...video } = listed();
+    const seen = { videoSeconds: 20.5, finalizeTime: NOW };
+    expect(findListed(aPlan({ caption: video.caption }), seen, [video])).toEqual([video]);
+    expect(findListed(aPlan({ caption: 'another' }), seen, [video])).toEqual([]);
+  });
+
   it('with all that look like it', () => {
     const list = [
       listed({ tiktokPostId: '1' }),

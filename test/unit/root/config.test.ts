@@ -3,6 +3,8 @@ import { ConfigError, inTheClear, readConfig } from '../../../src/config.ts';
 
 const KEY = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
 const OUTSIDE = { DATABASE_URL: 'postgres://u:p@db/x', TOKEN_KEYS: `k1:${KEY}` };
+const BUSINESS = { TIKTOK_BUSINESS_APP_ID: '7600000000000000001', TIKTOK_BUSINESS_SECRET: 'shush-shush' };
+const PUBLIC = { PUBLIC_URL: 'https://tiktok.glowtify.example' };
 const APP = { TIKTOK_CLIENT_KEY: 'aw1', TIKTOK_CLIENT_SECRET: 'hush-hush' };
 
 function problemsOf(environment: Record<string, string>): readonly string[] {
@@ -53,6 +55,28 @@ describe('settings', () => {
       '*.cdn.example',
     ]);
     expect(readConfig({}).videoUriAllow).toBeUndefined();
+  });
+
+  it('name an app for each family, and which of them connections are of when nobody says', () => {
+    expect(readConfig({})).toMatchObject({ defaultFamily: 'OPEN' });
+    const both = readConfig({ ...APP, ...BUSINESS, ...PUBLIC });
+    expect(both).toMatchObject({
+      defaultFamily: 'OPEN',
+      tiktok: { clientKey: 'aw1' },
+      business: { appId: '7600000000000000001' },
+    });
+    expect(both.business?.secret.reveal()).toBe('shush-shush');
+    expect(readConfig({ ...APP, ...BUSINESS, ...PUBLIC, TIKTOK_API_FAMILY: 'business' })).toMatchObject({
+      defaultFamily: 'BUSINESS',
+      tiktok: { clientKey: 'aw1' },
+    });
+  });
+
+  it('take the one app that is named for the one family that is named', () => {
+    const config = readConfig({ ...APP, ...PUBLIC, TIKTOK_API_FAMILY: 'business' });
+    expect(config).toMatchObject({ defaultFamily: 'BUSINESS', business: { appId: 'aw1' } });
+    expect(config.tiktok).toBeUndefined();
+    expect(readConfig({ TIKTOK_API_FAMILY: 'business' })).toMatchObject({ defaultFamily: 'BUSINESS' });
   });
 
   it('count as absent when they are empty', () => {
@@ -116,7 +140,24 @@ describe('settings', () => {
     ],
     ['a host for metrics without a port', { METRICS_HOST: '::1' }, /METRICS_HOST=::1.*METRICS_PORT/],
     ['a port for metrics that is none', { METRICS_PORT: 'x' }, /METRICS_PORT=x.*1 to 65535/],
-    ['the Business family', { TIKTOK_API_FAMILY: 'business' }, /TIKTOK_API_FAMILY=business.*open/],
+    ['a family there is not', { TIKTOK_API_FAMILY: 'shop' }, /TIKTOK_API_FAMILY=shop.*open, business/],
+    ['half a Business app', { TIKTOK_BUSINESS_APP_ID: '76' }, /TIKTOK_BUSINESS_SECRET belong together/],
+    ['the open family without its app', { ...BUSINESS, ...PUBLIC }, /TIKTOK_API_FAMILY=business, or TIKTOK_CLIENT_KEY/],
+    [
+      'a host of the Business API without an app',
+      { TIKTOK_BUSINESS_API_URL: 'https://x.example' },
+      /without a TikTok app of the Business family/,
+    ],
+    [
+      'a Business app that TikTok can not fetch for',
+      { ...BUSINESS, TIKTOK_API_FAMILY: 'business' },
+      /PUBLIC_URL=http:\/\/127\.0\.0\.1:8080.*fetches/,
+    ],
+    [
+      'a sandbox and a Business app',
+      { ...BUSINESS, ...PUBLIC, TIKTOK_API_FAMILY: 'business', TIKTOK_SANDBOX: '1' },
+      /TIKTOK_BUSINESS_APP_ID are both set/,
+    ],
     [
       'the pull transfer where TikTok can not fetch',
       { TIKTOK_TRANSFER: 'pull', TIKTOK_CLIENT_KEY: 'key', TIKTOK_CLIENT_SECRET: 'secret' },

@@ -6,9 +6,12 @@ import { type BusinessApp, businessOAuth } from './authorization.ts';
 import { BUSINESS_QUOTAS, businessPublishing } from './publishing.ts';
 import { businessVerdict } from './verdict.ts';
 
+/** What we speak; earlier ones differ in their paths (business-api §1). */
+const VERSION = '/open_api/v1.3';
+
 /** TikTok's own hosts, and how long we wait for them. */
 export const BUSINESS_TIKTOK = {
-  businessApiUrl: 'https://business-api.tiktok.com/open_api/v1.3',
+  businessApiUrl: 'https://business-api.tiktok.com',
   authorizeUrl: 'https://www.tiktok.com/v2/auth/authorize',
   limits: {
     connectMilliseconds: 5_000,
@@ -21,7 +24,7 @@ export const BUSINESS_TIKTOK = {
 } as const;
 
 export type BusinessTikTokOptions = BusinessApp & {
-  /** With the version. The only place that tokens and the secret are sent to. */
+  /** The only place that tokens and the secret are sent to. With or without the version in its path. */
   readonly businessApiUrl?: string;
   readonly authorizeUrl?: string;
   readonly sandbox: boolean;
@@ -32,7 +35,8 @@ export type BusinessTikTokOptions = BusinessApp & {
 /** TikTok through its Business API, as account holders let us. Keeps connections until `close`, which waits for the calls under way. */
 export function businessTikTok(options: BusinessTikTokOptions): TikTok & { close(): Promise<void> } {
   const limits = { ...BUSINESS_TIKTOK.limits, ...options.limits };
-  const at = below(options.businessApiUrl ?? BUSINESS_TIKTOK.businessApiUrl);
+  const host = (options.businessApiUrl ?? BUSINESS_TIKTOK.businessApiUrl).replace(/\/+$/, '');
+  const at = below(host.endsWith(VERSION) ? host : host + VERSION);
   const http = openHttp({ ...limits, said: businessVerdict, onCall: options.onCall });
   const api = businessApi(http, at, limits.apiMilliseconds);
   return {

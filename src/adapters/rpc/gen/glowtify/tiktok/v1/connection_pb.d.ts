@@ -257,7 +257,7 @@ export enum ApiFamily {
   OPEN = 1,
 
   /**
-   * TikTok API for Business: Accounts API. Not served by this version.
+   * TikTok API for Business: Accounts API. Videos are always public, TikTok fetches them itself, and only Business accounts are taken.
    *
    * @generated from enum value: API_FAMILY_BUSINESS = 2;
    */
