@@ -5,6 +5,7 @@ import type { Hold, Plan, Post, PostState, Publishing } from '../../domain/post/
 import type { LatePolicy } from '../../domain/post/schedule.ts';
 import type { ConsentRecord, PostSettings } from '../../domain/post/settings.ts';
 import type { Step } from '../../domain/post/step.ts';
+import type { Secret } from '../../domain/secret.ts';
 import { date, optionalDate, present, type Time } from './json.ts';
 import { publishErrorFromJson } from './publish-error-json.ts';
 
@@ -147,30 +148,31 @@ function holdFromRow(row: PostRow): Hold {
   return { ...hold, releaseTime: date(moved ?? hold.releaseTime) };
 }
 
-/** The values of `POST_COLUMNS`, in that order. Version, times of change and the lease belong to the store. */
-export const POST_COLUMNS = [
-  'id',
-  'workspace_id',
-  'connection_id',
-  'video_id',
-  'state',
-  'phase',
-  'caption',
-  'settings',
-  'schedule_time',
-  'late_policy',
-  'external_ref',
-  'labels',
-  'hold',
-  'error',
-  'edited',
-  'publish_time',
-  'tiktok_post_ids',
-  'dispatch_lateness_seconds',
-  'setbacks',
-  'turn_time',
-  'publicly_available',
-] as const;
+/** What a change of a post writes, with its types. Version, times of change and the lease belong to the store. */
+export const POST_TYPE = {
+  id: 'text',
+  workspace_id: 'text',
+  connection_id: 'text',
+  video_id: 'text',
+  state: 'text',
+  phase: 'text',
+  caption: 'text',
+  settings: 'jsonb',
+  schedule_time: 'timestamptz',
+  late_policy: 'jsonb',
+  external_ref: 'text',
+  labels: 'jsonb',
+  hold: 'jsonb',
+  error: 'jsonb',
+  edited: 'boolean',
+  publish_time: 'timestamptz',
+  tiktok_post_ids: 'text[]',
+  dispatch_lateness_seconds: 'double precision',
+  setbacks: 'integer',
+  turn_time: 'timestamptz',
+  publicly_available: 'boolean',
+} as const;
+export const POST_COLUMNS = Object.keys(POST_TYPE) as readonly (keyof typeof POST_TYPE)[];
 
 /** A whole `PostRow`, by name: a prepared statement with `*` would fail once a migration added a column. */
 export const ROW_COLUMNS = [
@@ -184,29 +186,32 @@ export const ROW_COLUMNS = [
   'lapses',
 ] as const;
 
-export const postValues = (post: Post): readonly unknown[] => [
-  post.id,
-  post.workspaceId,
-  post.connectionId,
-  post.videoId,
-  post.state,
-  post.state === 'PUBLISHING' ? post.phase : null,
-  post.caption,
-  JSON.stringify(post.settings),
-  post.scheduleTime,
-  JSON.stringify(post.latePolicy),
-  post.externalRef ?? null,
-  JSON.stringify(post.labels),
-  post.state === 'HELD' ? JSON.stringify(post.hold) : null,
-  'error' in post && post.error !== undefined ? JSON.stringify(post.error) : null,
-  post.state === 'FAILED' ? post.edited : null,
-  post.state === 'PUBLISHED' || post.state === 'IN_CREATOR_INBOX' ? post.publishTime : null,
-  post.state === 'PUBLISHED' ? post.tiktokPostIds : null,
-  post.dispatchLatenessSeconds ?? null,
-  post.setbacks,
-  'turnTime' in post ? (post.turnTime ?? null) : null,
-  post.state === 'PUBLISHED' ? post.publiclyAvailable : null,
-];
+/** A post as `json_to_recordset` reads it: however many there are, one parameter carries them. */
+export const postRecord = (post: Post, cipher: Cipher) =>
+  ({
+    id: post.id,
+    workspace_id: post.workspaceId,
+    connection_id: post.connectionId,
+    video_id: post.videoId,
+    state: post.state,
+    phase: post.state === 'PUBLISHING' ? post.phase : null,
+    caption: post.caption,
+    settings: post.settings,
+    schedule_time: post.scheduleTime,
+    late_policy: post.latePolicy,
+    external_ref: post.externalRef ?? null,
+    labels: post.labels,
+    hold: post.state === 'HELD' ? post.hold : null,
+    error: 'error' in post ? (post.error ?? null) : null,
+    edited: post.state === 'FAILED' ? post.edited : null,
+    publish_time: post.state === 'PUBLISHED' || post.state === 'IN_CREATOR_INBOX' ? post.publishTime : null,
+    tiktok_post_ids: post.state === 'PUBLISHED' ? post.tiktokPostIds : null,
+    dispatch_lateness_seconds: post.dispatchLatenessSeconds ?? null,
+    setbacks: post.setbacks,
+    turn_time: 'turnTime' in post ? (post.turnTime ?? null) : null,
+    publicly_available: post.state === 'PUBLISHED' ? post.publiclyAvailable : null,
+    attempts: post.attempts.map((attempt) => attemptRecord(attempt, post, cipher)),
+  }) satisfies Readonly<Record<keyof typeof POST_TYPE | 'attempts', unknown>>;
 
 /** Where the address of an attempt belongs. */
 export const uploadUrlContext = (workspaceId: string, postId: string, number: number): readonly string[] => [
@@ -241,27 +246,35 @@ export const attemptFromRow = (row: AttemptRow, workspaceId: string, cipher: Cip
     error: row.error === null ? undefined : publishErrorFromJson(row.error),
   });
 
-/** One object for each attempt, for `jsonb_to_recordset`: however many there are, one parameter carries them. */
-export const attemptsJson = (post: Post, cipher: Cipher): string =>
-  JSON.stringify(
-    post.attempts.map((attempt) => ({
-      number: attempt.number,
-      transfer: attempt.transfer,
-      size_bytes: attempt.plan.sizeBytes,
-      chunk_bytes: attempt.plan.chunkBytes,
-      chunk_count: attempt.plan.chunkCount,
-      start_time: attempt.startTime,
-      publish_id: attempt.publishId ?? null,
-      upload_url:
-        attempt.uploadUrl === undefined
-          ? null
-          : `\\x${Buffer.from(cipher.seal(attempt.uploadUrl, uploadUrlContext(post.workspaceId, post.id, attempt.number))).toString('hex')}`,
-      upload_expire_time: attempt.uploadExpireTime ?? null,
-      bytes_sent: attempt.bytesSent,
-      polls: attempt.polls,
-      finalize_time: attempt.finalizeTime ?? null,
-      end_time: attempt.endTime ?? null,
-      outcome: attempt.outcome ?? null,
-      error: attempt.error ?? null,
-    })),
-  );
+const attemptRecord = (attempt: Attempt, { id, workspaceId }: Post, cipher: Cipher): object => ({
+  number: attempt.number,
+  transfer: attempt.transfer,
+  size_bytes: attempt.plan.sizeBytes,
+  chunk_bytes: attempt.plan.chunkBytes,
+  chunk_count: attempt.plan.chunkCount,
+  start_time: attempt.startTime,
+  publish_id: attempt.publishId ?? null,
+  upload_url:
+    attempt.uploadUrl === undefined
+      ? null
+      : sealedOnce(attempt.uploadUrl, uploadUrlContext(workspaceId, id, attempt.number), cipher),
+  upload_expire_time: attempt.uploadExpireTime ?? null,
+  bytes_sent: attempt.bytesSent,
+  polls: attempt.polls,
+  finalize_time: attempt.finalizeTime ?? null,
+  end_time: attempt.endTime ?? null,
+  outcome: attempt.outcome ?? null,
+  error: attempt.error ?? null,
+});
+
+/** An attempt is written several times, and its address stays the same: it is sealed once for each place it belongs to. */
+const sealedLast = new WeakMap<Secret, { readonly cipher: Cipher; readonly place: string; readonly sealed: string }>();
+
+function sealedOnce(address: Secret, context: readonly string[], cipher: Cipher): string {
+  const place = JSON.stringify(context);
+  const last = sealedLast.get(address);
+  if (last?.cipher === cipher && last.place === place) return last.sealed;
+  const sealed = `\\x${Buffer.from(cipher.seal(address, context)).toString('hex')}`;
+  sealedLast.set(address, { cipher, place, sealed });
+  return sealed;
+}

@@ -1,6 +1,6 @@
 import { SUSPECT_LAPSES } from '../../application/ports/post-queue.ts';
 import { NOW } from './now.ts';
-import { POST_COLUMNS, ROW_COLUMNS } from './post-rows.ts';
+import { POST_COLUMNS, POST_TYPE, ROW_COLUMNS } from './post-rows.ts';
 import { prepared } from './prepared.ts';
 
 const ATTEMPT_TYPE = `number integer, transfer text, size_bytes bigint, chunk_bytes bigint, chunk_count integer,
@@ -9,19 +9,22 @@ const ATTEMPT_TYPE = `number integer, transfer text, size_bytes bigint, chunk_by
 
 export const ATTEMPT_COLUMNS = ATTEMPT_TYPE.split(',').map((column) => column.trim().split(' ')[0]);
 
-const placeholders = POST_COLUMNS.map((_, index) => `$${index + 1}`);
-
-/** The parameter after the columns of `post`, counted from 0. */
-const extra = (index: number): string => `$${POST_COLUMNS.length + 1 + index}`;
+/** The one parameter: an array of posts as `postRecord` makes them, with what else the statement says it needs. */
+const input = (more: string) => `
+  input as materialized (
+    select * from json_to_recordset($1::json)
+      as i(${POST_COLUMNS.map((column) => `${column} ${POST_TYPE[column]}`).join(', ')}, attempts jsonb, ${more})
+  )`;
 
 /**
- * Attempts and the event belong to the change of their post, so one statement writes all three, and one round trip does.
- * Attempts come in their order: one is ended before the next begins, and never two are alive at once.
+ * Attempts and the event belong to the change of their post, so one statement writes all three, and one round trip does, for many
+ * posts at once. Attempts come in their order: one is ended before the next begins, and never two are alive at once.
  */
-const writeAttempts = (from: string) => `
+const writeAttempts = `
   tried as (
     insert into attempt (post_id, ${ATTEMPT_COLUMNS.join(', ')})
-    select ${from}.id, a.* from ${from}, jsonb_to_recordset(${extra(0)}::jsonb) as a(${ATTEMPT_TYPE})
+    select written.id, a.* from written join input on input.id = written.id,
+      jsonb_to_recordset(input.attempts) as a(${ATTEMPT_TYPE})
     on conflict (post_id, number) do update set
       ${ATTEMPT_COLUMNS.slice(1)
         .map((column) => `${column} = excluded.${column}`)
@@ -36,73 +39,82 @@ const writeEvent = (from: string, previousState: string, calls = 'null') => `
   told as (
     insert into post_event (workspace_id, connection_id, post_id, previous_state, post, attempt, calls)
     select written.workspace_id, written.connection_id, written.id, ${previousState}, to_jsonb(written),
-      (${extra(0)}::jsonb -> -1) - 'upload_url', ${calls}::jsonb
-    from ${from}
+      (input.attempts -> -1) - 'upload_url', ${calls}::jsonb
+    from ${from} join input on input.id = written.id
   )`;
 
-/** Parameters: the columns of `post`, attempts, next action, time of creation. */
+/** Each post comes with: create_time, next_action_at. */
 export const INSERT_POST = prepared(`
-  with written as (
+  with ${input('create_time timestamptz, next_action_at timestamptz')}, written as (
     insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version)
-    values (${placeholders.join(', ')}, ${extra(1)}, ${extra(2)}, ${extra(2)}, 1)
+    select ${POST_COLUMNS.join(', ')}, next_action_at, create_time, create_time, 1 from input
     returning post.*
-  ), ${writeAttempts('written')}, ${writeEvent('written', 'null')}
+  ), ${writeAttempts}, ${writeEvent('written', 'null')}
   select ${ROW_COLUMNS.join(', ')} from written`);
 
 const SET_COLUMNS = POST_COLUMNS.slice(4)
-  .map((column, index) => `${column} = $${index + 5}`)
+  .map((column) => `${column} = input.${column}`)
   .join(', ');
+
+/** The number of the gate of one post. */
+const gateOf = (id: string): string => `hashtextextended(${id}, 0)`;
 
 /**
  * Who changes a post waits at this gate, and not at its row: PostgreSQL numbers a transaction before it waits for a row. So the
  * numbers of the transactions that change one post are in the order of its changes, and readers of the outbox rely on that.
  */
-export const GATE = 'pg_advisory_xact_lock(hashtextextended($1, 0))';
+export const GATE = `pg_advisory_xact_lock(${gateOf('$1')})`;
 
-const updatePost = (guard: string, lease: string, calls?: string) =>
+/** The same of many posts. All gates are passed before the first row is locked, and by everybody in the same order. */
+const GATES = `
+  gates as materialized (
+    select count(pg_advisory_xact_lock(gate)) as passed
+    from (select ${gateOf('id')} as gate from input order by 1) as in_order
+  )`;
+
+const updatePosts = (more: string, guard: string, lease: string, calls?: string) =>
   prepared(`
-  with gate as materialized (
-    select ${GATE}
-  ), locked as (
-    select id, state from post, gate where id = $1 ${guard} for update of post
+  with ${input(more)}, ${GATES}, locked as materialized (
+    select post.id, post.state from gates, input join post on post.id = input.id
+    where gates.passed > 0 ${guard} for update of post
   ), written as (
-    update post set ${SET_COLUMNS}, ${lease}, update_time = now(), version = version + 1
-    from locked where post.id = locked.id and $2::text = post.workspace_id and $3::text = post.connection_id
-      and $4::text = post.video_id
+    update post set ${SET_COLUMNS}, ${lease}, update_time = now(), version = post.version + 1
+    from locked join input on input.id = locked.id
+    where post.id = locked.id and input.workspace_id = post.workspace_id and input.connection_id = post.connection_id
+      and input.video_id = post.video_id
     returning post.*
-  ), ${writeAttempts('written')}, ${writeEvent('written, locked', 'locked.state', calls)}
+  ), ${writeAttempts}, ${writeEvent('written join locked on locked.id = written.id', 'locked.state', calls)}
   select ${ROW_COLUMNS.join(', ')} from written`);
 
-/** By a caller: whoever worked on it loses the right to. Parameters: the columns of `post`, attempts, next action. */
-export const UPDATE_POST = updatePost(
+/** By a caller: whoever worked on it loses the right to. Each post comes with: next_action_at. */
+export const UPDATE_POST = updatePosts(
+  'next_action_at timestamptz',
   '',
-  `next_action_at = ${extra(1)}, lease_owner = null, fence = fence + 1, lapses = 0, woken = false`,
+  'next_action_at = input.next_action_at, lease_owner = null, fence = post.fence + 1, lapses = 0, woken = false',
 );
 
-/** What a worker writes follows from what it read: not only must it hold the lease, the post must be the very one it knows. */
-const HELD_LEASE = `and fence = ${extra(1)} and lease_owner = ${extra(2)} and version = ${extra(3)}`;
-
-/** By a worker that goes on. Parameters: the columns of `post`, attempts, fence, owner, version, calls, progress. */
-export const STORE_POST = updatePost(HELD_LEASE, `lapses = case when ${extra(5)} then 0 else lapses end`, extra(4));
-
-/** The parameter with this column's new value. */
-const value = (column: (typeof POST_COLUMNS)[number]): string => `$${POST_COLUMNS.indexOf(column) + 1}`;
-
 /** What a post may be woken for is still to come: its video, its grant, TikTok's word on an attempt that lives, its link. */
-const MAY_WAKE = `(${value('state')}::text in ('PREPARING', 'PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED')
-  or ${value('hold')}::jsonb->>'reason' = 'RECONNECT'
-  or ${value('state')}::text = 'PUBLISHING' and ${extra(0)}::jsonb->-1->'outcome' = 'null'::jsonb)`;
+const MAY_WAKE = `(input.state in ('PREPARING', 'PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED')
+  or input.hold->>'reason' = 'RECONNECT'
+  or input.state = 'PUBLISHING' and input.attempts->-1->'outcome' = 'null'::jsonb)`;
 
 /**
- * By a worker that lets go. Who was woken meanwhile is due at once; who only waits for a turn has proved nothing, and stays a suspect. Parameters: the columns of `post`, attempts, fence, owner,
- * version, calls, next action.
+ * By a worker that goes on, or lets go (`finished`). What it writes follows from what it read: not only must it hold the lease, the
+ * post must be the very one it knows. Who was woken meanwhile is due at once; who only waits for a turn has proved nothing, and stays
+ * a suspect. Each post comes with: fence, owner, known_version, calls, progressed, finished, next_action_at.
  */
-export const FINISH_POST = updatePost(
-  HELD_LEASE,
-  `lease_owner = null, woken = false,
-   lapses = case when ${value('turn_time')}::timestamptz is null then 0 else lapses end,
-   next_action_at = case when woken and ${MAY_WAKE} then ${NOW} else ${extra(5)} end`,
-  extra(4),
+export const STORE_POSTS = updatePosts(
+  `fence bigint, owner text, known_version integer, calls jsonb, progressed boolean, finished boolean,
+   next_action_at timestamptz`,
+  'and post.fence = input.fence and post.lease_owner = input.owner and post.version = input.known_version',
+  `lease_owner = case when not input.finished then post.lease_owner end,
+   woken = post.woken and not input.finished,
+   lapses = case when input.progressed or input.finished and input.turn_time is null then 0 else post.lapses end,
+   next_action_at = case
+     when not input.finished then post.next_action_at
+     when post.woken and ${MAY_WAKE} then ${NOW}
+     else input.next_action_at end`,
+  'input.calls',
 );
 
 /** By a worker that changed nothing. Parameters: id, fence, owner, next action. */

@@ -2,8 +2,10 @@ import type { Cipher } from '../../application/ports/cipher.ts';
 import type { Credential, Credentials, DueCredential, NewCredential } from '../../application/ports/credentials.ts';
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
 import type { Database } from './database.ts';
+import { gathered } from './gathered.ts';
 import { date, optionalDate, present, type Time } from './json.ts';
 import { NOW } from './now.ts';
+import { prepared } from './prepared.ts';
 
 type Row = {
   connection_id: string;
@@ -15,6 +17,11 @@ type Row = {
   version: number;
   unanswered_since: Time | null;
 };
+
+/** For the hot path: what each call needs. */
+const FIND = prepared(`
+  select connection_id, workspace_id, access_token, refresh_token, access_expire_time, refresh_expire_time, version, unanswered_since
+  from credential where connection_id = any($1::text[]) and access_token is not null`);
 
 /** Nothing is known against a new pair. */
 const AFRESH = 'refresh_failures = 0, unanswered_since = null';
@@ -93,13 +100,18 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
     });
   }
 
+  const read = gathered({
+    async run(ids: readonly ConnectionId[]) {
+      const { rows } = await pool.query<Row>(FIND([...new Set(ids)]));
+      const found = new Map(rows.map((row) => [row.connection_id, row]));
+      return ids.map((id) => found.get(id));
+    },
+  });
+
   return {
     async find(connectionId) {
-      const { rows } = await pool.query<Row>(
-        'select * from credential where connection_id = $1 and access_token is not null',
-        [connectionId],
-      );
-      return rows[0] === undefined ? undefined : fromRow(rows[0]);
+      const row = await read(connectionId);
+      return row === undefined ? undefined : fromRow(row);
     },
     async put(credential) {
       const { rows } = await pool.query<{ version: number }>(

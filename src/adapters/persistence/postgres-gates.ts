@@ -1,6 +1,7 @@
 import type { Gates, ShutGate } from '../../application/ports/gates.ts';
 import type { GateKey } from '../../domain/post/gate.ts';
 import type { Database } from './database.ts';
+import { gathered } from './gathered.ts';
 import { date, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { prepared } from './prepared.ts';
@@ -44,11 +45,18 @@ export function postgresGates({ pool }: Pick<Database, 'pool'>): Gates {
     tried,
   });
 
+  /** Of one moment for many who ask. Hardly ever is one shut. */
+  const look = gathered({
+    async run(all: readonly (readonly GateKey[])[]) {
+      const { rows } = await pool.query<Row & { due: boolean }>(LOOK([...new Set(all.flat())]));
+      return all.map((keys) => rows.filter(({ key }) => keys.includes(key as GateKey)));
+    },
+  });
+
   return {
     async pass(keys, trySeconds) {
       for (;;) {
-        const { rows } = await pool.query<Row & { due: boolean }>(LOOK(keys));
-        const [first] = rows;
+        const [first] = await look(keys);
         if (first === undefined) return { trying: [] };
         if (!first.due) return { shut: shutGate(first) };
         const tried = await pool.query<{ key: GateKey }>(TRY, [keys, trySeconds]);

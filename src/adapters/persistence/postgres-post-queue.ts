@@ -3,15 +3,48 @@ import type { Cipher } from '../../application/ports/cipher.ts';
 import type { Log } from '../../application/ports/log.ts';
 import type { Lease, PostQueue } from '../../application/ports/post-queue.ts';
 import type { PostId } from '../../domain/ids.ts';
+import type { Post } from '../../domain/post/post.ts';
 import type { Database } from './database.ts';
+import { gathered, isOnesFault } from './gathered.ts';
 import { optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
-import { attemptsJson, type PostRow, postFromRow, postValues } from './post-rows.ts';
-import { CLAIM_POSTS, FINISH_POST, LET_GO, RESCUE, STORE_POST } from './post-sql.ts';
+import { type PostRow, postFromRow, postRecord } from './post-rows.ts';
+import { CLAIM_POSTS, LET_GO, RESCUE, STORE_POSTS } from './post-sql.ts';
+
+/** What a worker writes of one post: all that `STORE_POSTS` takes. */
+type Change = ReturnType<typeof postRecord> & {
+  readonly fence: number;
+  readonly owner: string;
+  readonly known_version: number;
+  readonly calls: readonly TracedCall[] | null;
+  readonly progressed: boolean;
+  readonly finished: boolean;
+  readonly next_action_at: Date | null;
+};
 
 /** `changed` is called after every stored change. */
 export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: () => void, log: Log): PostQueue {
+  /** Workers change many posts at the same time: one statement and one commit do for those that come together. */
+  const write = gathered({
+    async run(changes: readonly Change[]) {
+      const { rows } = await pool.query<{ id: string }>(STORE_POSTS(JSON.stringify(changes)));
+      changed();
+      const written = new Set(rows.map(({ id }) => id));
+      return changes.map(({ id }) => written.has(id));
+    },
+    keyOf: ({ id }) => id,
+    isOnesFault,
+  });
+
+  const changeOf = ({ fence, owner }: Lease, post: Post, calls: readonly TracedCall[] = []) => ({
+    ...postRecord(post, cipher),
+    fence,
+    owner,
+    known_version: post.version,
+    calls: calls.length === 0 ? null : calls,
+  });
+
   return {
     async claim({ owner, limit, leaseSeconds, crowded, suspect = false }) {
       const { rows } = await pool.query<PostRow & { lapsed: boolean }>(
@@ -54,35 +87,12 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
       );
       return rowCount === 1;
     },
-    async store({ fence, owner }, post, { calls, progressed = false } = {}) {
-      const { rowCount } = await pool.query(
-        STORE_POST(
-          ...postValues(post),
-          attemptsJson(post, cipher),
-          fence,
-          owner,
-          post.version,
-          callsJson(calls),
-          progressed,
-        ),
-      );
-      changed();
-      return rowCount === 1;
+    async store(lease, post, { calls, progressed = false } = {}) {
+      return write({ ...changeOf(lease, post, calls), progressed, finished: false, next_action_at: null });
     },
-    async finish({ fence, owner }, { post, nextActionTime }, { calls } = {}) {
-      const { rowCount } = await pool.query(
-        FINISH_POST(
-          ...postValues(post),
-          attemptsJson(post, cipher),
-          fence,
-          owner,
-          post.version,
-          callsJson(calls),
-          nextActionTime ?? null,
-        ),
-      );
-      changed();
-      return rowCount === 1;
+    async finish(lease, { post, nextActionTime }, { calls } = {}) {
+      const next = { next_action_at: nextActionTime ?? null };
+      return write({ ...changeOf(lease, post, calls), progressed: false, finished: true, ...next });
     },
     async letGo({ postId, fence, owner }, nextActionTime) {
       const { rowCount } = await pool.query(LET_GO(postId, fence, owner, nextActionTime ?? null));
@@ -110,6 +120,3 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
     },
   };
 }
-
-const callsJson = (calls: readonly TracedCall[] | undefined): string | null =>
-  calls === undefined || calls.length === 0 ? null : JSON.stringify(calls);

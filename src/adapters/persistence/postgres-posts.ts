@@ -9,7 +9,7 @@ import type { Database } from './database.ts';
 import { date, isStorable, optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
-import { attemptsJson, type PostRow, postFromRow, postValues, stepFromRow } from './post-rows.ts';
+import { type PostRow, postFromRow, postRecord, stepFromRow } from './post-rows.ts';
 import { GATE, INSERT_POST, UPDATE_POST } from './post-sql.ts';
 import { bindRequestKey, findRequestKey } from './request-keys.ts';
 import { readTimeline } from './timeline.ts';
@@ -95,7 +95,11 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
           return err({ code: 'VIDEO_GONE' as const });
         }
         const { rows } = await client.query<PostRow>(
-          INSERT_POST(...postValues(post), attemptsJson(post, cipher), nextActionTime ?? null, post.createTime),
+          INSERT_POST(
+            JSON.stringify([
+              { ...postRecord(post, cipher), create_time: post.createTime, next_action_at: nextActionTime ?? null },
+            ]),
+          ),
         );
         return ok({ step: written(rows, post), replayed: false });
       });
@@ -134,7 +138,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
         }
         const { post, nextActionTime } = changed.value;
         const result = await client.query<PostRow>(
-          UPDATE_POST(...postValues(post), attemptsJson(post, cipher), nextActionTime ?? null),
+          UPDATE_POST(JSON.stringify([{ ...postRecord(post, cipher), next_action_at: nextActionTime ?? null }])),
         );
         return ok({ step: written(result.rows, post), replayed: false });
       });

@@ -1160,6 +1160,38 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       });
     });
 
+    it('judges each of many writes that come at the same time by itself', async () => {
+      const stores = await make();
+      const leases = [];
+      for (let count = 0; count < 6; count += 1) leases.push(await claimed(stores, anUploadingPost()));
+      const [lost] = leases;
+      if (lost === undefined) throw new Error('no lease');
+      await stores.posts.update(lost.postId, (post) => ok({ post: { ...post, setbacks: 99 } }));
+      const start = await here(stores);
+      const next = later(30, stores.clock.now());
+      const outcomes = await Promise.all(
+        leases.map((lease, index) => {
+          const post = { ...lease.post, setbacks: index };
+          return index % 2 === 0
+            ? stores.queue.store(lease, post)
+            : stores.queue.finish(lease, { post, nextActionTime: next });
+        }),
+      );
+      expect(outcomes).toEqual([false, true, true, true, true, true]);
+      for (const [index, { postId }] of leases.entries()) {
+        const { post, nextActionTime } = await found(stores, postId);
+        expect(post.setbacks).toBe(index === 0 ? 99 : index);
+        if (index % 2 === 1) expect(nextActionTime).toEqual(next);
+      }
+      const told = (await allEvents(stores, start)).map(({ step }) => step.post.id);
+      expect(told.toSorted()).toEqual(
+        leases
+          .slice(1)
+          .map(({ postId }) => postId)
+          .toSorted(),
+      );
+    });
+
     it('stores a post and goes on holding it', async () => {
       const stores = await make();
       const lease = await claimed(stores, aScheduledPost());
