@@ -53,6 +53,7 @@ async function businessTikTokAt(options: SandboxOptions) {
     businessApiUrl: sandbox.businessApiUrl,
     authorizeUrl: sandbox.authorizeUrl,
     sandbox: true,
+    clock: { now: () => new Date(sandbox.control.now()) },
   });
   onTestFinished(() => tiktok.close());
   const { control } = sandbox;

@@ -5,6 +5,7 @@ import { FAIL_REASONS } from '../../../src/adapters/tiktok/fail-reasons.ts';
 import type { Call } from '../../../src/adapters/tiktok/http.ts';
 import type { PostSettings } from '../../../src/domain/post/settings.ts';
 import { Secret } from '../../../src/domain/secret.ts';
+import { fixedClock } from '../../support/fixed-clock.ts';
 import { type Answering, json, LOG_ID, listening, raw, type Seen } from './answering-tiktok.ts';
 
 const OPEN_ID = '-000exampleOpenId';
@@ -42,6 +43,7 @@ async function replying(reply: Answering, options: Partial<BusinessTikTokOptions
     redirectUri: 'https://glowtify.test/callback/',
     businessApiUrl: origin,
     sandbox: false,
+    clock: fixedClock(),
     onCall: (call) => calls.push(call),
     ...options,
   });
