@@ -717,10 +717,12 @@ export function tiktokContract(
       });
 
       it('are told as far as the permissions go', async () => {
-        const { posted, pages } = await connected(['user.info.basic', 'video.publish', 'video.list']);
+        const { posted, counted, pages } = await connected(['user.info.basic', 'video.publish', 'video.list']);
         const ids = await posted(1);
-        const [[video] = []] = await pages();
-        expect(video).toMatchObject({ tiktokPostId: ids[0], curves: {}, breakdowns: {} });
+        const [[video] = []] = await pages(await counted());
+        expect(video?.tiktokPostId).toBe(ids[0]);
+        expect(video?.numbers).not.toHaveProperty('averageWatchSeconds');
+        expect([video?.curves, video?.breakdowns]).toEqual([{}, {}]);
       });
 
       it('need the permission to list: TikTok is not asked without', async () => {
