@@ -162,6 +162,24 @@ describe('The videos of the Business family', () => {
     });
   });
 
+  it('that nobody watched lately have no value where TikTok withholds one and writes 0: views reach somebody', async () => {
+    const withheld = { reach: 0, total_time_watched: 0, average_time_watched: 0, full_video_watched_rate: 0 };
+    expect((await readingOf({ ...OLD, video_views: 903, likes: 0, ...withheld }))?.numbers).toEqual({
+      views: 903,
+      likes: 0,
+    });
+    const none = { reach: 0, totalWatchSeconds: 0, averageWatchSeconds: 0, fullWatchRate: 0 };
+    expect((await readingOf({ ...OLD, video_views: 0, ...withheld }))?.numbers).toEqual({ views: 0, ...none });
+    expect((await readingOf({ ...OLD, video_views: 903, ...withheld, reach: 840 }))?.numbers).toEqual({
+      ...{ views: 903, ...none },
+      reach: 840,
+    });
+    expect((await readingOf({ ...OLD, video_views: 903, full_video_watched_rate: 0 }))?.numbers).toEqual({
+      views: 903,
+      fullWatchRate: 0,
+    });
+  });
+
   it('count in whole numbers, as far as a number goes, and measure in others', async () => {
     for (const [field, name] of Object.entries(COUNTS)) {
       expect((await readingOf({ ...OLD, [field]: 903.5 }))?.numbers).toEqual({});
@@ -537,7 +555,7 @@ describe('An account of the Business family', () => {
       ['2026-11-20', 1],
       ['2026-11-03', 2],
       ['2026-11-20', 3],
-      ['2026-10-31', 4],
+      ['2026-09-31', 4],
       ['2026-11-22', 5],
       ['2026-11-1', 6],
       ['2026-11-31', 7],
@@ -547,7 +565,7 @@ describe('An account of the Business family', () => {
       ['2026-11-01', 11],
       ['2026-11-21', 12],
     ].map(([date, likes]) => ({ date, likes }));
-    const { days } = await readFrom({ metrics }, '2026-11-01', '2026-12-31');
+    const { days } = await readFrom({ metrics }, '2026-09-29', '2026-12-31');
     expect(days.map(({ date, numbers }) => [date, numbers.likes])).toEqual([
       ['2026-11-01', 11],
       ['2026-11-03', 2],

@@ -134,7 +134,8 @@ export function businessInsights(
 
 /**
  * business-api §5.1. How TikTok writes what it has not counted yet is not documented (§5.2, §13.4). We take a 0, and an empty list,
- * of a video younger than 48 hours for that; of an older one 0 is a number, and an empty list still says nothing.
+ * of a video younger than 48 hours for that; of an older one 0 is a number, and an empty list still says nothing. Some numbers go
+ * away while a video is idle: a reach of 0 beside views can only mean that, and then a 0 of the others does.
  */
 const readVideoAt =
   (now: Date) =>
@@ -144,6 +145,8 @@ const readVideoAt =
     if (tiktokPostId === undefined || createTime === undefined) return undefined;
     const counted = now.getTime() - createTime.getTime() >= COUNTED_AFTER_MS;
     const told = (value: number | undefined) => (value === 0 && !counted ? undefined : value);
+    const withheld = video['reach'] === 0 && Number(video['video_views']) > 0;
+    const toldUnlessIdle = (value: number | undefined) => (value === 0 && withheld ? undefined : told(value));
     const toldAny = <T extends { readonly fraction: number }>(series: readonly T[] | undefined) =>
       counted || series?.some(({ fraction }) => fraction > 0) ? series : undefined;
     return {
@@ -161,10 +164,10 @@ const readVideoAt =
         comments: told(asCount(video['comments'])),
         shares: told(asCount(video['shares'])),
         favorites: told(asCount(video['favorites'])),
-        reach: told(asCount(video['reach'])),
-        totalWatchSeconds: told(asAmount(video['total_time_watched'])),
-        averageWatchSeconds: told(asAmount(video['average_time_watched'])),
-        fullWatchRate: told(asFraction(video['full_video_watched_rate'])),
+        reach: toldUnlessIdle(asCount(video['reach'])),
+        totalWatchSeconds: toldUnlessIdle(asAmount(video['total_time_watched'])),
+        averageWatchSeconds: toldUnlessIdle(asAmount(video['average_time_watched'])),
+        fullWatchRate: toldUnlessIdle(asFraction(video['full_video_watched_rate'])),
         newFollowers: told(asCount(video['new_followers'])),
         profileViews: told(asCount(video['profile_views'])),
       }),
