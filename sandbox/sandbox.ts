@@ -12,6 +12,7 @@ import { heldCalls } from './holds.ts';
 import { isLoopback } from './http.ts';
 import { idsFrom } from './ids.ts';
 import { type Checks, readPatch, refuse, text, whole } from './input.ts';
+import { insightsOf } from './insights/told.ts';
 import { publishLifecycle } from './lifecycle.ts';
 import { openFamily } from './open/family.ts';
 import { pullDownloads } from './pulls.ts';
@@ -170,9 +171,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     resolveAccount,
     (name, code) => endpoints.find((endpoint) => endpoint.name === name)?.refuse(code) !== undefined,
   );
+  const index = byAccount(state);
   const parts: Omit<World, 'webhooks'> = {
     state,
-    byAccount: byAccount(state),
+    byAccount: index,
+    insights: insightsOf({ state, byAccount: index }),
     clock,
     timeline: time,
     ids: idsFrom(state),

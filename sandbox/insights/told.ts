@@ -1,0 +1,203 @@
+import type { Account, Family, Time, Video } from '../state.ts';
+import type { World } from '../world.ts';
+import {
+  type AccountDay,
+  type AccountLife,
+  type AudienceShares,
+  audienceOf,
+  audienceShares,
+  dayMs,
+  daysFrom,
+  mostActiveHour,
+  standingAt,
+} from './account-insights.ts';
+import { clickKinds, countsAt, insightsAt, type Life, lastActivityAge, type VideoInsights } from './video-insights.ts';
+import { type VideoModel, videoModel } from './video-model.ts';
+
+/** Numbers, and the moment at which they were true. */
+export type Told<T> = { asOf: Time; values: T };
+
+export type AccountStanding = { followers: number; following: number; totalLikes: number; videoCount: number };
+export type AccountInsights = AccountStanding & AudienceShares & { days: AccountDay[] };
+
+/** The duration in whole seconds. */
+export type OpenNumbers = Pick<VideoInsights, 'durationSeconds' | 'views' | 'likes' | 'comments' | 'shares'>;
+
+/** From the first to the last date, both included. */
+export type DateRange = { firstDay: Time; lastDay: Time };
+
+/** What is true of videos and accounts, and what each family tells of it. The switches of an account count as they are now, whatever the moment. */
+export type Insights = {
+  /** What was set, and the rest from the seed. */
+  model(video: Video): VideoModel;
+  duration(video: Video): number;
+  truth(video: Video, at: Time): Told<VideoInsights> & { activityTime: Time };
+  /** Of a video that is not public, nothing. Scopes are the caller's matter. */
+  told(video: Video, at: Time, family: Family): Told<Partial<VideoInsights>>;
+  /** What the open family tells of it, public or not. */
+  openNumbers(video: Video, at: Time): Told<OpenNumbers>;
+  /** What the Business family never tells of this account's videos. */
+  withheld(account: Account, at: Time): ReadonlySet<keyof VideoInsights>;
+  standing(account: Account, at: Time): AccountStanding;
+  accountTruth(account: Account, at: Time, range: DateRange): Told<AccountInsights>;
+  /** The same as far as the family tells it; of the days, those that are over and known. */
+  accountTold(account: Account, at: Time, family: Family, range: DateRange): Told<Partial<AccountTold>>;
+};
+
+export type AccountTold = AccountStanding & AudienceShares & { days: Partial<AccountDay>[] };
+
+const frozenMs = 365 * dayMs;
+const idleMs = 7 * dayMs;
+const fewFollowers = 100;
+
+/** Gone while a video is idle. */
+const perishable = [
+  'reach',
+  'fullWatchRate',
+  'totalWatchSeconds',
+  'averageWatchSeconds',
+  'impressionSources',
+  'audienceCountries',
+] as const;
+
+/** What needs its owner to have turned Analytics on. */
+const analytics = [
+  ...['totalWatchSeconds', 'averageWatchSeconds', 'fullWatchRate', 'retention', 'likesBySecond'],
+  ...['impressionSources', 'audienceTypes', 'audienceGenders', 'audienceCountries', 'audienceCities'],
+  ...['newFollowers', 'profileViews', ...clickKinds],
+] as readonly (keyof VideoInsights)[];
+
+const businessDays = ['reach', 'newFollowers', 'lostFollowers', 'engagedAudience', 'audienceActivity'] as const;
+
+function without<T extends object>(values: Partial<T>, names: Iterable<keyof T>): Partial<T> {
+  const left = { ...values };
+  for (const name of names) delete left[name];
+  return left;
+}
+
+export const dayStart = (time: Time): Time => Math.floor(time / dayMs) * dayMs;
+
+export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccount'>): Insights {
+  const duration = (video: Video) => video.durationSeconds ?? state.settings.listedDurationSec;
+
+  /** An account's numbers take the models of all its videos, over and over: each is made up once. */
+  const made = new WeakMap<Video, { set: Video['model']; whole: VideoModel }>();
+
+  function ownModel(video: Video): VideoModel {
+    const known = made.get(video);
+    if (known?.set === video.model) return known.whole;
+    const whole = videoModel(state.seed, video.postId, video.model);
+    made.set(video, { set: video.model, whole });
+    return whole;
+  }
+
+  /** Paused, too, while nobody could see the video. */
+  function model(video: Video): VideoModel {
+    const { hidden, createTime } = video;
+    const whole = ownModel(video);
+    if (hidden.length === 0) return whole;
+    const unseen = hidden.map(({ from, until }) => ({
+      fromMs: from - createTime,
+      untilMs: until === null ? null : until - createTime,
+    }));
+    return { ...whole, pauses: [...whole.pauses, ...unseen] };
+  }
+
+  const life = (video: Video): Life => ({ ...model(video), durationSeconds: duration(video) });
+
+  const accountLife = (account: Account): AccountLife => ({
+    followers: account.followerCount,
+    likes: account.likesCount,
+    mostActiveHour: mostActiveHour(state.seed, account.openId),
+    videos: byAccount.videos(account.openId).map((video) => ({ createTime: video.createTime, model: model(video) })),
+  });
+
+  const followersAt = (account: Account, at: Time) => standingAt(accountLife(account), at).followers;
+
+  function withheld(account: Account, at: Time): Set<keyof VideoInsights> {
+    return new Set<keyof VideoInsights>([
+      ...(account.businessAccount ? [] : (['profileViews'] as const)),
+      ...(account.businessAccount && account.registeredBusiness ? [] : clickKinds),
+      ...(followersAt(account, at) >= fewFollowers ? [] : (['audienceCities'] as const)),
+    ]);
+  }
+
+  function openNumbers(video: Video, at: Time): Told<OpenNumbers> {
+    const { openRefreshMs } = state.settings;
+    const asOf = openRefreshMs === 0 ? at : at - (at % openRefreshMs);
+    const { views, likes, comments, shares } = countsAt(model(video), asOf - video.createTime);
+    return { asOf, values: { durationSeconds: Math.round(duration(video)), views, likes, comments, shares } };
+  }
+
+  function businessTold(video: Video, at: Time): Told<Partial<VideoInsights>> {
+    const asOf = Math.min(at - state.settings.insightsDelayMs, video.createTime + frozenMs);
+    const age = asOf - video.createTime;
+    const account = state.accounts.get(video.openId);
+    if (age < 0 || !account) return { asOf, values: {} };
+    const whole = life(video);
+    const idle = age - lastActivityAge(whole, age) > idleMs;
+    const values = without(insightsAt(whole, age), [
+      ...withheld(account, at - state.settings.insightsDelayMs),
+      ...(idle ? perishable : []),
+      ...(account.analyticsSince === null || account.analyticsSince > asOf ? analytics : []),
+    ]);
+    return { asOf, values };
+  }
+
+  function standing(account: Account, at: Time): AccountStanding {
+    const { openId, followingCount } = account;
+    const { followers, totalLikes } = standingAt(accountLife(account), at);
+    const videoCount = byAccount.videos(openId).filter((video) => video.public && video.createTime <= at).length;
+    return { followers, following: followingCount, totalLikes, videoCount };
+  }
+
+  const audience = (account: Account) => audienceShares(audienceOf(state.seed, account.openId, account.audience));
+
+  const daysOf = (account: Account, { firstDay, lastDay }: DateRange) =>
+    daysFrom(accountLife(account), firstDay, Math.max(0, (lastDay - firstDay) / dayMs + 1));
+
+  /** Those on which there was an account with Analytics, and that are known by now. */
+  function knownDays(account: Account, range: DateRange, asOf: Time): DateRange | undefined {
+    const { createTime, analyticsSince } = account;
+    if (analyticsSince === null) return undefined;
+    const firstDay = Math.max(range.firstDay, dayStart(Math.max(createTime, analyticsSince)));
+    const lastDay = Math.min(range.lastDay, dayStart(asOf) - dayMs);
+    return lastDay < firstDay ? undefined : { firstDay, lastDay };
+  }
+
+  return {
+    model: ownModel,
+    duration,
+    truth(video, at) {
+      const whole = life(video);
+      const age = at - video.createTime;
+      const activityTime = video.createTime + lastActivityAge(whole, age);
+      return { asOf: at, activityTime, values: insightsAt(whole, age) };
+    },
+    told(video, at, family) {
+      if (!video.public) return { asOf: at, values: {} };
+      return family === 'OPEN' ? openNumbers(video, at) : businessTold(video, at);
+    },
+    openNumbers,
+    withheld,
+    standing,
+    accountTruth: (account, at, range) => ({
+      asOf: at,
+      values: { ...standing(account, at), ...audience(account), days: daysOf(account, range) },
+    }),
+    accountTold(account, at, family, range) {
+      if (family === 'OPEN') return { asOf: at, values: standing(account, at) };
+      const asOf = at - state.settings.insightsDelayMs;
+      const enough = followersAt(account, asOf) >= fewFollowers;
+      const known = knownDays(account, range, asOf);
+      const on = account.analyticsSince !== null && account.analyticsSince <= asOf;
+      const omitted: (keyof AccountDay)[] = [
+        ...(account.businessAccount ? [] : businessDays),
+        ...(account.businessAccount && account.registeredBusiness ? [] : clickKinds),
+        ...(enough ? [] : (['audienceActivity'] as const)),
+      ];
+      const days = known === undefined ? [] : daysOf(account, known).map((day) => without<AccountDay>(day, omitted));
+      return { asOf, values: { ...standing(account, at), ...(on && enough ? audience(account) : {}), days } };
+    },
+  };
+}
