@@ -109,6 +109,14 @@ function routesOf(control: Control): Route[] {
       },
     ],
     ['GET', at('ledger'), () => control.ledger()],
+    [
+      'GET',
+      at('traffic'),
+      ({ query }) => {
+        const since = query.get('since');
+        return control.traffic(since === null ? undefined : Number(since));
+      },
+    ],
     ['POST', at('publishes/:publish/expire-upload-url'), (visit) => control.expireUploadUrl(first(visit))],
     ['POST', at('publishes/:publish/finish-processing'), (visit) => control.finishProcessing(first(visit))],
     [

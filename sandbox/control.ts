@@ -38,6 +38,7 @@ import {
   type Video,
 } from './state.ts';
 import type { Pair } from './tokens.ts';
+import { readTraffic, type Traffic } from './traffic.ts';
 import type { World } from './world.ts';
 
 export type VideoCounts = { viewCount: number; likeCount: number; commentCount: number; shareCount: number };
@@ -115,6 +116,8 @@ export type Control = {
   advanceClock(milliseconds: number): number;
 
   ledger(): Ledger;
+  /** How fast the apps called, after the call with the number `since`; of all that the ledger still has unless said. */
+  traffic(since?: number): Traffic;
   /** Looks now and after every change, until `look` gives something other than undefined, null or false. */
   waitUntil<T>(look: (ledger: Ledger) => T | undefined | null | false, options?: { signal?: AbortSignal }): Promise<T>;
 
@@ -365,6 +368,7 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
     },
 
     ledger,
+    traffic: (since = 0) => readTraffic(state, whole(0, state.callCount)(since, 'since')),
     waitUntil(look, { signal } = {}) {
       return new Promise((resolve, reject) => {
         const stop = watch(() => {

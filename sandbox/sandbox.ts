@@ -157,7 +157,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 
   const findAccount = (name: string) =>
-    state.accounts.get(name) ?? [...state.accounts.values()].find((account) => account.username === name);
+    state.accounts.get(name) ?? state.accounts.values().find((account) => account.username === name);
   const resolveAccount = (name: string, field: string) =>
     findAccount(name)?.openId ?? refuse(field, name, 'must name an account', 'GET /_sandbox/accounts lists them.');
 

@@ -14,7 +14,7 @@ import {
   whole,
   within,
 } from './input.ts';
-import type { Audience } from './insights/account-insights.ts';
+import { type Audience, dateOf } from './insights/account-insights.ts';
 import type { Weights } from './insights/shares.ts';
 import type { Pause, VideoModel } from './insights/video-model.ts';
 import { urlProperty } from './open/pull.ts';
@@ -67,7 +67,7 @@ const latest = 8_640_000_000_000_000;
 export const moment = whole(0, latest);
 
 export const calendarDate: Check<string> = (value, field) =>
-  typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
+  typeof value === 'string' && !Number.isNaN(Date.parse(value)) && dateOf(Date.parse(value)) === value
     ? value
     : refuse(field, value, 'must be a date', 'Send YYYY-MM-DD.');
 

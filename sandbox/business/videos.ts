@@ -51,13 +51,11 @@ export function businessVideos(world: World): AccountEndpoint {
   }
 
   function describe(videos: readonly Video[], account: Account, fields: readonly VideoField[]): object[] {
-    const now = clock.now();
-    const gap = state.settings.insightsGap;
-    const withheld = insights.withheld(account, now - state.settings.insightsDelayMs);
-    return videos.map((video) => {
-      const { values } = insights.told(video, now, 'BUSINESS');
-      return videoObject(fields, { metadata: metadata(video, account), values, withheld, gap });
-    });
+    const { withheld, told } = insights.business(account, clock.now());
+    const { insightsGap: gap } = state.settings;
+    return videos.map((video) =>
+      videoObject(fields, { metadata: metadata(video, account), values: told(video).values, withheld, gap }),
+    );
   }
 
   return {

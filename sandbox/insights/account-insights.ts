@@ -1,6 +1,6 @@
 import { fractions } from '../ids.ts';
 import { type Share, sharesOf, type Weights } from './shares.ts';
-import { type ClickKind, clickKinds, countsAt, noCounts, type VideoCounts } from './video-insights.ts';
+import { type ClickKind, clickKinds, countsAt, type VideoCounts } from './video-insights.ts';
 import { cities, countries, falling, genders, type VideoModel } from './video-model.ts';
 
 export const dayMs = 86_400_000;
@@ -18,8 +18,15 @@ export type AccountLife = {
   readonly videos: readonly { readonly createTime: number; readonly model: VideoModel }[];
 };
 
+/** The links of a profile, all taken together, instead of the website of a video. */
+type DayClickKind = Exclude<ClickKind, 'websiteClicks'> | 'bioLinkClicks';
+export const dayClickKinds = [
+  'bioLinkClicks',
+  ...clickKinds.filter((kind) => kind !== 'websiteClicks'),
+] as readonly DayClickKind[];
+
 /** One day, UTC. Everything is counted from its start to its end, except `followers`, who stand at its end. */
-export type AccountDay = Record<ClickKind, number> & {
+export type AccountDay = Record<DayClickKind, number> & {
   /** `YYYY-MM-DD`. */
   date: string;
   videoViews: number;
@@ -32,6 +39,8 @@ export type AccountDay = Record<ClickKind, number> & {
   reach: number;
   newFollowers: number;
   lostFollowers: number;
+  /** New ones less lost ones: may be below 0. */
+  netFollowers: number;
   /** People who did something with a video. */
   engagedAudience: number;
   /** Followers who were there in each hour, from 0 to 23 UTC. */
@@ -72,17 +81,24 @@ export const audienceShares = (audience: Audience): AudienceShares => ({
   audienceCities: sharesOf(audience.cities),
 });
 
-type Totals = VideoCounts & { lostFollowers: number };
+type Totals = Omit<VideoCounts, 'favorites'> & { lostFollowers: number };
+
+const nothing: Readonly<Totals> = {
+  ...{ views: 0, likes: 0, comments: 0, shares: 0, reach: 0, newFollowers: 0, lostFollowers: 0, profileViews: 0 },
+  ...{ websiteClicks: 0, phoneNumberClicks: 0, leadSubmissions: 0 },
+  ...{ appDownloadClicks: 0, emailClicks: 0, addressClicks: 0 },
+};
+const totalNames = Object.keys(nothing) as (keyof Totals)[];
 
 /** Over all videos, from the first day to this moment. None of them ever falls. */
 function totalsAt({ videos }: AccountLife, time: number): Totals {
-  const totals: Totals = { ...noCounts, lostFollowers: 0 };
+  const totals = { ...nothing };
   for (const { createTime, model } of videos) {
     const age = time - createTime;
     if (age < 0) continue;
-    const counts = countsAt(model, age);
-    for (const name of Object.keys(noCounts) as (keyof VideoCounts)[]) totals[name] += counts[name];
-    totals.lostFollowers += Math.floor(countsAt(model, age - lostAfterMs).newFollowers * lostShare);
+    const lostFollowers = Math.floor(countsAt(model, age - lostAfterMs).newFollowers * lostShare);
+    const counts = { ...countsAt(model, age), lostFollowers };
+    for (const name of totalNames) totals[name] += counts[name];
   }
   return totals;
 }
@@ -110,7 +126,6 @@ export function daysFrom(life: AccountLife, firstDay: number, count: number): Ac
 function dayBetween(life: AccountLife, day: number, before: Totals, after: Totals): AccountDay {
   const grown = (name: keyof Totals) => after[name] - before[name];
   const followers = life.followers + after.newFollowers - after.lostFollowers;
-  const clicks = Object.fromEntries(clickKinds.map((kind) => [kind, grown(kind)])) as Record<ClickKind, number>;
   return {
     date: dateOf(day),
     videoViews: grown('views'),
@@ -122,8 +137,14 @@ function dayBetween(life: AccountLife, day: number, before: Totals, after: Total
     reach: grown('reach'),
     newFollowers: grown('newFollowers'),
     lostFollowers: grown('lostFollowers'),
+    netFollowers: grown('newFollowers') - grown('lostFollowers'),
     engagedAudience: Math.floor((grown('likes') + grown('comments') + grown('shares')) * engagedShare),
-    ...clicks,
+    bioLinkClicks: grown('websiteClicks'),
+    phoneNumberClicks: grown('phoneNumberClicks'),
+    leadSubmissions: grown('leadSubmissions'),
+    appDownloadClicks: grown('appDownloadClicks'),
+    emailClicks: grown('emailClicks'),
+    addressClicks: grown('addressClicks'),
     audienceActivity: Array.from({ length: 24 }, (_, hour) => {
       const away = (1 - Math.cos(((hour - life.mostActiveHour) / 24) * 2 * Math.PI)) / 2;
       return { hour, count: Math.floor(followers * (0.35 - 0.3 * away)) };

@@ -6,6 +6,7 @@ import {
   type AudienceShares,
   audienceOf,
   audienceShares,
+  dayClickKinds,
   dayMs,
   daysFrom,
   mostActiveHour,
@@ -26,6 +27,13 @@ export type OpenNumbers = Pick<VideoInsights, 'durationSeconds' | 'views' | 'lik
 /** From the first to the last date, both included. */
 export type DateRange = { firstDay: Time; lastDay: Time };
 
+export type BusinessView = {
+  /** What is never told of an account like this. */
+  readonly withheld: ReadonlySet<keyof VideoInsights>;
+  /** Of a video of this account, public or not. */
+  told(video: Video): Told<Partial<VideoInsights>>;
+};
+
 /** What is true of videos and accounts, and what each family tells of it. The switches of an account count as they are now, whatever the moment. */
 export type Insights = {
   /** What was set, and the rest from the seed. */
@@ -36,18 +44,29 @@ export type Insights = {
   told(video: Video, at: Time, family: Family): Told<Partial<VideoInsights>>;
   /** What the open family tells of it, public or not. */
   openNumbers(video: Video, at: Time): Told<OpenNumbers>;
-  /** What the Business family never tells of this account's videos. */
-  withheld(account: Account, at: Time): ReadonlySet<keyof VideoInsights>;
+  /** The Business family's view of one account's videos. */
+  business(account: Account, at: Time): BusinessView;
+  /** What an account has; the Business family tells it at once. */
   standing(account: Account, at: Time): AccountStanding;
+  /** The same as the open family tells it. */
+  openStanding(account: Account, at: Time): Told<AccountStanding>;
+  businessAccount(account: Account, at: Time, range: DateRange): BusinessAccountView;
   accountTruth(account: Account, at: Time, range: DateRange): Told<AccountInsights>;
   /** The same as far as the family tells it; of the days, those that are over and known. */
   accountTold(account: Account, at: Time, family: Family, range: DateRange): Told<Partial<AccountTold>>;
+};
+
+export type BusinessAccountView = Told<Partial<AccountTold> & { days: Partial<AccountDay>[] }> & {
+  /** Whether this account is not told of its audience at all, rather than not yet. */
+  withheld: boolean;
 };
 
 export type AccountTold = AccountStanding & AudienceShares & { days: Partial<AccountDay>[] };
 
 const frozenMs = 365 * dayMs;
 const idleMs = 7 * dayMs;
+/** How far back TikTok tells days. */
+export const mostDaysBack = 60;
 const fewFollowers = 100;
 
 /** Gone while a video is idle. */
@@ -67,13 +86,18 @@ const analytics = [
   ...['newFollowers', 'profileViews', ...clickKinds],
 ] as readonly (keyof VideoInsights)[];
 
-const businessDays = ['reach', 'newFollowers', 'lostFollowers', 'engagedAudience', 'audienceActivity'] as const;
+const businessDays = [
+  ...['reach', 'newFollowers', 'lostFollowers', 'netFollowers'],
+  ...['engagedAudience', 'audienceActivity'],
+] as readonly (keyof AccountDay)[];
 
 function without<T extends object>(values: Partial<T>, names: Iterable<keyof T>): Partial<T> {
   const left = { ...values };
   for (const name of names) delete left[name];
   return left;
 }
+
+const hasAnalytics = ({ analyticsSince }: Account, at: Time) => analyticsSince !== null && analyticsSince <= at;
 
 export const dayStart = (time: Time): Time => Math.floor(time / dayMs) * dayMs;
 
@@ -114,7 +138,7 @@ export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccoun
 
   const followersAt = (account: Account, at: Time) => standingAt(accountLife(account), at).followers;
 
-  function withheld(account: Account, at: Time): Set<keyof VideoInsights> {
+  function withheldOf(account: Account, at: Time): Set<keyof VideoInsights> {
     return new Set<keyof VideoInsights>([
       ...(account.businessAccount ? [] : (['profileViews'] as const)),
       ...(account.businessAccount && account.registeredBusiness ? [] : clickKinds),
@@ -123,25 +147,30 @@ export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccoun
   }
 
   function openNumbers(video: Video, at: Time): Told<OpenNumbers> {
-    const { openRefreshMs } = state.settings;
-    const asOf = openRefreshMs === 0 ? at : at - (at % openRefreshMs);
+    const asOf = refreshed(at);
     const { views, likes, comments, shares } = countsAt(model(video), asOf - video.createTime);
     return { asOf, values: { durationSeconds: Math.round(duration(video)), views, likes, comments, shares } };
   }
 
-  function businessTold(video: Video, at: Time): Told<Partial<VideoInsights>> {
-    const asOf = Math.min(at - state.settings.insightsDelayMs, video.createTime + frozenMs);
-    const age = asOf - video.createTime;
-    const account = state.accounts.get(video.openId);
-    if (age < 0 || !account) return { asOf, values: {} };
-    const whole = life(video);
-    const idle = age - lastActivityAge(whole, age) > idleMs;
-    const values = without(insightsAt(whole, age), [
-      ...withheld(account, at - state.settings.insightsDelayMs),
-      ...(idle ? perishable : []),
-      ...(account.analyticsSince === null || account.analyticsSince > asOf ? analytics : []),
-    ]);
-    return { asOf, values };
+  function business(account: Account, at: Time): BusinessView {
+    const known = at - state.settings.insightsDelayMs;
+    const withheld = withheldOf(account, known);
+    return {
+      withheld,
+      told(video) {
+        const asOf = Math.min(known, video.createTime + frozenMs);
+        const age = asOf - video.createTime;
+        if (age < 0) return { asOf, values: {} };
+        const whole = life(video);
+        const idle = age - lastActivityAge(whole, age) > idleMs;
+        const values = without(insightsAt(whole, age), [
+          ...withheld,
+          ...(idle ? perishable : []),
+          ...(hasAnalytics(account, known) ? [] : analytics),
+        ]);
+        return { asOf, values };
+      },
+    };
   }
 
   function standing(account: Account, at: Time): AccountStanding {
@@ -156,13 +185,35 @@ export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccoun
   const daysOf = (account: Account, { firstDay, lastDay }: DateRange) =>
     daysFrom(accountLife(account), firstDay, Math.max(0, (lastDay - firstDay) / dayMs + 1));
 
-  /** Those on which there was an account with Analytics, and that are known by now. */
-  function knownDays(account: Account, range: DateRange, asOf: Time): DateRange | undefined {
+  /** Those of the last 60 days on which there was an account with Analytics, and that were over at `asOf`. */
+  function knownDays(account: Account, range: DateRange, at: Time, asOf: Time): AccountDay[] {
     const { createTime, analyticsSince } = account;
-    if (analyticsSince === null) return undefined;
-    const firstDay = Math.max(range.firstDay, dayStart(Math.max(createTime, analyticsSince)));
+    if (analyticsSince === null) return [];
+    const oldest = Math.max(createTime, analyticsSince, at - mostDaysBack * dayMs);
+    const firstDay = Math.max(range.firstDay, dayStart(oldest));
     const lastDay = Math.min(range.lastDay, dayStart(asOf) - dayMs);
-    return lastDay < firstDay ? undefined : { firstDay, lastDay };
+    return daysOf(account, { firstDay, lastDay });
+  }
+
+  const refreshed = (at: Time): Time =>
+    state.settings.openRefreshMs === 0 ? at : at - (at % state.settings.openRefreshMs);
+
+  function openStanding(account: Account, at: Time): Told<AccountStanding> {
+    const asOf = refreshed(at);
+    return { asOf, values: standing(account, asOf) };
+  }
+
+  function businessAccount(account: Account, at: Time, range: DateRange): BusinessAccountView {
+    const asOf = at - state.settings.insightsDelayMs;
+    const enough = followersAt(account, asOf) >= fewFollowers;
+    const omitted: (keyof AccountDay)[] = [
+      ...(account.businessAccount ? [] : businessDays),
+      ...(account.businessAccount && account.registeredBusiness ? [] : dayClickKinds),
+      ...(enough ? [] : (['audienceActivity'] as const)),
+    ];
+    const days = knownDays(account, range, at, asOf).map((day) => without<AccountDay>(day, omitted));
+    const shares = enough && hasAnalytics(account, asOf) ? audience(account) : {};
+    return { asOf, values: { ...standing(account, at), ...shares, days }, withheld: !enough };
   }
 
   return {
@@ -175,29 +226,23 @@ export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccoun
       return { asOf: at, activityTime, values: insightsAt(whole, age) };
     },
     told(video, at, family) {
-      if (!video.public) return { asOf: at, values: {} };
-      return family === 'OPEN' ? openNumbers(video, at) : businessTold(video, at);
+      const account = state.accounts.get(video.openId);
+      if (!video.public || !account) return { asOf: at, values: {} };
+      return family === 'OPEN' ? openNumbers(video, at) : business(account, at).told(video);
     },
     openNumbers,
-    withheld,
+    business,
     standing,
+    openStanding,
+    businessAccount,
     accountTruth: (account, at, range) => ({
       asOf: at,
       values: { ...standing(account, at), ...audience(account), days: daysOf(account, range) },
     }),
     accountTold(account, at, family, range) {
-      if (family === 'OPEN') return { asOf: at, values: standing(account, at) };
-      const asOf = at - state.settings.insightsDelayMs;
-      const enough = followersAt(account, asOf) >= fewFollowers;
-      const known = knownDays(account, range, asOf);
-      const on = account.analyticsSince !== null && account.analyticsSince <= asOf;
-      const omitted: (keyof AccountDay)[] = [
-        ...(account.businessAccount ? [] : businessDays),
-        ...(account.businessAccount && account.registeredBusiness ? [] : clickKinds),
-        ...(enough ? [] : (['audienceActivity'] as const)),
-      ];
-      const days = known === undefined ? [] : daysOf(account, known).map((day) => without<AccountDay>(day, omitted));
-      return { asOf, values: { ...standing(account, at), ...(on && enough ? audience(account) : {}), days } };
+      if (family === 'OPEN') return openStanding(account, at);
+      const { asOf, values } = businessAccount(account, at, range);
+      return { asOf, values };
     },
   };
 }

@@ -4,37 +4,23 @@ import type { Pause, VideoModel } from './video-model.ts';
 /** `second` from the start of the video; `fraction` 0 to 1, with four decimals. */
 export type CurvePoint = { second: number; fraction: number };
 
-export const clickKinds = [
-  'websiteClicks',
-  'phoneNumberClicks',
-  'leadSubmissions',
-  'appDownloadClicks',
-  'emailClicks',
-  'addressClicks',
-] as const;
-export type ClickKind = (typeof clickKinds)[number];
-
-/** What of all clicks is of this kind. */
-const clickShare: Readonly<Record<ClickKind, number>> = {
-  websiteClicks: 0.5,
-  phoneNumberClicks: 0.1,
-  leadSubmissions: 0.08,
-  appDownloadClicks: 0.15,
-  emailClicks: 0.12,
-  addressClicks: 0.05,
+/** How many clicks of a hundred are of each kind. */
+const clickShares = {
+  websiteClicks: 50,
+  phoneNumberClicks: 10,
+  leadSubmissions: 8,
+  appDownloadClicks: 15,
+  emailClicks: 12,
+  addressClicks: 5,
 };
+export type ClickKind = keyof typeof clickShares;
+export const clickKinds = Object.keys(clickShares) as ClickKind[];
 
 /** Whole numbers over the whole life of a video, which never fall. */
 export type VideoCounts = Record<
   'views' | 'likes' | 'comments' | 'shares' | 'favorites' | 'reach' | 'newFollowers' | 'profileViews' | ClickKind,
   number
 >;
-
-export const noCounts: Readonly<VideoCounts> = {
-  ...{ views: 0, likes: 0, comments: 0, shares: 0, favorites: 0, reach: 0, newFollowers: 0, profileViews: 0 },
-  ...{ websiteClicks: 0, phoneNumberClicks: 0, leadSubmissions: 0 },
-  ...{ appDownloadClicks: 0, emailClicks: 0, addressClicks: 0 },
-};
 
 /** All that there is to know of a video at one moment. Lists are empty while nobody has seen it. */
 export type VideoInsights = VideoCounts & {
@@ -93,7 +79,7 @@ export function countsAt(life: VideoModel, age: number): VideoCounts {
   const views = viewsAt(life, age);
   const progress = views === 0 ? 0 : views / life.finalViews;
   const grown = (final: number) => Math.floor(final * progress);
-  const clicks = Object.fromEntries(clickKinds.map((kind) => [kind, grown(life.finalClicks * clickShare[kind])]));
+  const clicks = (kind: ClickKind) => grown((life.finalClicks * clickShares[kind]) / 100);
   return {
     views,
     likes: grown(life.finalLikes),
@@ -103,7 +89,12 @@ export function countsAt(life: VideoModel, age: number): VideoCounts {
     reach: Math.min(views, Math.ceil(life.finalReach * progress)),
     newFollowers: grown(life.finalNewFollowers),
     profileViews: grown(life.finalProfileViews),
-    ...(clicks as Record<ClickKind, number>),
+    websiteClicks: clicks('websiteClicks'),
+    phoneNumberClicks: clicks('phoneNumberClicks'),
+    leadSubmissions: clicks('leadSubmissions'),
+    appDownloadClicks: clicks('appDownloadClicks'),
+    emailClicks: clicks('emailClicks'),
+    addressClicks: clicks('addressClicks'),
   };
 }
 
