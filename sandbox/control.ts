@@ -71,8 +71,8 @@ export type VideoTruth = Told<Partial<VideoInsights>> & {
 /** Dates are UTC. `days` are of the 60 days before `at` unless said, both dates included; more than 366 are refused. */
 export type AccountQuestion = InsightsQuestion & { startDate?: string; endDate?: string };
 export type AccountTruth = Told<Partial<AccountTold>> & { openId: string };
-export type WholeVideoTruth = VideoTruth & { values: VideoInsights };
-export type WholeAccountTruth = AccountTruth & { values: AccountInsights };
+export type WholeVideoTruth = Omit<VideoTruth, 'values'> & { values: VideoInsights };
+export type WholeAccountTruth = Omit<AccountTruth, 'values'> & { values: AccountInsights };
 
 /** What a test may do to the sandbox. The same is served as JSON under `/_sandbox/`. Accounts are named by open_id or username. */
 export type Control = {
@@ -284,19 +284,11 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
     return refuse('consent', form, 'must be accepted by the page', `It showed ${answer.status}: ${explanation}`);
   }
 
-  /** All or none: a video that can't be added stops before the first one. */
-  function addVideos(name: string, inputs: readonly NewVideo[]): Video[] {
-    const account = needAccount(name);
-    const videos = inputs.map((input, index) => {
-      const field = inputs.length === 1 ? 'video' : `video[${index}]`;
-      const video = readPatch(newVideoChecks, input, field);
-      if (video.model) fittingModel(video.model, `${field}.model`);
-      checkPostable(account, clock.now(), video, field);
-      return video;
-    });
-    const added = videos.map((video) => addVideo(world, account, video));
-    world.changed();
-    return added;
+  function checkedVideo(account: Account, input: NewVideo, field: string): NewVideo {
+    const video = readPatch(newVideoChecks, input, field);
+    if (video.model) fittingModel(video.model, `${field}.model`);
+    checkPostable(account, clock.now(), video, field);
+    return video;
   }
 
   return {
@@ -404,8 +396,19 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
       lifecycle.setPublic(video, isPublic);
     },
     videos: (name) => byAccount.videos(needAccount(name).openId).toReversed().map(described),
-    addVideo: (name, video = {}) => described(addVideos(name, [video])[0] as Video),
-    addVideos: (name, videos) => addVideos(name, videos).map(described),
+    addVideo(name, input = {}) {
+      const account = needAccount(name);
+      const added = described(addVideo(world, account, checkedVideo(account, input, 'video')));
+      world.changed();
+      return added;
+    },
+    addVideos(name, inputs) {
+      const account = needAccount(name);
+      const videos = inputs.map((input, index) => checkedVideo(account, input, `videos[${index}]`));
+      const added = videos.map((video) => described(addVideo(world, account, video)));
+      world.changed();
+      return added;
+    },
     addCrowd(input) {
       const crowd = readPatch(crowdChecks, input, 'crowd');
       const { accounts = refuse('crowd.accounts', undefined, 'is needed', 'Say how many.'), account } = crowd;

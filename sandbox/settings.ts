@@ -203,6 +203,7 @@ export const settingChecks: Checks<Settings> = {
   unverifiedUrl: oneOf('refusal', 'verdict'),
   businessPostIds: oneOf('string', 'number'),
   insightsDelayMs: whole(0, yearMs),
+  insightsRefreshMs: whole(0, yearMs),
   insightsGap: oneOf('missing', 'null', 'zero'),
   businessPageSize: whole(1, 20),
 };

@@ -111,7 +111,7 @@ export type Settings = {
   pullFromLoopback: boolean;
   /** What the lists say of every video that was posted through an API: the sandbox doesn't look into the file. */
   listedDurationSec: number;
-  /** How often the counts that the open family tells are brought up to date; 0: at once. */
+  /** How often the counts that the open family tells are brought up to date; 0: at once. Between two times all readers are told the same. */
   openRefreshMs: number;
   /** `manual`: webhooks wait in the ledger until the control API delivers them, in any order, as often as wanted. */
   webhookMode: 'automatic' | 'manual';
@@ -139,6 +139,8 @@ export type Settings = {
   businessPostIds: 'string' | 'number';
   /** How old the numbers are that the Business family tells, the duration included; so much later than a post they begin. */
   insightsDelayMs: number;
+  /** How often those numbers are brought up to date; 0: at once. Between two times all readers are told the same. */
+  insightsRefreshMs: number;
   /** What stands for a number or list that is not available yet, or not for now: no key at all, null, or 0 and []. */
   insightsGap: 'missing' | 'null' | 'zero';
   /** A page of business/video/list holds no more than so many, whatever was asked for; `has_more` says that there are more. */
@@ -423,6 +425,7 @@ const defaultSettings = (): Settings => ({
   unverifiedUrl: 'refusal',
   businessPostIds: 'string',
   insightsDelayMs: 86_400_000,
+  insightsRefreshMs: 0,
   insightsGap: 'missing',
   businessPageSize: 20,
 });

@@ -99,6 +99,9 @@ function without<T extends object>(values: Partial<T>, names: Iterable<keyof T>)
 
 const hasAnalytics = ({ analyticsSince }: Account, at: Time) => analyticsSince !== null && analyticsSince <= at;
 
+/** The last time that numbers were brought up to date. */
+const refreshed = (at: Time, everyMs: number): Time => (everyMs === 0 ? at : at - (at % everyMs));
+
 export const dayStart = (time: Time): Time => Math.floor(time / dayMs) * dayMs;
 
 export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccount'>): Insights {
@@ -146,14 +149,17 @@ export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccoun
     ]);
   }
 
+  const openTime = (at: Time) => refreshed(at, state.settings.openRefreshMs);
+  const businessTime = (at: Time) => refreshed(at, state.settings.insightsRefreshMs) - state.settings.insightsDelayMs;
+
   function openNumbers(video: Video, at: Time): Told<OpenNumbers> {
-    const asOf = refreshed(at);
+    const asOf = openTime(at);
     const { views, likes, comments, shares } = countsAt(model(video), asOf - video.createTime);
     return { asOf, values: { durationSeconds: Math.round(duration(video)), views, likes, comments, shares } };
   }
 
   function business(account: Account, at: Time): BusinessView {
-    const known = at - state.settings.insightsDelayMs;
+    const known = businessTime(at);
     const withheld = withheldOf(account, known);
     return {
       withheld,
@@ -195,16 +201,13 @@ export function insightsOf({ state, byAccount }: Pick<World, 'state' | 'byAccoun
     return daysOf(account, { firstDay, lastDay });
   }
 
-  const refreshed = (at: Time): Time =>
-    state.settings.openRefreshMs === 0 ? at : at - (at % state.settings.openRefreshMs);
-
   function openStanding(account: Account, at: Time): Told<AccountStanding> {
-    const asOf = refreshed(at);
+    const asOf = openTime(at);
     return { asOf, values: standing(account, asOf) };
   }
 
   function businessAccount(account: Account, at: Time, range: DateRange): BusinessAccountView {
-    const asOf = at - state.settings.insightsDelayMs;
+    const asOf = businessTime(at);
     const enough = followersAt(account, asOf) >= fewFollowers;
     const omitted: (keyof AccountDay)[] = [
       ...(account.businessAccount ? [] : businessDays),
