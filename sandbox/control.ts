@@ -56,7 +56,7 @@ export type AccountVideo = {
   public: boolean;
   deletedTime: Time | null;
   /** Whole, with what was not set; `pauses` as they were set. */
-  model: VideoModel;
+  model: Readonly<VideoModel>;
 };
 
 /** `at`: now unless said. Without `family`: the whole truth at that moment; with it, what this family then tells. */
