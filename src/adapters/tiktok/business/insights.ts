@@ -145,7 +145,8 @@ const readVideoAt =
     if (tiktokPostId === undefined || createTime === undefined) return undefined;
     const counted = now.getTime() - createTime.getTime() >= COUNTED_AFTER_MS;
     const told = (value: number | undefined) => (value === 0 && !counted ? undefined : value);
-    const withheld = video['reach'] === 0 && Number(video['video_views']) > 0;
+    const views = asCount(video['video_views']);
+    const withheld = video['reach'] === 0 && views !== undefined && views > 0;
     const toldUnlessIdle = (value: number | undefined) => (value === 0 && withheld ? undefined : told(value));
     const toldAny = <T extends { readonly fraction: number }>(series: readonly T[] | undefined) =>
       counted || series?.some(({ fraction }) => fraction > 0) ? series : undefined;
@@ -159,7 +160,7 @@ const readVideoAt =
         durationSeconds: asAmount(video['video_duration']) || undefined,
       }),
       numbers: present({
-        views: told(asCount(video['video_views'])),
+        views: told(views),
         likes: told(asCount(video['likes'])),
         comments: told(asCount(video['comments'])),
         shares: told(asCount(video['shares'])),
