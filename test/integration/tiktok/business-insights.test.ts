@@ -162,21 +162,30 @@ describe('The videos of the Business family', () => {
     });
   });
 
-  it('that nobody watched lately have no value where TikTok withholds one and writes 0: views reach somebody', async () => {
-    const withheld = { reach: 0, total_time_watched: 0, average_time_watched: 0, full_video_watched_rate: 0 };
-    expect((await readingOf({ ...OLD, video_views: 903, likes: 0, ...withheld }))?.numbers).toEqual({
-      views: 903,
-      likes: 0,
+  describe('whose 0 may stand for a number that is withheld', () => {
+    const zeros = {
+      ...{ reach: 0, total_time_watched: 0, average_time_watched: 0, full_video_watched_rate: 0 },
+      ...{ new_followers: 0, profile_views: 0 },
+    };
+    const none = {
+      ...{ reach: 0, totalWatchSeconds: 0, averageWatchSeconds: 0, fullWatchRate: 0 },
+      ...{ newFollowers: 0, profileViews: 0 },
+    };
+    const numbersOf = async (video: object) => (await readingOf({ ...OLD, ...zeros, ...video }))?.numbers;
+
+    it('have no value where views reached nobody or took no time', async () => {
+      const views = { video_views: 903, likes: 0, favorites: 0 };
+      const left = { views: 903, likes: 0, favorites: 0 };
+      expect(await numbersOf(views)).toEqual(left);
+      expect(await numbersOf({ ...views, reach: 840 })).toEqual({ ...left, reach: 840 });
+      expect(await numbersOf({ ...views, total_time_watched: 60.5 })).toEqual({ ...left, totalWatchSeconds: 60.5 });
     });
-    const none = { reach: 0, totalWatchSeconds: 0, averageWatchSeconds: 0, fullWatchRate: 0 };
-    expect((await readingOf({ ...OLD, video_views: 0, ...withheld }))?.numbers).toEqual({ views: 0, ...none });
-    expect((await readingOf({ ...OLD, video_views: 903, ...withheld, reach: 840 }))?.numbers).toEqual({
-      ...{ views: 903, ...none },
-      reach: 840,
-    });
-    expect((await readingOf({ ...OLD, video_views: 903, full_video_watched_rate: 0 }))?.numbers).toEqual({
-      views: 903,
-      fullWatchRate: 0,
+
+    it('have a 0 where nobody viewed, and where views have both', async () => {
+      expect(await numbersOf({ video_views: 0 })).toEqual({ views: 0, ...none });
+      expect(await numbersOf({})).toEqual(none);
+      const viewed = { video_views: 903, reach: 840, total_time_watched: 60.5 };
+      expect(await numbersOf(viewed)).toEqual({ ...none, views: 903, reach: 840, totalWatchSeconds: 60.5 });
     });
   });
 

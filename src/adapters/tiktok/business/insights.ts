@@ -134,8 +134,9 @@ export function businessInsights(
 
 /**
  * business-api §5.1. How TikTok writes what it has not counted yet is not documented (§5.2, §13.4). We take a 0, and an empty list,
- * of a video younger than 48 hours for that; of an older one 0 is a number, and an empty list still says nothing. Some numbers go
- * away while a video is idle: a reach of 0 beside views can only mean that, and then a 0 of the others does.
+ * of a video younger than 48 hours for that; of an older one 0 is a number, and an empty list still says nothing. Nor is it documented
+ * for numbers that go away while a video is idle, or wait for Analytics to be turned on. But a view lasts and reaches somebody: where
+ * there are views, and no time or no reach, a 0 of what may be withheld is no number either.
  */
 const readVideoAt =
   (now: Date) =>
@@ -146,8 +147,9 @@ const readVideoAt =
     const counted = now.getTime() - createTime.getTime() >= COUNTED_AFTER_MS;
     const told = (value: number | undefined) => (value === 0 && !counted ? undefined : value);
     const views = asCount(video['video_views']);
-    const withheld = video['reach'] === 0 && views !== undefined && views > 0;
-    const toldUnlessIdle = (value: number | undefined) => (value === 0 && withheld ? undefined : told(value));
+    const unwatched = video['reach'] === 0 || video['total_time_watched'] === 0;
+    const withheld = unwatched && views !== undefined && views > 0;
+    const toldIfAtAll = (value: number | undefined) => (value === 0 && withheld ? undefined : told(value));
     const toldAny = <T extends { readonly fraction: number }>(series: readonly T[] | undefined) =>
       counted || series?.some(({ fraction }) => fraction > 0) ? series : undefined;
     return {
@@ -165,12 +167,12 @@ const readVideoAt =
         comments: told(asCount(video['comments'])),
         shares: told(asCount(video['shares'])),
         favorites: told(asCount(video['favorites'])),
-        reach: toldUnlessIdle(asCount(video['reach'])),
-        totalWatchSeconds: toldUnlessIdle(asAmount(video['total_time_watched'])),
-        averageWatchSeconds: toldUnlessIdle(asAmount(video['average_time_watched'])),
-        fullWatchRate: toldUnlessIdle(asFraction(video['full_video_watched_rate'])),
-        newFollowers: told(asCount(video['new_followers'])),
-        profileViews: told(asCount(video['profile_views'])),
+        reach: toldIfAtAll(asCount(video['reach'])),
+        totalWatchSeconds: toldIfAtAll(asAmount(video['total_time_watched'])),
+        averageWatchSeconds: toldIfAtAll(asAmount(video['average_time_watched'])),
+        fullWatchRate: toldIfAtAll(asFraction(video['full_video_watched_rate'])),
+        newFollowers: toldIfAtAll(asCount(video['new_followers'])),
+        profileViews: toldIfAtAll(asCount(video['profile_views'])),
       }),
       curves: present({
         retention: toldAny(curve(video['video_view_retention'])),
