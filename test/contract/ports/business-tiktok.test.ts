@@ -104,12 +104,12 @@ async function businessTikTokAt(options: SandboxOptions) {
 
 tiktokContract(
   'businessTikTok before the sandbox, rotating tokens and writing ids as text',
-  () => businessTikTokAt({ businessRefresh: 'rotated', businessPostIds: 'string' }),
+  () => businessTikTokAt({ businessRefresh: 'rotated', businessPostIds: 'string', insightsGap: 'null' }),
   BUSINESS_TRAITS,
 );
 
 tiktokContract(
   'businessTikTok before the sandbox, keeping tokens and writing ids as numbers',
-  () => businessTikTokAt({ businessRefresh: 'kept', businessPostIds: 'number' }),
+  () => businessTikTokAt({ businessRefresh: 'kept', businessPostIds: 'number', insightsGap: 'zero' }),
   BUSINESS_TRAITS,
 );

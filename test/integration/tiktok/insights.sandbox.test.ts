@@ -31,6 +31,8 @@ async function connectedTo(family: ApiFamily, options: SandboxOptions = {}) {
   const sandbox = await startSandbox({ openRefreshMs: DAY, insightsRefreshMs: DAY, ...options });
   onTestFinished(() => sandbox.close());
   const { control } = sandbox;
+  // Noon: no day ends during a test.
+  control.advanceClock(1.5 * DAY - (control.now() % DAY));
   const redirectUri = 'http://127.0.0.1:8080/oauth/tiktok/callback';
   const common = { authorizeUrl: sandbox.authorizeUrl, sandbox: true };
   const tiktok: TikTok & { close(): Promise<void> } =
