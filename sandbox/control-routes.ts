@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { businessScopes } from './business/vocabulary.ts';
-import type { Control } from './control.ts';
+import type { AccountQuestion, Control } from './control.ts';
 import { endpointNames } from './endpoint.ts';
 import type { FaultSpec } from './faults.ts';
 import type { HoldMatch } from './holds.ts';
 import { type Answer, json, mediaType, parseJson, readText } from './http.ts';
 import { asObject, flag, listOf, notFound, oneOf, Refused, readPatch, refuse, text, whole } from './input.ts';
 import { removalReasons, scopes } from './open/vocabulary.ts';
+import type { Crowd } from './seeding.ts';
 
 const longestBody = 1_000_000;
 const longestWaitMs = 60_000;
@@ -35,6 +36,12 @@ async function firstHold(control: Control, query: URLSearchParams): Promise<unkn
   await Promise.race([control.waitForHold(match), late]);
   clearTimeout(timer);
   return control.holds();
+}
+
+/** `?at=&family=…`, of which the control checks the rest. */
+function question(query: URLSearchParams): AccountQuestion {
+  const { at: time, ...asked } = Object.fromEntries(query);
+  return { ...asked, ...(time === undefined ? {} : { at: Number(time) }) };
 }
 
 function routesOf(control: Control): Route[] {
@@ -102,6 +109,14 @@ function routesOf(control: Control): Route[] {
       },
     ],
     ['GET', at('ledger'), () => control.ledger()],
+    [
+      'GET',
+      at('traffic'),
+      ({ query }) => {
+        const since = query.get('since');
+        return control.traffic(since === null ? undefined : Number(since));
+      },
+    ],
     ['POST', at('publishes/:publish/expire-upload-url'), (visit) => control.expireUploadUrl(first(visit))],
     ['POST', at('publishes/:publish/finish-processing'), (visit) => control.finishProcessing(first(visit))],
     [
@@ -113,11 +128,27 @@ function routesOf(control: Control): Route[] {
       'PATCH',
       at('videos/:post'),
       (visit) => {
-        const { public: isPublic, ...counts } = asObject(visit.body, 'video');
-        control.changeVideoCounts(first(visit), counts);
-        if (isPublic !== undefined) control.setVideoPublic(first(visit), flag(isPublic, 'video.public'));
+        const { public: isPublic, model, ...counts } = asObject(visit.body, 'video');
+        if (Object.keys(counts).length > 0) control.changeVideoCounts(first(visit), counts);
+        const changed = control.changeVideoModel(first(visit), asObject(model ?? {}, 'video.model'));
+        if (isPublic === undefined) return changed;
+        control.setVideoPublic(first(visit), flag(isPublic, 'video.public'));
+        return { ...changed, public: isPublic };
       },
     ],
+    ['DELETE', at('videos/:post'), (visit) => control.deleteVideo(first(visit))],
+    ['GET', at('videos/:post/insights'), (visit) => control.insights(first(visit), question(visit.query))],
+    ['GET', at('accounts/:account/insights'), (visit) => control.accountInsights(first(visit), question(visit.query))],
+    ['GET', at('accounts/:account/videos'), (visit) => control.videos(first(visit))],
+    [
+      'POST',
+      at('accounts/:account/videos'),
+      (visit) =>
+        Array.isArray(visit.body)
+          ? control.addVideos(first(visit), visit.body)
+          : control.addVideo(first(visit), asObject(visit.body ?? {}, 'video')),
+    ],
+    ['POST', at('crowd'), ({ body }) => control.addCrowd(asObject(body, 'crowd') as Crowd)],
     [
       'POST',
       at('webhooks/:webhook/deliver'),

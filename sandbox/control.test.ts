@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { AccountVideo, WholeAccountTruth } from './control.ts';
 import type { Fault } from './faults.ts';
 import type { Hold } from './holds.ts';
 import type { Ledger } from './ledger.ts';
@@ -90,6 +91,103 @@ describe('the control API over HTTP', () => {
     expect(list.body.data?.['videos']).toEqual([{ view_count: 12 }]);
   });
 
+  it('seeds videos as if posted in the app, sets how they do, and tells the truth of them', async () => {
+    const sandbox = await aSandbox();
+    const { control } = sandbox;
+    const createTime = control.now() - 2 * 86_400_000;
+    const model = { finalViews: 4_000, finalLikes: 40, halfLifeMs: 86_400_000 };
+    const video = { createTime, caption: 'From the app', durationSeconds: 9.25, model };
+    const { body: added } = await ask<AccountVideo>(sandbox, 'POST', `accounts/${bakery}/videos`, video);
+    expect(added).toMatchObject({
+      ...{ publishId: null, openId: bakeryId, createTime, caption: 'From the app', durationSeconds: 9.25 },
+      ...{ public: true, deletedTime: null, model: { ...model, finalReach: expect.any(Number) } },
+    });
+    const hidden = { createTime, public: false };
+    const { body: two } = await ask<AccountVideo[]>(sandbox, 'POST', `accounts/${bakery}/videos`, [hidden, {}]);
+    expect(two.map(({ public: isPublic }) => isPublic)).toEqual([false, true]);
+    expect(two[0]?.createTime).toBe(createTime + 1); // the moment was taken
+    const all = await ask(sandbox, 'GET', `accounts/${bakeryId}/videos`);
+    expect(all.body).toEqual([two[1], two[0], added]);
+    expect(all.body).toEqual(control.videos(bakery));
+
+    const at = createTime + 86_400_000;
+    const truth = await ask(sandbox, 'GET', `videos/${added.postId}/insights?at=${at}`);
+    expect(truth.body).toEqual(control.insights(added.postId, { at }));
+    expect(truth.body).toMatchObject({ asOf: at, values: { views: 2_000, likes: 20 } });
+    const told = await ask(sandbox, 'GET', `videos/${added.postId}/insights?at=${at}&family=OPEN`);
+    expect(told.body).toMatchObject({
+      asOf: at,
+      values: { durationSeconds: 9, views: 2_000, likes: 20, comments: expect.any(Number), shares: expect.any(Number) },
+    });
+    const changed = await ask(sandbox, 'PATCH', `videos/${added.postId}`, {
+      model: { finalViews: 8_000 },
+      public: false,
+    });
+    expect(changed.body).toMatchObject({ public: false, model: { finalViews: 8_000, finalLikes: 40 } });
+    expect(control.insights(added.postId, { at }).values).toMatchObject({ views: 4_000, likes: 20 });
+    expect(control.insights(added.postId, { family: 'BUSINESS' }).values).toEqual({});
+    const account = await ask(sandbox, 'GET', `accounts/${bakery}/insights?startDate=2026-01-01&endDate=2026-01-02`);
+    const { values } = account.body as WholeAccountTruth;
+    expect(values.days.map(({ date }) => date)).toEqual(['2026-01-01', '2026-01-02']);
+    expect(control.ledger()).toMatchObject({ posts: [], webhooks: [] });
+  });
+
+  it('nobody watches a video while it is hidden, and nothing takes back what was watched when it is deleted', async () => {
+    const sandbox = await aSandbox();
+    const { control } = sandbox;
+    const model = { finalViews: 4_000, halfLifeMs: 86_400_000 };
+    const { postId } = control.addVideo(bakery, { createTime: control.now() - 86_400_000, model });
+    const views = () => control.insights(postId).values.views;
+    control.setVideoPublic(postId, false);
+    control.advanceClock(30 * 86_400_000);
+    expect(views()).toBe(2_000);
+    control.setVideoPublic(postId, true);
+    control.advanceClock(86_400_000);
+    expect(views()).toBe(3_000);
+    const { followers } = control.accountInsights(bakery).values;
+    expect((await ask(sandbox, 'DELETE', `videos/${postId}`)).status).toBe(200);
+    expect(control.accountInsights(bakery).values).toMatchObject({ followers, videoCount: 0 });
+    expect(control.videos(bakery)[0]).toMatchObject({ public: false, deletedTime: expect.any(Number) });
+    expect((await ask(sandbox, 'PATCH', `videos/${postId}`, { public: true })).status).toBe(404);
+    const list = await clientOf(sandbox).post('/v2/video/list/?fields=id', {});
+    expect(list.body.data?.['videos']).toEqual([]);
+  });
+
+  it('seeds a crowd, each with videos of its own', async () => {
+    const sandbox = await aSandbox();
+    const crowd = {
+      accounts: 3,
+      videos: 4,
+      prefix: 'fan.',
+      spanMs: 4_000,
+      account: { followerCount: 7 },
+      model: { finalViews: 5 },
+    };
+    const { body } = await ask<{ username: string; openId: string; postIds: string[] }[]>(
+      sandbox,
+      'POST',
+      'crowd',
+      crowd,
+    );
+    expect(body.map(({ username }) => username)).toEqual(['fan.1', 'fan.2', 'fan.3']);
+    expect(new Set(body.flatMap(({ postIds }) => postIds)).size).toBe(12);
+    const videos = sandbox.control.videos('fan.2');
+    expect(videos.map(({ postId }) => postId).toReversed()).toEqual(body[1]?.postIds);
+    const [newest = 0, ...older] = videos.map(({ createTime }) => createTime);
+    expect(older.map((time) => newest - time)).toEqual([1_000, 2_000, 3_000]);
+    expect(videos[0]?.model.finalViews).toBe(5);
+    expect(sandbox.control.accountInsights('fan.3').values.followers).toBe(7);
+    expect((await ask(sandbox, 'POST', 'crowd', { accounts: 1, prefix: 'fan.' })).status).toBe(409);
+  });
+
+  it('adds all videos or none', async () => {
+    const { control } = await aSandbox();
+    expect(() => control.addVideos(bakery, [{}, { createTime: control.now() + 60_000 }])).toThrow(
+      'videos[1].createTime',
+    );
+    expect(control.videos(bakery)).toEqual([]);
+  });
+
   it('issues tokens and withdraws consent', async () => {
     const sandbox = await aSandbox();
     const { body } = await ask(sandbox, 'POST', `accounts/${bakery}/tokens`, { scopes: ['video.list'] });
@@ -136,6 +234,23 @@ describe('the control API over HTTP', () => {
     [404, 'publishId', 'POST', 'drafts/none/finish', {}],
     [404, 'publishId', 'POST', 'publishes/none/expire-upload-url', {}],
     [404, 'postId', 'PATCH', 'videos/1', {}],
+    [404, 'postId', 'DELETE', 'videos/1', undefined],
+    [404, 'postId', 'GET', 'videos/1/insights', undefined],
+    [400, 'video.createTime', 'POST', `accounts/${bakery}/videos`, { createTime: 1 }],
+    [400, 'videos[0].length', 'POST', `accounts/${bakery}/videos`, [{ length: 1 }]],
+    [400, 'video.model.finalReach', 'POST', `accounts/${bakery}/videos`, { model: { finalViews: 1, finalReach: 2 } }],
+    [
+      ...([400, 'crowd.model.fullWatchRate', 'POST', 'crowd'] as const),
+      { accounts: 1, model: { fullWatchRate: 0.5, meanWatchShare: 0.5 } },
+    ],
+    [400, 'crowd.accounts', 'POST', 'crowd', {}],
+    [400, 'account.audience.ages', 'PATCH', `accounts/${bakery}`, { audience: { ages: {} } }],
+    [400, 'account.audience.ages.55+', 'PATCH', `accounts/${bakery}`, { audience: { ages: { '55+': 0 } } }],
+    [400, 'question.at', 'GET', `accounts/${bakery}/insights?at=now`, undefined],
+    [400, 'question.endDate', 'GET', `accounts/${bakery}/insights?endDate=2026-02-30`, undefined],
+    [400, 'startDate', 'GET', `accounts/${bakery}/insights?startDate=2025-01-01&endDate=2026-02-01`, undefined],
+    [400, 'question.famliy', 'GET', `accounts/${bakery}/insights?famliy=OPEN`, undefined],
+    [400, 'since', 'GET', 'traffic?since=1', undefined],
     [404, 'webhook', 'POST', 'webhooks/none/deliver', {}],
     [404, 'path', 'GET', 'nothing', undefined],
     [404, 'path', 'DELETE', 'app', undefined],

@@ -4,19 +4,75 @@ import { type BusinessScope, businessScopes, isBusinessScope } from './business/
 import type { Fault, FaultSpec } from './faults.ts';
 import type { Hold, HoldMatch, Holds } from './holds.ts';
 import { type Checks, listOf, notFound, oneOf, Refused, readPatch, refuse, text, whole } from './input.ts';
+import { dayMs } from './insights/account-insights.ts';
+import { type AccountInsights, type AccountTold, type DateRange, dayStart, type Told } from './insights/told.ts';
+import type { VideoInsights } from './insights/video-insights.ts';
+import type { VideoModel } from './insights/video-model.ts';
 import { type Ledger, readLedger } from './ledger.ts';
 import type { DraftEnding, Lifecycle } from './lifecycle.ts';
 import type { OpenFamily } from './open/family.ts';
 import { type TokenAnswer, tokenAnswer } from './open/token-answer.ts';
 import { isScope, privacyLevels, type RemovalReason, removalReasons, type Scope, scopes } from './open/vocabulary.ts';
 import type { BusinessAppPatch } from './sandbox.ts';
-import { accountChecks, appChecks, businessChecks, settingChecks } from './settings.ts';
-import { type Account, type App, type BusinessApp, type Family, ordinaryAccount, type Settings } from './state.ts';
+import { addCrowd, addVideo, type Crowd, checkPostable, type NewVideo } from './seeding.ts';
+import {
+  accountChecks,
+  appChecks,
+  businessChecks,
+  calendarDate,
+  crowdChecks,
+  fittingModel,
+  moment,
+  newVideoChecks,
+  settingChecks,
+  videoModelChecks,
+} from './settings.ts';
+import {
+  type Account,
+  type App,
+  type BusinessApp,
+  type Family,
+  ordinaryAccount,
+  type Settings,
+  type Time,
+  type Video,
+} from './state.ts';
 import type { Pair } from './tokens.ts';
+import { readTraffic, type Traffic } from './traffic.ts';
 import type { World } from './world.ts';
 
 export type VideoCounts = { viewCount: number; likeCount: number; commentCount: number; shareCount: number };
 export type NewAccount = Partial<Account> & { username: string };
+
+/** A video of an account, however it was posted. */
+export type AccountVideo = {
+  postId: string;
+  /** Null: posted in the app. */
+  publishId: string | null;
+  openId: string;
+  createTime: Time;
+  caption: string;
+  durationSeconds: number;
+  public: boolean;
+  deletedTime: Time | null;
+  /** Whole, with what was not set; `pauses` as they were set. */
+  model: Readonly<VideoModel>;
+};
+
+/** `at`: now unless said. Without `family`: the whole truth at that moment; with it, what this family then tells. */
+export type InsightsQuestion = { at?: Time; family?: Family };
+
+/** `asOf`: the moment that the numbers are of. */
+export type VideoTruth = Told<Partial<VideoInsights>> & {
+  postId: string;
+  /** When somebody last viewed, liked, commented on or shared it by then; when it was posted, if nobody has. */
+  activityTime: Time;
+};
+/** Dates are UTC. `days` are of the 60 days before `at` unless said, both dates included; more than 366 are refused. */
+export type AccountQuestion = InsightsQuestion & { startDate?: string; endDate?: string };
+export type AccountTruth = Told<Partial<AccountTold>> & { openId: string };
+export type WholeVideoTruth = Omit<VideoTruth, 'values'> & { values: VideoInsights };
+export type WholeAccountTruth = Omit<AccountTruth, 'values'> & { values: AccountInsights };
 
 /** What a test may do to the sandbox. The same is served as JSON under `/_sandbox/`. Accounts are named by open_id or username. */
 export type Control = {
@@ -60,6 +116,8 @@ export type Control = {
   advanceClock(milliseconds: number): number;
 
   ledger(): Ledger;
+  /** How fast the apps called, after the call with the number `since`; of all that the ledger still has unless said. */
+  traffic(since?: number): Traffic;
   /** Looks now and after every change, until `look` gives something other than undefined, null or false. */
   waitUntil<T>(look: (ledger: Ledger) => T | undefined | null | false, options?: { signal?: AbortSignal }): Promise<T>;
 
@@ -70,7 +128,26 @@ export type Control = {
   finishDraft(publishId: string, ending?: DraftEnding): void;
   /** The user makes the video public, or takes it out of public view. */
   setVideoPublic(postId: string, isPublic: boolean): void;
+  /** All that ever were, deleted ones included, newest first. */
+  videos(account: string): AccountVideo[];
+  /** The user posts it in the app: no publish, no webhook. */
+  addVideo(account: string, video?: NewVideo): AccountVideo;
+  /** The same of many, which are all there or none. */
+  addVideos(account: string, videos: readonly NewVideo[]): AccountVideo[];
+  /** Many accounts with many videos each, in their order. */
+  addCrowd(crowd: Crowd): { openId: string; username: string; postIds: string[] }[];
+  /** It is no longer public, and never is again. Its past numbers stay in those of the account. */
+  deleteVideo(postId: string): void;
+  /** Changes how it does, from its first moment on: what was read before may not fit what is read now. */
+  changeVideoModel(postId: string, model: Partial<VideoModel>): AccountVideo;
+  /** The same in short: it has these at once and gets no more. */
   changeVideoCounts(postId: string, counts: Partial<VideoCounts>): void;
+  /** What the model says, to compare with what a reader of the API made of it. Scopes are not looked at. */
+  insights(postId: string, question?: { at?: Time }): WholeVideoTruth;
+  insights(postId: string, question: InsightsQuestion): VideoTruth;
+  /** The same of an account. */
+  accountInsights(account: string, question?: Omit<AccountQuestion, 'family'>): WholeAccountTruth;
+  accountInsights(account: string, question: AccountQuestion): AccountTruth;
   /** Sends a webhook of the ledger now, once more if need be. Gives the status that came back, null for none. */
   deliverWebhook(webhookId: string): Promise<number | null>;
 
@@ -98,6 +175,12 @@ const endingChecks: Checks<DraftEnding> = {
   privacyLevel: oneOf(...privacyLevels),
 };
 const count = whole(0, Number.MAX_SAFE_INTEGER);
+const questionChecks: Checks<InsightsQuestion> = { at: moment, family: oneOf('OPEN', 'BUSINESS') };
+const accountQuestionChecks: Checks<AccountQuestion> = {
+  ...questionChecks,
+  startDate: calendarDate,
+  endDate: calendarDate,
+};
 const countChecks: Checks<VideoCounts> = {
   viewCount: count,
   likeCount: count,
@@ -106,7 +189,7 @@ const countChecks: Checks<VideoCounts> = {
 };
 
 export function controlOf({ world, families, lifecycle, holds, findAccount, watch, reset }: Parts): Control {
-  const { state, clock, timeline, ids, faults } = world;
+  const { state, clock, timeline, ids, faults, byAccount, insights } = world;
   const ledger = () => readLedger(state, clock.now());
 
   const needAccount = (name: string): Account =>
@@ -129,6 +212,65 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
     });
   }
 
+  const needVideo = (postId: string): Video =>
+    state.videos.get(postId) ?? notFound('postId', postId, 'GET /_sandbox/accounts/{account}/videos lists them.');
+
+  function described(video: Video): AccountVideo {
+    const { postId, publishId, openId, createTime, title, deletedTime } = video;
+    return {
+      ...{ postId, publishId, openId, createTime, caption: title, deletedTime, public: video.public },
+      durationSeconds: insights.duration(video),
+      model: insights.model(video),
+    };
+  }
+
+  function changeModel(postId: string, patch: Partial<VideoModel>): AccountVideo {
+    const video = needVideo(postId);
+    video.model = fittingModel({ ...video.model, ...readPatch(videoModelChecks, patch, 'model') }, 'model');
+    world.changed();
+    return described(video);
+  }
+
+  function readRange({ startDate, endDate }: AccountQuestion, at: Time): DateRange {
+    const lastDay = endDate === undefined ? dayStart(at) - dayMs : Date.parse(endDate);
+    const firstDay = startDate === undefined ? lastDay - 59 * dayMs : Date.parse(startDate);
+    if (firstDay > lastDay || lastDay - firstDay > 366 * dayMs) {
+      refuse('startDate', startDate, 'must be at most 366 days before endDate', 'Ask for fewer days.');
+    }
+    return { firstDay, lastDay };
+  }
+
+  function insightsAt(postId: string, question: InsightsQuestion): VideoTruth {
+    const { at = clock.now(), family } = readPatch(questionChecks, question, 'question');
+    const video = needVideo(postId);
+    const truth = insights.truth(video, at);
+    return { postId, ...truth, ...(family === undefined ? {} : insights.told(video, at, family)) };
+  }
+
+  function accountInsightsAt(name: string, question: AccountQuestion): AccountTruth {
+    const checked = readPatch(accountQuestionChecks, question, 'question');
+    const { at = clock.now(), family } = checked;
+    const account = needAccount(name);
+    const range = readRange(checked, at);
+    return {
+      openId: account.openId,
+      ...(family === undefined
+        ? insights.accountTruth(account, at, range)
+        : insights.accountTold(account, at, family, range)),
+    };
+  }
+
+  function createAccount(input: NewAccount): Account {
+    const patch = readPatch(accountChecks, input, 'account');
+    const username = patch.username ?? refuse('account.username', undefined, 'is needed', 'Choose a name.');
+    const openId = patch.openId ?? `-000${ids.secret('open_id', 32)}`;
+    claimName(openId);
+    claimName(username);
+    const account = { ...ordinaryAccount(openId, username), ...patch };
+    state.accounts.set(openId, account);
+    return account;
+  }
+
   async function submit(authorizeUri: string, form: [string, string][]): Promise<URL> {
     const page = await fetch(authorizeUri, { redirect: 'manual' });
     const text = await page.text();
@@ -142,6 +284,13 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
     return refuse('consent', form, 'must be accepted by the page', `It showed ${answer.status}: ${explanation}`);
   }
 
+  function checkedVideo(account: Account, input: NewVideo, field: string): NewVideo {
+    const video = readPatch(newVideoChecks, input, field);
+    if (video.model) fittingModel(video.model, `${field}.model`);
+    checkPostable(account, clock.now(), video, field);
+    return video;
+  }
+
   return {
     app: () => structuredClone(state.app),
     changeApp: (patch) => change(state.app, appChecks, patch, 'app'),
@@ -152,13 +301,7 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
 
     accounts: () => [...state.accounts.values()].map((account) => ({ ...account })),
     addAccount(input) {
-      const patch = readPatch(accountChecks, input, 'account');
-      const username = patch.username ?? refuse('account.username', undefined, 'is needed', 'Choose a name.');
-      const openId = patch.openId ?? `-000${ids.secret('open_id', 32)}`;
-      claimName(openId);
-      claimName(username);
-      const account = { ...ordinaryAccount(openId, username), ...patch };
-      state.accounts.set(openId, account);
+      const account = createAccount(input);
       world.changed();
       return { ...account };
     },
@@ -217,6 +360,7 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
     },
 
     ledger,
+    traffic: (since = 0) => readTraffic(state, whole(0, state.callCount)(since, 'since')),
     waitUntil(look, { signal } = {}) {
       return new Promise((resolve, reject) => {
         const stop = watch(() => {
@@ -246,12 +390,56 @@ export function controlOf({ world, families, lifecycle, holds, findAccount, watc
     },
     finishProcessing: (publishId) => lifecycle.finishProcessing(publishId),
     finishDraft: (publishId, ending = {}) => lifecycle.finishDraft(publishId, readPatch(endingChecks, ending, 'draft')),
-    setVideoPublic: (postId, isPublic) => lifecycle.setPublic(postId, isPublic),
-    changeVideoCounts(postId, counts) {
-      const video = state.videos.get(postId) ?? notFound('postId', postId, 'The ledger lists the posts.');
-      Object.assign(video, readPatch(countChecks, counts, 'video'));
+    setVideoPublic(postId, isPublic) {
+      const video = needVideo(postId);
+      if (video.deletedTime !== null) notFound('postId', postId, 'It was deleted.');
+      lifecycle.setPublic(video, isPublic);
+    },
+    videos: (name) => byAccount.videos(needAccount(name).openId).toReversed().map(described),
+    addVideo(name, input = {}) {
+      const account = needAccount(name);
+      const added = described(addVideo(world, account, checkedVideo(account, input, 'video')));
+      world.changed();
+      return added;
+    },
+    addVideos(name, inputs) {
+      const account = needAccount(name);
+      const videos = inputs.map((input, index) => checkedVideo(account, input, `videos[${index}]`));
+      const added = videos.map((video) => described(addVideo(world, account, video)));
+      world.changed();
+      return added;
+    },
+    addCrowd(input) {
+      const crowd = readPatch(crowdChecks, input, 'crowd');
+      const { accounts = refuse('crowd.accounts', undefined, 'is needed', 'Say how many.'), account } = crowd;
+      if (crowd.model) fittingModel(crowd.model, 'crowd.model');
+      const added = addCrowd(world, { ...crowd, accounts }, (username) => createAccount({ username, ...account }));
+      world.changed();
+      return Array.from(added, ([{ openId, username }, videos]) => ({
+        ...{ openId, username },
+        postIds: videos.map(({ postId }) => postId),
+      }));
+    },
+    deleteVideo(postId) {
+      const video = needVideo(postId);
+      lifecycle.setPublic(video, false);
+      video.deletedTime ??= clock.now();
       world.changed();
     },
+    changeVideoModel: changeModel,
+    changeVideoCounts(postId, counts) {
+      const { viewCount, likeCount, commentCount, shareCount } = readPatch(countChecks, counts, 'video');
+      changeModel(postId, {
+        halfLifeMs: 0,
+        ...(viewCount === undefined ? {} : { finalViews: viewCount }),
+        ...(likeCount === undefined ? {} : { finalLikes: likeCount }),
+        ...(commentCount === undefined ? {} : { finalComments: commentCount }),
+        ...(shareCount === undefined ? {} : { finalShares: shareCount }),
+      });
+    },
+    // What the two answer without a family has all numbers: the declaration says so.
+    insights: ((postId, question = {}) => insightsAt(postId, question)) as Control['insights'],
+    accountInsights: ((name, question = {}) => accountInsightsAt(name, question)) as Control['accountInsights'],
     deliverWebhook: (webhookId) => world.webhooks.deliver(webhookId),
     reset,
   };

@@ -34,3 +34,9 @@ export function idsFrom(source: { readonly seed: string; serial: number }): Ids 
 export function chance(seed: string, name: string, n: number): number {
   return createHmac('sha256', seed).update(`${name}:${n}`).digest().readUInt32BE() / 2 ** 32;
 }
+
+/** Sixteen numbers between 0 and 1 that depend on the seed and the name only, by their index from 0. */
+export function fractions(seed: string, name: string): (index: number) => number {
+  const bytes = createHmac('sha512', seed).update(name).digest();
+  return (index) => bytes.readUInt32BE(4 * index) / 2 ** 32;
+}

@@ -58,6 +58,13 @@ export const fraction: Check<number> = (value, field) =>
     ? value
     : refuse(field, value, 'must be above 0 and at most 1', 'Send 0.25 for one call in four.');
 
+export const within =
+  (least: number, most: number): Check<number> =>
+  (value, field) => {
+    if (typeof value === 'number' && value >= least && value <= most) return value;
+    return refuse(field, value, `must be a number from ${least} to ${most}`, 'Send a JSON number in that range.');
+  };
+
 export const oneOf =
   <const T extends string | number>(...allowed: readonly T[]): Check<T> =>
   (value, field) => {

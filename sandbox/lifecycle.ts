@@ -22,7 +22,8 @@ export type Lifecycle = {
   /** Ends the processing now, also when stuck. */
   finishProcessing(publishId: string): void;
   finishDraft(publishId: string, ending: DraftEnding): void;
-  setPublic(postId: string, isPublic: boolean): void;
+  /** At a moment that is not before its last change; now unless said. */
+  setPublic(video: Video, isPublic: boolean, time?: Time): void;
   /** Ends what was still on its way under these grants. */
   authorizationEnded(grants: Grant[]): void;
   /** After a restart: the deadlines that were running. */
@@ -70,17 +71,11 @@ export function publishLifecycle(world: World): Lifecycle {
     announce(publish, 'post.publish.failed', { reason });
   }
 
-  /** Unique per account, so that a page of the video list can end at any video. */
-  function nextCreateTime(openId: string, now: Time): Time {
-    let latest = 0;
-    for (const video of byAccount.videos(openId)) latest = Math.max(latest, video.createTime);
-    return Math.max(now, latest + 1);
-  }
-
   function awaitModeration(video: Video): void {
-    if (video.publicDueTime === null) return;
-    timeline.at(video.publicDueTime, () => {
-      if (video.publicDueTime !== null && state.videos.has(video.postId)) setPublic(video.postId, true);
+    const dueTime = video.publicDueTime;
+    if (dueTime === null) return;
+    timeline.at(dueTime, () => {
+      if (video.publicDueTime !== null && state.videos.has(video.postId)) setPublic(video, true, dueTime);
     });
   }
 
@@ -88,6 +83,7 @@ export function publishLifecycle(world: World): Lifecycle {
     const now = clock.now();
     const aimsPublic = ending.privacyLevel === 'PUBLIC_TO_EVERYONE' && !accountOf(publish).private;
     const videos = Array.from({ length: ending.posts }, () => {
+      const createTime = byAccount.freeCreateTime(publish.openId, now);
       const video: Video = {
         postId: ids.longNumber('post'),
         publishId: publish.publishId,
@@ -95,14 +91,14 @@ export function publishLifecycle(world: World): Lifecycle {
         title: ending.title,
         privacyLevel: ending.privacyLevel,
         aigc: publish.post?.aigc ?? false,
-        createTime: nextCreateTime(publish.openId, now),
+        createTime,
+        durationSeconds: null,
         sha256: publish.sha256 ?? '',
         public: false,
+        hidden: [{ from: createTime, until: null }],
+        deletedTime: null,
         publicDueTime: aimsPublic ? now + state.settings.postIdDelayMs : null,
-        viewCount: 0,
-        likeCount: 0,
-        commentCount: 0,
-        shareCount: 0,
+        model: {},
       };
       byAccount.addVideo(video);
       return video;
@@ -148,17 +144,22 @@ export function publishLifecycle(world: World): Lifecycle {
     });
   }
 
-  function setPublic(postId: string, isPublic: boolean): void {
-    const video = state.videos.get(postId) ?? notFound('postId', postId, 'GET /_sandbox/ledger lists the posts.');
-    const publish = find(video.publishId);
+  function setPublic(video: Video, isPublic: boolean, time = clock.now()): void {
     video.publicDueTime = null;
     if (video.public === isPublic) return;
     video.public = isPublic;
+    const last = video.hidden.at(-1);
+    if (!isPublic) video.hidden.push({ from: time, until: null });
+    else if (last) last.until = time;
+    if (video.publishId !== null) announceVisibility(video, find(video.publishId));
+    world.changed();
+  }
+
+  function announceVisibility({ postId, public: isPublic }: Video, publish: Publish): void {
     announce(publish, isPublic ? 'post.publish.publicly_available' : noLongerPublic[publish.family], {
       post_id:
         publish.family === 'BUSINESS' && state.settings.businessPostIds === 'number' ? rawNumber(postId) : postId,
     });
-    world.changed();
   }
 
   function find(publishId: string): Publish {

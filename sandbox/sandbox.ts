@@ -12,6 +12,7 @@ import { heldCalls } from './holds.ts';
 import { isLoopback } from './http.ts';
 import { idsFrom } from './ids.ts';
 import { type Checks, readPatch, refuse, text, whole } from './input.ts';
+import { insightsOf } from './insights/told.ts';
 import { publishLifecycle } from './lifecycle.ts';
 import { openFamily } from './open/family.ts';
 import { pullDownloads } from './pulls.ts';
@@ -156,7 +157,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 
   const findAccount = (name: string) =>
-    state.accounts.get(name) ?? [...state.accounts.values()].find((account) => account.username === name);
+    state.accounts.get(name) ?? state.accounts.values().find((account) => account.username === name);
   const resolveAccount = (name: string, field: string) =>
     findAccount(name)?.openId ?? refuse(field, name, 'must name an account', 'GET /_sandbox/accounts lists them.');
 
@@ -170,9 +171,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     resolveAccount,
     (name, code) => endpoints.find((endpoint) => endpoint.name === name)?.refuse(code) !== undefined,
   );
+  const index = byAccount(state);
   const parts: Omit<World, 'webhooks'> = {
     state,
-    byAccount: byAccount(state),
+    byAccount: index,
+    insights: insightsOf({ state, byAccount: index }),
     clock,
     timeline: time,
     ids: idsFrom(state),

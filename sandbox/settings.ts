@@ -1,9 +1,26 @@
 import { verifiedProperty } from './business/properties.ts';
 import { businessScopes, webhookTypes } from './business/vocabulary.ts';
-import { type Check, type Checks, flag, listOf, oneOf, orNull, readPatch, refuse, text, whole } from './input.ts';
+import {
+  asObject,
+  type Check,
+  type Checks,
+  flag,
+  listOf,
+  oneOf,
+  orNull,
+  readPatch,
+  refuse,
+  text,
+  whole,
+  within,
+} from './input.ts';
+import { type Audience, dateOf } from './insights/account-insights.ts';
+import type { Weights } from './insights/shares.ts';
+import type { Pause, VideoModel } from './insights/video-model.ts';
 import { urlProperty } from './open/pull.ts';
 import { redirectUri, slashedRedirectUri } from './open/redirect-uris.ts';
 import { scopes } from './open/vocabulary.ts';
+import type { Crowd, NewVideo } from './seeding.ts';
 import type { Account, App, BusinessApp, Settings } from './state.ts';
 import { webhookUrl } from './webhook-url.ts';
 
@@ -46,6 +63,27 @@ export const businessChecks: Checks<BusinessApp> = {
   callbackUrls,
 };
 
+const latest = 8_640_000_000_000_000;
+export const moment = whole(0, latest);
+
+export const calendarDate: Check<string> = (value, field) =>
+  typeof value === 'string' && !Number.isNaN(Date.parse(value)) && dateOf(Date.parse(value)) === value
+    ? value
+    : refuse(field, value, 'must be a date', 'Send YYYY-MM-DD.');
+
+const weights: Check<Weights> = (value, field) => {
+  const entries = Object.entries(asObject(value, field));
+  if (entries.length < 1 || entries.length > 100)
+    refuse(field, value, 'must have 1 to 100 names', 'Send {"DE":3,"AT":1}.');
+  const weight = within(Number.MIN_VALUE, many);
+  return Object.fromEntries(
+    entries.map(([name, seen]) => [text(1, 100)(name, field), weight(seen, `${field}.${name}`)]),
+  );
+};
+
+const audienceChecks: Checks<Audience> = { ages: weights, genders: weights, countries: weights, cities: weights };
+const audience: Check<Partial<Audience>> = (value, field) => readPatch(audienceChecks, value, field);
+
 export const accountChecks: Checks<Account> = {
   openId,
   username,
@@ -53,6 +91,7 @@ export const accountChecks: Checks<Account> = {
   bio: text(0, 500),
   verified: flag,
   businessAccount: flag,
+  registeredBusiness: flag,
   private: flag,
   banned: flag,
   commentDisabled: flag,
@@ -60,9 +99,77 @@ export const accountChecks: Checks<Account> = {
   stitchDisabled: flag,
   maxVideoPostDurationSec: whole(1, 86_400),
   dailyPostCap: whole(0, many),
+  createTime: moment,
+  analyticsSince: orNull(moment),
   followerCount: whole(0, many),
   followingCount: whole(0, many),
   likesCount: whole(0, many),
+  audience,
+};
+
+const century = 100 * yearMs;
+const pauseChecks: Checks<Pause> = { fromMs: whole(0, century), untilMs: orNull(whole(0, century)) };
+const pause: Check<Pause> = (value, field) => {
+  const { fromMs = 0, untilMs = null } = readPatch(pauseChecks, value, field);
+  return { fromMs, untilMs };
+};
+
+const most = 1_000_000_000_000;
+const share = within(0, 1);
+export const videoModelChecks: Checks<VideoModel> = {
+  finalViews: whole(0, most),
+  finalLikes: whole(0, most),
+  finalComments: whole(0, most),
+  finalShares: whole(0, most),
+  finalFavorites: whole(0, most),
+  finalReach: whole(0, most),
+  finalNewFollowers: whole(0, most),
+  finalProfileViews: whole(0, most),
+  finalClicks: whole(0, most),
+  halfLifeMs: whole(0, century),
+  pauses: listOf(pause, 100),
+  meanWatchShare: within(0.02, 0.99),
+  fullWatchRate: within(0.0001, 0.98),
+  followerShare: share,
+  newViewerShare: share,
+  impressionSources: weights,
+  audienceGenders: weights,
+  audienceCountries: weights,
+  audienceCities: weights,
+};
+
+/** Values that are allowed each, but not together, are refused. */
+export function fittingModel(model: Partial<VideoModel>, field: string): Partial<VideoModel> {
+  const { finalViews, finalReach, meanWatchShare, fullWatchRate } = model;
+  if (finalViews !== undefined && finalReach !== undefined && finalReach > finalViews) {
+    refuse(`${field}.finalReach`, finalReach, `must be at most finalViews, ${finalViews}`, 'Set both.');
+  }
+  if (meanWatchShare !== undefined && fullWatchRate !== undefined && fullWatchRate > meanWatchShare - 0.01) {
+    const limit = `must be at least 0.01 below meanWatchShare, ${meanWatchShare}`;
+    refuse(`${field}.fullWatchRate`, fullWatchRate, limit, 'Set both.');
+  }
+  return model;
+}
+
+const duration = within(0.001, 3_600);
+const model: Check<Partial<VideoModel>> = (value, field) => readPatch(videoModelChecks, value, field);
+export const newVideoChecks: Checks<NewVideo> = {
+  createTime: moment,
+  caption: text(0, 4_000),
+  durationSeconds: duration,
+  public: flag,
+  model,
+};
+
+const { openId: _openId, username: _username, ...commonChecks } = accountChecks;
+export const crowdChecks: Checks<Crowd> = {
+  accounts: whole(1, 100_000),
+  videos: whole(0, 10_000),
+  prefix: text(1, 30),
+  spanMs: whole(0, century),
+  account: (value, field) => readPatch(commonChecks, value, field),
+  model,
+  durationSeconds: duration,
 };
 
 export const settingChecks: Checks<Settings> = {
@@ -81,6 +188,7 @@ export const settingChecks: Checks<Settings> = {
   unknownUpload: oneOf('404', '405_html'),
   pullFromLoopback: flag,
   listedDurationSec: whole(1, 86_400),
+  openRefreshMs: whole(0, yearMs),
   webhookMode: oneOf('automatic', 'manual'),
   webhookCopies: whole(1, 20),
   webhookJitterMs: whole(0, 3_600_000),
@@ -95,4 +203,7 @@ export const settingChecks: Checks<Settings> = {
   unverifiedUrl: oneOf('refusal', 'verdict'),
   businessPostIds: oneOf('string', 'number'),
   insightsDelayMs: whole(0, yearMs),
+  insightsRefreshMs: whole(0, yearMs),
+  insightsGap: oneOf('missing', 'null', 'zero'),
+  businessPageSize: whole(1, 20),
 };

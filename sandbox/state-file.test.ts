@@ -67,6 +67,44 @@ describe('a state file', () => {
     expect((await refresh(second, client.tokens.refresh_token)).body).toHaveProperty('access_token');
   });
 
+  it('keeps seeded videos, how they do and when they were hidden', async () => {
+    const path = await aPlace();
+    const first = await aSandbox({ stateFile: path });
+    const { control } = first;
+    const createTime = control.now() - 40 * 86_400_000;
+    const { postId } = control.addVideo(bakery, { createTime, caption: 'old', model: { finalViews: 90_000 } });
+    control.changeVideoModel(postId, { pauses: [{ fromMs: 86_400_000, untilMs: null }] });
+    control.setVideoPublic(postId, false);
+    control.setVideoPublic(postId, true);
+    const at = control.now();
+    const seen = [control.videos(bakery), control.insights(postId, { at }), control.accountInsights(bakery, { at })];
+    await first.close();
+    const again = (await aSandbox({ stateFile: path })).control;
+    expect([again.videos(bakery), again.insights(postId, { at }), again.accountInsights(bakery, { at })]).toEqual(seen);
+  });
+
+  it('of an older sandbox lets its videos begin to live', async () => {
+    const path = await aPlace();
+    const first = await aSandbox({ stateFile: path, processingMs: 0, postIdDelayMs: 0 });
+    await clientOf(first).publish({ title: 'old' });
+    const [post] = await first.control.waitUntil(({ posts }) => posts[0]?.publicPostIds[0] !== undefined && posts);
+    await first.close();
+    const stored = JSON.parse(await readFile(path, 'utf8'));
+    for (const [, account] of stored.accounts) {
+      for (const name of ['createTime', 'analyticsSince', 'registeredBusiness', 'audience']) delete account[name];
+    }
+    for (const [, video] of stored.videos) {
+      for (const name of ['durationSeconds', 'hidden', 'deletedTime', 'model']) delete video[name];
+    }
+    await writeFile(path, JSON.stringify(stored));
+
+    const { control } = await aSandbox({ stateFile: path });
+    control.advanceClock(365 * 86_400_000);
+    const { values } = control.insights(post?.postIds[0] ?? '', { family: 'BUSINESS' });
+    expect(values).toMatchObject({ durationSeconds: 15, views: expect.toSatisfy((views) => views > 100) });
+    expect(control.accountInsights(bakery).values.totalLikes).toBe(45_300 + (values.likes ?? 0));
+  });
+
   it('forgets begun uploads: 404; those that had no byte go on', async () => {
     const path = await aPlace();
     const first = await aSandbox({ stateFile: path });

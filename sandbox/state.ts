@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type BusinessScope, businessScopes, type WebhookType } from './business/vocabulary.ts';
 import type { EndpointName } from './endpoint.ts';
+import type { Audience } from './insights/account-insights.ts';
+import type { VideoModel } from './insights/video-model.ts';
 import type { FailReason, PrivacyLevel, Scope } from './open/vocabulary.ts';
 
 /** A moment on the sandbox's clock, in milliseconds since 1970. */
@@ -62,6 +64,8 @@ export type Account = {
   verified: boolean;
   /** A Business account; false: a personal one. */
   businessAccount: boolean;
+  /** A Business account whose business TikTok has verified. */
+  registeredBusiness: boolean;
   private: boolean;
   banned: boolean;
   commentDisabled: boolean;
@@ -70,9 +74,15 @@ export type Account = {
   maxVideoPostDurationSec: number;
   /** Direct posts in 24 hours, over all apps. */
   dailyPostCap: number;
+  createTime: Time;
+  /** When its owner turned Analytics on; null: not yet. */
+  analyticsSince: Time | null;
+  /** Followers and likes that its videos here did not bring: what they bring comes on top. */
   followerCount: number;
   followingCount: number;
   likesCount: number;
+  /** Who its followers are, as far as it is set; the rest follows from the seed and the open_id. */
+  audience: Partial<Audience>;
 };
 
 /** Where TikTok is undocumented or changed its mind, how this sandbox behaves. */
@@ -99,8 +109,10 @@ export type Settings = {
   unknownUpload: '404' | '405_html';
   /** Lets PULL_FROM_URL use `http` and loopback hosts; they still must be verified properties. */
   pullFromLoopback: boolean;
-  /** What video/list and video/query say of every video: the sandbox doesn't look into the file. */
+  /** What the lists say of every video that was posted through an API: the sandbox doesn't look into the file. */
   listedDurationSec: number;
+  /** How often the counts that the open family tells are brought up to date; 0: at once. Between two times all readers are told the same. */
+  openRefreshMs: number;
   /** `manual`: webhooks wait in the ledger until the control API delivers them, in any order, as often as wanted. */
   webhookMode: 'automatic' | 'manual';
   webhookCopies: number;
@@ -125,8 +137,14 @@ export type Settings = {
   unverifiedUrl: 'refusal' | 'verdict';
   /** Post ids of the Business family: JSON strings, or raw 64-bit numbers. */
   businessPostIds: 'string' | 'number';
-  /** How long after a post TikTok knows its numbers, its duration included (Business family). */
+  /** How old the numbers are that the Business family tells, the duration included; so much later than a post they begin. */
   insightsDelayMs: number;
+  /** How often those numbers are brought up to date; 0: at once. Between two times all readers are told the same. */
+  insightsRefreshMs: number;
+  /** What stands for a number or list that is not available yet, or not for now: no key at all, null, or 0 and []. */
+  insightsGap: 'missing' | 'null' | 'zero';
+  /** A page of business/video/list holds no more than so many, whatever was asked for; `has_more` says that there are more. */
+  businessPageSize: number;
 };
 
 export type Code = {
@@ -215,20 +233,26 @@ export type Publish = {
 
 export type Video = {
   postId: string;
-  publishId: string;
+  /** Null: posted in the app. */
+  publishId: string | null;
   openId: string;
   title: string;
   privacyLevel: PrivacyLevel;
   aigc: boolean;
+  /** No other video of the account has the same. */
   createTime: Time;
+  /** Null: as the settings say. */
+  durationSeconds: number | null;
   sha256: string;
   public: boolean;
+  /** When it was not public, oldest first; `until` null: still. Nobody sees it then. */
+  hidden: { from: Time; until: Time | null }[];
+  /** Null: it is there. */
+  deletedTime: Time | null;
   /** When moderation lets it become public; null when that is over or will not happen. */
   publicDueTime: Time | null;
-  viewCount: number;
-  likeCount: number;
-  commentCount: number;
-  shareCount: number;
+  /** What was set of how it does; the rest follows from the seed and the post id. */
+  model: Partial<VideoModel>;
 };
 
 export type Webhook = {
@@ -300,13 +324,13 @@ export function revive({ version: _, ...stored }: StoredState): State {
     ...stored,
     business: { ...defaultBusinessApp(), ...stored.business },
     settings: { ...defaultSettings(), ...stored.settings },
-    accounts: known(stored.accounts, { businessAccount: true }),
+    accounts: known(stored.accounts, newerAccount()),
     codes: known(stored.codes, open),
     grants: known(stored.grants, open),
     accessTokens: new Map(stored.accessTokens),
     refreshTokens: new Map(stored.refreshTokens),
     publishes: known(stored.publishes, open),
-    videos: new Map(stored.videos),
+    videos: new Map(stored.videos.map(([postId, video]) => [postId, { ...newerVideo(video), ...video }])),
     webhooks: known(stored.webhooks, open),
     activeCreators: new Map(stored.activeCreators),
   };
@@ -386,6 +410,7 @@ const defaultSettings = (): Settings => ({
   unknownUpload: '404',
   pullFromLoopback: false,
   listedDurationSec: 15,
+  openRefreshMs: 0,
   webhookMode: 'automatic',
   webhookCopies: 1,
   webhookJitterMs: 0,
@@ -400,6 +425,27 @@ const defaultSettings = (): Settings => ({
   unverifiedUrl: 'refusal',
   businessPostIds: 'string',
   insightsDelayMs: 86_400_000,
+  insightsRefreshMs: 0,
+  insightsGap: 'missing',
+  businessPageSize: 20,
+});
+
+/** Before this the seeded accounts were not there. */
+const longAgo = Date.UTC(2020, 0, 1);
+
+const newerAccount = () => ({
+  businessAccount: true,
+  registeredBusiness: false,
+  createTime: longAgo,
+  analyticsSince: longAgo,
+  audience: {},
+});
+
+const newerVideo = (video: Video) => ({
+  durationSeconds: null,
+  hidden: video.public ? [] : [{ from: video.createTime, until: null }],
+  deletedTime: null,
+  model: {},
 });
 
 export const ordinaryAccount = (openId: string, username: string): Account => ({
@@ -408,7 +454,6 @@ export const ordinaryAccount = (openId: string, username: string): Account => ({
   displayName: username,
   bio: '',
   verified: false,
-  businessAccount: true,
   private: false,
   banned: false,
   commentDisabled: false,
@@ -419,6 +464,7 @@ export const ordinaryAccount = (openId: string, username: string): Account => ({
   followerCount: 0,
   followingCount: 0,
   likesCount: 0,
+  ...newerAccount(),
 });
 
 /** Each shows one thing that a caller has to cope with. */

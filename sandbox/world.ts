@@ -2,6 +2,7 @@ import type { ByAccount } from './by-account.ts';
 import type { Clock, Timeline } from './clock.ts';
 import type { Faults } from './faults.ts';
 import type { Ids } from './ids.ts';
+import type { Insights } from './insights/told.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { State } from './state.ts';
 import type { Webhooks } from './webhooks.ts';
@@ -16,6 +17,7 @@ export type World = {
   readonly limits: RateLimits;
   readonly faults: Faults;
   readonly webhooks: Webhooks;
+  readonly insights: Insights;
   /** Where the sandbox listens, for the URLs it hands out. */
   origin(): string;
   /** Stores the change before the answer leaves, and looks whether somebody was waiting for it. */

@@ -1,8 +1,11 @@
+import { dateOf, dayMs } from '../insights/account-insights.ts';
+import { type AccountTold, type DateRange, dayStart, mostDaysBack } from '../insights/told.ts';
 import type { Account } from '../state.ts';
 import type { World } from '../world.ts';
 import { type Checked, invalid, valid } from './answers.ts';
 import type { AccountEndpoint, Parameters } from './endpoints.ts';
 import { askedFields } from './fields.ts';
+import { elements } from './video-fields.ts';
 import type { BusinessScope } from './vocabulary.ts';
 
 const profileScopes = {
@@ -19,66 +22,102 @@ const profileScopes = {
   videos_count: 'user.info.stats',
 } as const satisfies Record<string, BusinessScope>;
 
-/** Known, and not collected here: the answer has none of them. */
-const insights = [
-  'video_views',
-  'profile_views',
-  'likes',
-  'comments',
-  'shares',
-  'unique_video_views',
-  'daily_total_followers',
-  'daily_new_followers',
-  'daily_lost_followers',
-  'engaged_audience',
-  'audience_activity',
-  'audience_ages',
-  'audience_genders',
-  'audience_countries',
-  'audience_cities',
-] as const;
+/** By day. `followers_count` is one of the profile, too. */
+const daily = {
+  video_views: 'videoViews',
+  profile_views: 'profileViews',
+  likes: 'likes',
+  comments: 'comments',
+  shares: 'shares',
+  followers_count: 'followers',
+  unique_video_views: 'reach',
+  daily_total_followers: 'netFollowers',
+  daily_new_followers: 'newFollowers',
+  daily_lost_followers: 'lostFollowers',
+  engaged_audience: 'engagedAudience',
+  audience_activity: 'audienceActivity',
+  phone_number_clicks: 'phoneNumberClicks',
+  lead_submissions: 'leadSubmissions',
+  app_download_clicks: 'appDownloadClicks',
+  bio_link_clicks: 'bioLinkClicks',
+  email_clicks: 'emailClicks',
+  address_clicks: 'addressClicks',
+} as const satisfies Record<string, keyof AccountTold['days'][number]>;
+
+/** Our name of it, and what TikTok calls the name of a share. */
+const audience = {
+  audience_ages: ['audienceAges', 'age'],
+  audience_genders: ['audienceGenders', 'gender'],
+  audience_countries: ['audienceCountries', 'country'],
+  audience_cities: ['audienceCities', 'city_name'],
+} as const satisfies Record<string, readonly [keyof AccountTold, string]>;
 
 type ProfileField = keyof typeof profileScopes;
-type Field = ProfileField | (typeof insights)[number];
+type DailyField = keyof typeof daily;
+type AudienceField = keyof typeof audience;
+type Field = ProfileField | DailyField | AudienceField;
 
-const scopeOf: Readonly<Record<Field, BusinessScope>> = {
+const isProfile = (field: Field): field is ProfileField => Object.hasOwn(profileScopes, field);
+const isDaily = (field: Field): field is DailyField => Object.hasOwn(daily, field);
+const isAudience = (field: Field): field is AudienceField => Object.hasOwn(audience, field);
+
+const insightScope = 'user.insights';
+const scopeOf = {
+  ...(Object.fromEntries(
+    [...Object.keys(daily), ...Object.keys(audience)].map((name) => [name, insightScope]),
+  ) as Record<Exclude<DailyField, ProfileField> | AudienceField, typeof insightScope>),
   ...profileScopes,
-  ...(Object.fromEntries(insights.map((name) => [name, 'user.insights'])) as Record<
-    (typeof insights)[number],
-    'user.insights'
-  >),
-};
+} satisfies Record<Field, BusinessScope>;
 
-const dayMs = 86_400_000;
-
-/** `YYYY-MM-DD`, UTC, not more than 60 days back. */
-function checkDates(world: World, parameters: Parameters): Checked<undefined> {
-  for (const field of ['start_date', 'end_date']) {
-    const date = parameters[field];
-    if (date === undefined) continue;
-    const time = Date.parse(`${String(date)}T00:00:00Z`);
-    if (!/^\d{4}-\d{2}-\d{2}$/.test(String(date)) || Number.isNaN(time)) return invalid(field, 'Not a valid date.');
-    if (time < world.clock.now() - 61 * dayMs) return invalid(field, 'Must be within the last 60 days.');
-  }
-  return valid(undefined);
+function readDate(parameters: Parameters, field: string, fallback: number): Checked<number> {
+  const date = parameters[field];
+  if (date === undefined) return valid(fallback);
+  const time = Date.parse(`${String(date)}T00:00:00Z`);
+  return !Number.isNaN(time) && dateOf(time) === date ? valid(time) : invalid(field, 'Not a valid date.');
 }
 
-export function businessAccount(world: World): AccountEndpoint {
+/** `YYYY-MM-DD`, UTC, both included; not after today and not more than 60 days back. */
+function readDates(now: number, parameters: Parameters): Checked<DateRange> {
+  const today = dayStart(now);
+  const first = readDate(parameters, 'start_date', today - 7 * dayMs);
+  if (!first.ok) return first;
+  const last = readDate(parameters, 'end_date', today - dayMs);
+  if (!last.ok) return last;
+  if (first.value < today - mostDaysBack * dayMs) return invalid('start_date', `Must be within ${mostDaysBack} days.`);
+  if (last.value > today) return invalid('end_date', 'Must not be after today.');
+  if (first.value > last.value) return invalid('start_date', 'Must not be after end_date.');
+  return valid({ firstDay: first.value, lastDay: last.value });
+}
+
+export function businessAccount({ state, clock, insights, origin }: World): AccountEndpoint {
   function profile(account: Account): Record<ProfileField, string | number | boolean> {
-    const expires = Math.floor(world.clock.now() / 1000) + 86_400;
+    const now = clock.now();
+    const expires = Math.floor(now / 1000) + 86_400;
+    const { followers, following, totalLikes, videoCount } = insights.standing(account, now);
     return {
       is_business_account: account.businessAccount,
-      profile_image: `${world.origin()}/avatars/${encodeURIComponent(account.username)}.jpeg?x-expires=${expires}`,
+      profile_image: `${origin()}/avatars/${encodeURIComponent(account.username)}.jpeg?x-expires=${expires}`,
       display_name: account.displayName,
       username: account.username,
       profile_deep_link: `https://vm.tiktok.com/${encodeURIComponent(account.username)}/`,
       bio_description: account.bio,
       is_verified: account.verified,
-      following_count: account.followingCount,
-      followers_count: account.followerCount,
-      total_likes: account.likesCount,
-      videos_count: world.byAccount.videos(account.openId).filter((video) => video.public).length,
+      following_count: following,
+      followers_count: followers,
+      total_likes: totalLikes,
+      videos_count: videoCount,
     };
+  }
+
+  /** Those of the days that are known, each with what of it is told. */
+  function metrics(days: AccountTold['days'], fields: readonly DailyField[]): object[] {
+    return days.map((day) => {
+      const told = fields.flatMap((field) => {
+        const value = day[daily[field]];
+        return value === undefined ? [] : [[field, inTikTokForm(value)]];
+      });
+      return { date: day.date, ...Object.fromEntries(told) };
+    });
   }
 
   return {
@@ -87,14 +126,30 @@ export function businessAccount(world: World): AccountEndpoint {
     path: '/business/get/',
     scopes: [],
     handle({ account, grant, parameters }) {
-      const dates = checkDates(world, parameters);
-      if (!dates.ok) return dates;
-      const fields = askedFields(parameters, grant, scopeOf, ['display_name', 'profile_image']);
+      const now = clock.now();
+      const range = readDates(now, parameters);
+      if (!range.ok) return range;
+      const fields = askedFields<Field>(parameters, grant, scopeOf, ['display_name', 'profile_image']);
       if (!fields.ok) return fields;
-      const all: Record<string, unknown> = profile(account);
-      const asked = fields.value.filter((field) => Object.hasOwn(profileScopes, field));
-      const daily = asked.length < fields.value.length ? { metrics: [] } : {};
-      return { ok: true, data: { ...Object.fromEntries(asked.map((field) => [field, all[field]])), ...daily } };
+      const all = profile(account);
+      const data: Record<string, unknown> = {};
+      for (const field of fields.value.filter(isProfile)) data[field] = all[field];
+      if (!grant.scopes.includes(insightScope)) return { ok: true, data };
+      const { values, withheld } = insights.businessAccount(account, now, range.value);
+      const byDay = fields.value.filter(isDaily);
+      if (byDay.length > 0) data['metrics'] = metrics(values.days, byDay);
+      for (const field of fields.value.filter(isAudience)) {
+        const [name, element] = audience[field];
+        const shares = values[name];
+        if (shares !== undefined) data[field] = elements(shares, element);
+        else if (!withheld && state.settings.insightsGap !== 'missing') {
+          data[field] = state.settings.insightsGap === 'null' ? null : [];
+        }
+      }
+      return { ok: true, data };
     },
   };
 }
+
+const inTikTokForm = (value: string | number | readonly { hour: number; count: number }[]): unknown =>
+  typeof value === 'object' ? value.map(({ hour, count }) => ({ hour: String(hour), count })) : value;

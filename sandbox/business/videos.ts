@@ -1,41 +1,10 @@
 import { rawNumber } from '../http.ts';
-import type { Video } from '../state.ts';
+import type { Account, Video } from '../state.ts';
 import type { World } from '../world.ts';
 import { type Checked, invalid, valid } from './answers.ts';
 import { type AccountEndpoint, isObject, literal, type Parameters } from './endpoints.ts';
 import { askedFields } from './fields.ts';
-import type { BusinessScope } from './vocabulary.ts';
-
-const scopeOf = {
-  item_id: 'video.list',
-  media_type: 'video.list',
-  is_ad: 'video.list',
-  create_time: 'video.list',
-  caption: 'video.list',
-  thumbnail_url: 'video.list',
-  share_url: 'video.list',
-  embed_url: 'video.list',
-  video_duration: 'video.list',
-  video_views: 'video.list',
-  likes: 'video.list',
-  comments: 'video.list',
-  shares: 'video.list',
-  favorites: 'video.list',
-  reach: 'video.list',
-  total_time_watched: 'video.insights',
-  average_time_watched: 'video.insights',
-  full_video_watched_rate: 'video.insights',
-  video_view_retention: 'video.insights',
-  engagement_likes: 'video.insights',
-  impression_sources: 'video.insights',
-  audience_types: 'video.insights',
-  audience_genders: 'video.insights',
-  audience_countries: 'video.insights',
-  audience_cities: 'video.insights',
-  new_followers: 'video.insights',
-  profile_views: 'video.insights',
-} as const satisfies Record<string, BusinessScope>;
-type Field = keyof typeof scopeOf;
+import { type MetadataField, type VideoField, videoObject, videoScopes } from './video-fields.ts';
 
 const mostPerCall = 20;
 const defaultPage = 10;
@@ -53,7 +22,9 @@ function readFilters(parameters: Parameters): Checked<Filter> {
   if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string')) {
     return invalid('filters.video_ids', 'Not a valid list of strings.');
   }
-  return ids.length <= mostPerCall ? valid({ ids }) : invalid('filters.video_ids', `At most ${mostPerCall}.`);
+  return ids.length <= mostPerCall
+    ? valid({ ids: adsOnly === true ? [] : ids })
+    : invalid('filters.video_ids', `At most ${mostPerCall}.`);
 }
 
 function wholeNumber(parameters: Parameters, field: string, fallback: number, most: number): Checked<number> {
@@ -64,12 +35,9 @@ function wholeNumber(parameters: Parameters, field: string, fallback: number, mo
 }
 
 export function businessVideos(world: World): AccountEndpoint {
-  const { state, clock } = world;
+  const { state, clock, byAccount, insights } = world;
 
-  /** What TikTok knows of a video by now: the numbers, and the duration with them, come a day late. */
-  function describe(video: Video): Partial<Record<Field, unknown>> {
-    const username = state.accounts.get(video.openId)?.username ?? '';
-    const known = clock.now() - video.createTime >= state.settings.insightsDelayMs;
+  function metadata(video: Video, account: Account): Record<MetadataField, unknown> {
     return {
       item_id: state.settings.businessPostIds === 'number' ? rawNumber(video.postId) : video.postId,
       media_type: 'VIDEO',
@@ -77,18 +45,17 @@ export function businessVideos(world: World): AccountEndpoint {
       create_time: String(Math.floor(video.createTime / 1000)),
       caption: video.title,
       thumbnail_url: `${world.origin()}/covers/${video.postId}.jpeg?x-expires=${Math.floor(clock.now() / 1000) + 86_400}`,
-      share_url: `https://www.tiktok.com/@${username}/video/${video.postId}`,
+      share_url: `https://www.tiktok.com/@${account.username}/video/${video.postId}`,
       embed_url: `https://www.tiktok.com/player/v1/${video.postId}`,
-      ...(known
-        ? {
-            video_duration: state.settings.listedDurationSec,
-            video_views: video.viewCount,
-            likes: video.likeCount,
-            comments: video.commentCount,
-            shares: video.shareCount,
-          }
-        : {}),
     };
+  }
+
+  function describe(videos: readonly Video[], account: Account, fields: readonly VideoField[]): object[] {
+    const { withheld, told } = insights.business(account, clock.now());
+    const { insightsGap: gap } = state.settings;
+    return videos.map((video) =>
+      videoObject(fields, { metadata: metadata(video, account), values: told(video).values, withheld, gap }),
+    );
   }
 
   return {
@@ -97,7 +64,7 @@ export function businessVideos(world: World): AccountEndpoint {
     path: '/business/video/list/',
     scopes: ['video.list'],
     handle({ account, grant, parameters }) {
-      const fields = askedFields(parameters, grant, scopeOf, ['item_id']);
+      const fields = askedFields(parameters, grant, videoScopes, ['item_id']);
       if (!fields.ok) return fields;
       if (fields.value.length > 1 && !fields.value.includes('item_id')) {
         return invalid('fields', 'item_id is needed beside others.');
@@ -111,24 +78,22 @@ export function businessVideos(world: World): AccountEndpoint {
       if (most.value < 1) return invalid('max_count', `1 to ${mostPerCall}.`);
 
       const { ids } = filters.value;
-      const shown = world.byAccount
-        .videos(account.openId)
-        .filter(
-          (video) => video.public && (ids === undefined ? video.createTime < cursor.value : ids.includes(video.postId)),
-        )
-        .sort((one, other) => other.createTime - one.createTime);
-      const page = ids === undefined ? shown.slice(0, most.value) : shown;
-      const videos = page.map((video) => {
-        const all = describe(video);
-        return Object.fromEntries(fields.value.filter((field) => field in all).map((field) => [field, all[field]]));
-      });
-      const last = page.at(-1);
+      if (ids !== undefined) {
+        const asked = [...new Set(ids)]
+          .flatMap((postId) => state.videos.get(postId) ?? [])
+          .filter((video) => video.public && video.openId === account.openId)
+          .sort((one, other) => other.createTime - one.createTime);
+        return { ok: true, data: { videos: describe(asked, account, fields.value), cursor: 0, has_more: false } };
+      }
+      const size = Math.min(most.value, state.settings.businessPageSize);
+      const found = byAccount.publicVideos(account.openId, cursor.value, size + 1);
+      const page = found.slice(0, size);
       return {
         ok: true,
         data: {
-          videos,
-          cursor: ids !== undefined ? 0 : (last?.createTime ?? cursor.value),
-          has_more: shown.length > page.length,
+          videos: describe(page, account, fields.value),
+          cursor: page.at(-1)?.createTime ?? cursor.value,
+          has_more: found.length > page.length,
         },
       };
     },

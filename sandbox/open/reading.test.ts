@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { aSandbox, bakery, bakeryId, clientOf } from '../test-client.ts';
 
+const dayMs = 86_400_000;
+
 describe('user/info', () => {
   it('gives the fields that were asked for', async () => {
     const client = clientOf(await aSandbox());
@@ -8,6 +10,31 @@ describe('user/info', () => {
     expect(body.data).toEqual({
       user: { open_id: bakeryId, username: bakery, follower_count: 1_200, is_verified: false },
     });
+  });
+
+  it('counts followers, likes and public videos as they grow, as often as the counts are brought up to date', async () => {
+    const sandbox = await aSandbox({ openRefreshMs: dayMs });
+    const { control } = sandbox;
+    control.advanceClock(dayMs / 2 + dayMs - (control.now() % dayMs)); // noon
+    const video = {
+      createTime: control.now() - dayMs,
+      model: { finalViews: 1_000, finalLikes: 100, finalNewFollowers: 10 },
+    };
+    control.addVideos(bakery, [
+      { ...video, model: { ...video.model, halfLifeMs: 0 } },
+      { ...video, public: false },
+      { createTime: control.now() - 2, model: { finalLikes: 0, finalNewFollowers: 0 } },
+    ]);
+    const read = async () =>
+      (await clientOf(sandbox).get('/v2/user/info/?fields=follower_count,following_count,likes_count,video_count')).body
+        .data?.['user'];
+    const counts = { follower_count: 1_210, following_count: 87, likes_count: 45_400 };
+    expect(await read()).toEqual({ ...counts, video_count: 1 });
+    control.advanceClock(dayMs);
+    expect(await read()).toEqual({ ...counts, video_count: 2 });
+    // One in five of those whom a video brought leaves after a week.
+    control.advanceClock(6 * dayMs);
+    expect(await read()).toMatchObject({ follower_count: 1_208, likes_count: 45_400 });
   });
 
   it.each([
@@ -71,6 +98,27 @@ describe('video/list', () => {
         share_count: 1,
       },
     ]);
+  });
+
+  it('gives the counts of this moment, and between two refreshes the same to everybody', async () => {
+    const sandbox = await aSandbox();
+    const { control } = sandbox;
+    control.advanceClock(10 * dayMs - (control.now() % (10 * dayMs)));
+    const model = { finalViews: 4_000, finalLikes: 400, finalComments: 40, finalShares: 8, halfLifeMs: dayMs };
+    const createTime = control.now() - dayMs;
+    const { postId } = control.addVideo(bakery, { createTime, durationSeconds: 21.6, model });
+    const fields = 'view_count,like_count,comment_count,share_count,duration';
+    const read = async () =>
+      (await clientOf(sandbox).post(`/v2/video/query/?fields=${fields}`, { filters: { video_ids: [postId] } })).body
+        .data?.['videos'];
+    const now = { view_count: 2_000, like_count: 200, comment_count: 20, share_count: 4, duration: 22 };
+    expect(await read()).toEqual([now]);
+    control.changeSettings({ openRefreshMs: 10 * dayMs });
+    expect(await read()).toEqual([now]);
+    control.advanceClock(10 * dayMs - 60_000);
+    expect(await read()).toEqual([now]);
+    control.advanceClock(60_000);
+    expect(await read()).not.toEqual([now]);
   });
 
   it.each([

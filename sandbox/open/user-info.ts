@@ -25,9 +25,10 @@ type UserField = keyof typeof fieldScopes;
 const userFields = Object.keys(fieldScopes) as UserField[];
 
 export function userInfoEndpoint(world: World): BearerEndpoint {
-  const { state } = world;
+  const { state, clock, insights } = world;
 
   function profile(account: Account): Record<UserField, string | number | boolean> {
+    const { followers, following, totalLikes, videoCount } = insights.openStanding(account, clock.now()).values;
     const avatar = `${world.origin()}/avatars/${encodeURIComponent(account.username)}`;
     return {
       open_id: account.openId,
@@ -40,10 +41,10 @@ export function userInfoEndpoint(world: World): BearerEndpoint {
       profile_deep_link: `https://vm.tiktok.com/${encodeURIComponent(account.username)}/`,
       username: account.username,
       is_verified: account.verified,
-      follower_count: account.followerCount,
-      following_count: account.followingCount,
-      likes_count: account.likesCount,
-      video_count: world.byAccount.videos(account.openId).length,
+      follower_count: followers,
+      following_count: following,
+      likes_count: totalLikes,
+      video_count: videoCount,
     };
   }
 

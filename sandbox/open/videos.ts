@@ -31,10 +31,11 @@ const defaultPage = 10;
 const assumed = { height: 1920, width: 1080 };
 
 export function videoEndpoints(world: World): BearerEndpoint[] {
-  const { state, clock } = world;
+  const { state, clock, byAccount, insights } = world;
 
   function describe(video: Video): Record<VideoField, string | number | boolean> {
     const username = state.accounts.get(video.openId)?.username ?? '';
+    const { durationSeconds, likes, comments, shares, views } = insights.openNumbers(video, clock.now()).values;
     const embedLink = `https://www.tiktok.com/player/v1/${video.postId}`;
     return {
       id: video.postId,
@@ -42,15 +43,15 @@ export function videoEndpoints(world: World): BearerEndpoint[] {
       cover_image_url: `${world.origin()}/covers/${video.postId}.jpeg`,
       share_url: `https://www.tiktok.com/@${username}/video/${video.postId}?utm_campaign=tt4d_open_api&utm_source=${state.app.clientKey}`,
       video_description: video.title.slice(0, textLimit),
-      duration: state.settings.listedDurationSec,
+      duration: durationSeconds,
       ...assumed,
       title: video.title.slice(0, textLimit),
       embed_html: `<iframe src="${embedLink}"></iframe>`,
       embed_link: embedLink,
-      like_count: video.likeCount,
-      comment_count: video.commentCount,
-      share_count: video.shareCount,
-      view_count: video.viewCount,
+      like_count: likes,
+      comment_count: comments,
+      share_count: shares,
+      view_count: views,
       is_aigc: video.aigc,
     };
   }
@@ -59,14 +60,6 @@ export function videoEndpoints(world: World): BearerEndpoint[] {
     const all = describe(video);
     return Object.fromEntries(fields.map((field) => [field, all[field]]));
   };
-
-  /** Newest first. */
-  function publicVideos(openId: string, before: number): Video[] {
-    return world.byAccount
-      .videos(openId)
-      .filter((video) => video.public && video.createTime < before)
-      .sort((one, other) => other.createTime - one.createTime);
-  }
 
   const common = {
     method: 'POST',
@@ -88,8 +81,9 @@ export function videoEndpoints(world: World): BearerEndpoint[] {
         if (!Number.isInteger(pageSize) || (pageSize as number) < 1 || (pageSize as number) > mostPerCall) {
           return invalid(`The max_count must be 1 to ${mostPerCall}`);
         }
-        const videos = publicVideos(account.openId, cursor as number);
-        const page = videos.slice(0, pageSize as number);
+        const most = pageSize as number;
+        const videos = byAccount.publicVideos(account.openId, cursor as number, most + 1);
+        const page = videos.slice(0, most);
         return {
           ok: true,
           data: {
