@@ -334,9 +334,13 @@ export function inMemoryMetrics({
 }
 
 /** Of two videos of one second it does not matter which comes first, as long as it stays so. */
-const newestFirst = (left: Row, right: Row): number =>
-  Number(right.video.createTime) - Number(left.video.createTime) ||
-  (`${left.connectionId}/${left.tiktokPostId}` < `${right.connectionId}/${right.tiktokPostId}` ? 1 : -1);
+function newestFirst(left: Row, right: Row): number {
+  const [leftName, rightName] = [left, right].map(
+    ({ connectionId, tiktokPostId }) => `${connectionId}/${tiktokPostId}`,
+  );
+  const byTime = Number(right.video.createTime) - Number(left.video.createTime);
+  return byTime || (leftName === rightName ? 0 : String(leftName) < String(rightName) ? 1 : -1);
+}
 
 const SECONDS = { HOUR: 3600, DAY: 86_400, WEEK: 7 * 86_400 } as const;
 /** The first Monday after the beginning of JavaScript's time. */
