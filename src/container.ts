@@ -12,6 +12,7 @@ import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/pr
 import { type Database, openDatabase } from './adapters/persistence/database.ts';
 import { databaseClock } from './adapters/persistence/database-clock.ts';
 import { isDatabaseDown } from './adapters/persistence/database-down.ts';
+import { postgresAccountMetrics } from './adapters/persistence/postgres-account-metrics.ts';
 import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
 import { postgresConnectionEvents } from './adapters/persistence/postgres-connection-events.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
@@ -19,12 +20,14 @@ import { postgresCredentials } from './adapters/persistence/postgres-credentials
 import { postgresGarbage } from './adapters/persistence/postgres-garbage.ts';
 import { postgresGates } from './adapters/persistence/postgres-gates.ts';
 import { postgresMediaAddresses } from './adapters/persistence/postgres-media-addresses.ts';
+import { postgresMetricCollections } from './adapters/persistence/postgres-metric-collections.ts';
 import { postgresPendingAuthorizations } from './adapters/persistence/postgres-pending-authorizations.ts';
 import { postgresPostEvents } from './adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
 import { postgresSealedSecrets } from './adapters/persistence/postgres-sealed-secrets.ts';
 import { postgresTurns } from './adapters/persistence/postgres-turns.ts';
+import { postgresVideoMetrics } from './adapters/persistence/postgres-video-metrics.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from './adapters/persistence/postgres-webhook-inbox.ts';
 import { rpcHandler } from './adapters/rpc/node-handler.ts';
@@ -54,6 +57,7 @@ import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
 import { checkBytes } from './application/check-bytes.ts';
 import { garbageCollector } from './application/collect-garbage.ts';
+import { collectMetrics, type MetricCollecting } from './application/collect-metrics.ts';
 import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
@@ -69,6 +73,7 @@ import { listConnections } from './application/list-connections.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
 import { type PlatformHealth, platformHealth } from './application/platform-health.ts';
+import type { AccountMetrics } from './application/ports/account-metrics.ts';
 import type { Callers } from './application/ports/callers.ts';
 import type { Cipher } from './application/ports/cipher.ts';
 import type { Clock } from './application/ports/clock.ts';
@@ -82,6 +87,7 @@ import type { Ids } from './application/ports/ids.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
 import type { MediaAddresses } from './application/ports/media-addresses.ts';
+import type { MetricCollections } from './application/ports/metric-collections.ts';
 import type { Metrics } from './application/ports/metrics.ts';
 import type { PendingAuthorizations } from './application/ports/pending-authorizations.ts';
 import type { PostQueue } from './application/ports/post-queue.ts';
@@ -90,6 +96,7 @@ import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
 import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
+import type { VideoMetrics } from './application/ports/video-metrics.ts';
 import type { VideoProbe } from './application/ports/video-probe.ts';
 import type { Videos } from './application/ports/videos.ts';
 import type { WebhookInbox } from './application/ports/webhook-inbox.ts';
@@ -141,6 +148,7 @@ const token = <T>(name: string): ServiceIdentifier<T> => Symbol(name);
 
 export const tokens = {
   accountAccess: token<AccountAccess>('accountAccess'),
+  accountMetrics: token<AccountMetrics>('accountMetrics'),
   addresses: token<MediaAddresses>('addresses'),
   advancePost: token<AdvancePost>('advancePost'),
   callers: token<Callers & { close(): void }>('callers'),
@@ -160,6 +168,8 @@ export const tokens = {
   httpServer: token<HttpServer>('httpServer'),
   ids: token<Ids>('ids'),
   log: token<Logger & Log>('log'),
+  metricCollecting: token<MetricCollecting>('metricCollecting'),
+  metricCollections: token<MetricCollections>('metricCollections'),
   metrics: token<PrometheusMetrics>('metrics'),
   metricsServer: token<(at: { readonly host: string; readonly port: number }) => HttpServer>('metricsServer'),
   pending: token<PendingAuthorizations>('pending'),
@@ -178,6 +188,7 @@ export const tokens = {
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
   turns: token<Turns>('turns'),
   useCases: token<UseCases>('useCases'),
+  videoMetrics: token<VideoMetrics>('videoMetrics'),
   videos: token<Videos>('videos'),
   webhookHandling: token<WebhookHandling>('webhookHandling'),
   webhookInbox: token<WebhookInbox>('webhookInbox'),
@@ -257,6 +268,13 @@ function bindPersistence(container: Container): void {
   container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
   container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
+  container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
+  container
+    .bind(t.accountMetrics)
+    .toResolvedValue((database: Database) => postgresAccountMetrics(database), [t.database]);
+  container
+    .bind(t.metricCollections)
+    .toResolvedValue((database: Database) => postgresMetricCollections(database), [t.database]);
   container.bind(t.webhookInbox).toResolvedValue((database: Database) => postgresWebhookInbox(database), [t.database]);
   container
     .bind(t.postEvents)
@@ -400,6 +418,34 @@ function bindApplication(container: Container, ground: Ground): void {
       });
     },
     [t.credentials, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
+  );
+  container.bind(t.metricCollecting).toResolvedValue(
+    (
+      collections: MetricCollections,
+      connections: Connections,
+      access: AccountAccess,
+      gates: Gates,
+      turns: Turns,
+      tiktoks: TikToks,
+      metrics: Metrics,
+      clock: Clock,
+      log: Log,
+    ) =>
+      collectMetrics({
+        collections,
+        connections,
+        access,
+        gates,
+        turns,
+        tiktoks,
+        rates: ground.config.collectionRates,
+        metrics,
+        clock,
+        log,
+        wait,
+        random: Math.random,
+      }),
+    [t.metricCollections, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
   );
   container.bind(t.resealing).toResolvedValue(
     (secrets: SealedSecrets, metrics: Metrics, log: Log) => {

@@ -9,11 +9,15 @@ import { pageOf } from './page-of.ts';
 
 export function inMemoryConnections({ clock = fixedClock() }: { readonly clock?: Clock } = {}): Connections & {
   isDisconnected(id: ConnectionId): boolean;
+  /** Of all workspaces, oldest first. */
+  all(): readonly Connection[];
 } {
   const rows = new Map<string, Connection>();
   const all = () => [...rows.values()].toSorted((left, right) => (left.id < right.id ? -1 : 1));
 
   return {
+    all: () => copyOf(all()),
+
     isDisconnected: (id) => rows.get(id)?.state === 'DISCONNECTED',
 
     async find(id, workspaceId) {

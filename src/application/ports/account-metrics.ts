@@ -11,7 +11,7 @@ export type MeasuredAccount = {
   readonly days: readonly (AccountDay & { readonly asOf: Date })[];
   /** When TikTok was last asked about the account. Absent: never. */
   readonly collectTime?: Date;
-  /** When TikTok is asked next. Absent: never again. */
+  /** When TikTok is asked next. Absent: not before the connection is ACTIVE again. */
   readonly nextCollectTime?: Date;
 };
 

@@ -1,3 +1,4 @@
+import type { Known } from '../../domain/analytics/known.ts';
 import type {
   CurvePoint,
   Share,
@@ -12,8 +13,7 @@ import type { Page, PageRequest } from './page.ts';
 /** TikTok's id of a video is unique within an account only as far as we rely on it. */
 export type VideoKey = { readonly connectionId: ConnectionId; readonly tiktokPostId: string };
 
-/** The last that was known, and when TikTok told it. */
-export type Known<T> = { readonly value: T; readonly asOf: Date };
+export type { Known };
 
 /** A video of an account and the last that is known of each of its numbers: a later silence of TikTok takes nothing back. */
 export type MeasuredVideo = VideoKey & {
@@ -33,7 +33,7 @@ export type MeasuredVideo = VideoKey & {
   readonly missingSince?: Date;
   /** When views, likes, comments or shares last moved, as far as we saw. */
   readonly activityTime: Date;
-  /** When TikTok is asked next. Absent: never again. */
+  /** When TikTok is asked next. Absent: never again, or not before the connection is ACTIVE again. */
   readonly nextCollectTime?: Date;
 };
 
