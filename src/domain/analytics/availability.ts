@@ -157,7 +157,7 @@ export const REASONS_MISSING = [
   'NOT_PROVIDED',
 ] as const satisfies readonly UnavailableReason[];
 
-/** What holds a value that is known where it is. What nobody can change comes first. */
+/** What holds a value that is known where it is: first what nobody can change. */
 export const REASONS_STALE = [
   'FROZEN',
   'NEEDS_SCOPE',
@@ -173,9 +173,15 @@ export type StaleReason = (typeof REASONS_STALE)[number];
 export const whyMissing = (demand: Demand, facts: Facts): UnavailableReason =>
   REASONS_MISSING.find((reason) => HOLDS[reason](demand, facts)) ?? 'NOT_PROVIDED';
 
-/** Why what is known of it moves no more. Undefined while it may. */
-export const whyStale = (demand: Demand, facts: Facts): StaleReason | undefined =>
-  REASONS_STALE.find((reason) => HOLDS[reason](demand, facts));
+/** Of these TikTok withholds the number. What it told when it was last asked, it does not withhold. */
+const WITHHOLDING: readonly StaleReason[] = ['NEEDS_BUSINESS_ACCOUNT', 'TOO_FEW_FOLLOWERS', 'IDLE'];
+
+/** Why what TikTok told of it at `asOf` moves no more. Undefined while it may. */
+export const whyStale = (demand: Demand, facts: Facts, asOf: Date): StaleReason | undefined =>
+  REASONS_STALE.find(
+    (reason) =>
+      HOLDS[reason](demand, facts) && !(WITHHOLDING.includes(reason) && since(asOf, facts.collectTime, 0) <= 0),
+  );
 
 /** A public post that TikTok gave no id yet is not hidden: it waits for TikTok's moderation. A draft's audience TikTok doesn't tell. */
 export const isHidden = ({ publiclyAvailable, tiktokPostIds, settings: { privacyLevel } }: Published): boolean =>

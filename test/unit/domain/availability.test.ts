@@ -203,7 +203,8 @@ describe('why nothing is known of a metric', () => {
 
 describe('why what is known of a metric moves no more', () => {
   it('is nothing while it is collected', () => {
-    for (const metric of VIDEO_METRICS) expect(whyStale(VIDEO_DEMANDS[metric], business), metric).toBeUndefined();
+    for (const metric of VIDEO_METRICS)
+      expect(whyStale(VIDEO_DEMANDS[metric], business, ago(HOUR)), metric).toBeUndefined();
   });
 
   it.each<[UnavailableReason | undefined, VideoMetric, string, VideoFacts]>([
@@ -222,7 +223,16 @@ describe('why what is known of a metric moves no more', () => {
     [undefined, 'likes', 'it rests, and likes are told all the same', { ...business, activityTime: ago(8 * DAY) }],
     [undefined, 'views', 'it is young', { ...business, publishTime: ago(HOUR) }],
   ])('is %s for %s when %s', (reason, metric, _, facts) => {
-    expect(whyStale(VIDEO_DEMANDS[metric], facts)).toBe(reason);
+    expect(whyStale(VIDEO_DEMANDS[metric], facts, ago(DAY))).toBe(reason);
+  });
+
+  it.each<[VideoMetric, VideoFacts]>([
+    ['reach', { ...business, activityTime: ago(8 * DAY) }],
+    ['audienceCities', { ...business, followers: 99 }],
+    ['profileViews', { ...business, accountType: 'PERSONAL' }],
+  ])('is nothing that would keep TikTok from telling %s, where it just told it', (metric, facts) => {
+    expect(whyStale(VIDEO_DEMANDS[metric], facts, ago(HOUR))).toBeUndefined();
+    expect(whyStale(VIDEO_DEMANDS[metric], facts, ago(HOUR + 1))).toBeDefined();
   });
 
   it('is first of all what nobody can change', () => {
@@ -234,11 +244,12 @@ describe('why what is known of a metric moves no more', () => {
       hidden: true,
       publishTime: ago(366 * DAY),
       activityTime: ago(300 * DAY),
+      collectTime: ago(HOUR),
       now: NOW,
     };
     const seen: (string | undefined)[] = [];
     const mend = (change: Partial<VideoFacts>) => {
-      seen.push(whyStale(demand, facts));
+      seen.push(whyStale(demand, facts, ago(DAY)));
       facts = { ...facts, ...change };
     };
     mend({ publishTime: ago(301 * DAY) });
@@ -316,9 +327,9 @@ describe('whatever is true', () => {
       (reason) => !(REASONS_STALE as readonly string[]).includes(reason),
     );
     fc.assert(
-      fc.property(someFacts, fc.constantFrom(...DEMANDS), (facts, [, demand]) => {
+      fc.property(someFacts, moments, fc.constantFrom(...DEMANDS), (facts, asOf, [, demand]) => {
         expect(REASONS_MISSING).toContain(whyMissing(demand, facts));
-        expect(onlyMissing).not.toContain(whyStale(demand, facts));
+        expect(onlyMissing).not.toContain(whyStale(demand, facts, asOf));
       }),
     );
   });
