@@ -307,7 +307,7 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps }: Gro
         const all = [
           ...(tiktok ? [openTikTok({ ...tiktok, ...common, pkce: config.pkce, redirectUri: callback })] : []),
           // TikTok's business portal registers addresses with a slash at the end only.
-          ...(business ? [businessTikTok({ ...business, ...common, redirectUri: `${callback}/` })] : []),
+          ...(business ? [businessTikTok({ ...business, ...common, clock, redirectUri: `${callback}/` })] : []),
         ];
         return {
           default: config.defaultFamily,

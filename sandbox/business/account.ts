@@ -32,6 +32,7 @@ const insights = [
   'daily_lost_followers',
   'engaged_audience',
   'audience_activity',
+  'bio_link_clicks',
   'audience_ages',
   'audience_genders',
   'audience_countries',

@@ -10,7 +10,16 @@ import type {
   TikTok,
   TokenGrant,
   Uploads,
+  VideoPage,
 } from '../../src/application/ports/tiktok.ts';
+import {
+  type AccountReading,
+  type Day,
+  VIDEO_BREAKDOWNS,
+  VIDEO_CURVES,
+  type VideoMetric,
+  type VideoReading,
+} from '../../src/domain/analytics/reading.ts';
 import { type Account, type ApiFamily, REQUESTED_SCOPES } from '../../src/domain/connection/connection.ts';
 import type { ChunkPlan } from '../../src/domain/post/chunk-plan.ts';
 import type { PostSettings } from '../../src/domain/post/settings.ts';
@@ -33,6 +42,9 @@ type Answers = {
   readonly readStatus: Result<PublishStatus, PublishError>;
   readonly publicAmong: Result<readonly string[], PublishError>;
   readonly listVideos: Result<readonly ListedVideo[], PublishError>;
+  readonly listInsights: Result<VideoPage, PublishError>;
+  readonly readInsights: Result<readonly VideoReading[], PublishError>;
+  readonly readAccountInsights: Result<AccountReading, PublishError>;
 };
 type Method = keyof Answers;
 
@@ -54,6 +66,8 @@ export type Job = {
 
 export const UNAVAILABLE: PublishError = { code: 'PLATFORM_UNAVAILABLE' };
 const DEAD: PublishError = { code: 'ACCOUNT_SESSION_INVALID', tiktokCode: 'access_token_invalid' };
+const INVALID_PARAMS: PublishError = { code: 'CONNECTOR_REQUEST_REJECTED', tiktokCode: 'invalid_params' };
+const NOBODY_WATCHED = { views: 0, likes: 0, comments: 0, shares: 0 };
 const INVALID_GRANT = err({ code: 'INVALID_GRANT', error: DEAD } as const);
 const ACCESS_SECONDS = 86_400;
 const REFRESH_SECONDS = 31_536_000;
@@ -66,6 +80,19 @@ const SCOPE_OF: Readonly<Partial<Record<keyof Account, string>>> = {
   likesCount: 'user.info.stats',
   videoCount: 'user.info.stats',
 };
+/** Everything else of a video is told with `video.list`. */
+const NEEDS_VIDEO_INSIGHTS: ReadonlySet<string> = new Set([
+  'totalWatchSeconds',
+  'averageWatchSeconds',
+  'fullWatchRate',
+  'newFollowers',
+  'profileViews',
+  ...VIDEO_CURVES,
+  ...VIDEO_BREAKDOWNS,
+] satisfies readonly VideoMetric[]);
+const MAX_ASKED = 20;
+const DAY_MS = 86_400_000;
+const MAX_DAYS_BACK = 60;
 
 /**
  * A TikTok in memory that keeps a ledger: tokens issued and spent, posts that became real. `next` decides how the next call of
@@ -91,6 +118,16 @@ export class FakeTikTok implements TikTok {
   };
   /** What the account's list holds. Unless said: what became public here. */
   listed: readonly ListedVideo[] | undefined;
+  /** What is counted of the account's videos. Unless said: what became public here, and nobody watched yet. */
+  videoReadings: readonly VideoReading[] | undefined;
+  /** How many videos a page has at most: 0 to 20. Of 0, each goes back by a day. */
+  pageSize = MAX_ASKED;
+  /** What is counted of the account. `days` may be any: told are those of the last 60 that are asked for. */
+  accountReading: AccountReading = {
+    numbers: { followers: 1200, following: 80, totalLikes: 5400, videoCount: 12 },
+    days: [],
+    breakdowns: {},
+  };
   /** Ids of posts that not everyone can see any more. */
   readonly hidden = new Set<string>();
   /** As of TikTok's documentation, a minute and two seconds. */
@@ -270,6 +307,37 @@ export class FakeTikTok implements TikTok {
     shareUri: (username, tiktokPostId) => `https://www.tiktok.com/@${username}/video/${tiktokPostId}`,
   };
 
+  readonly insights: TikTok['insights'] = {
+    listVideos: (token, scopes, before) =>
+      within(scopes, ['video.list'], () =>
+        this.#answer('listInsights', before.toISOString(), async () =>
+          this.#with(token, async () => {
+            const earlier = this.#videoReadings(scopes).filter(({ createTime }) => createTime < before);
+            const videos = earlier.slice(0, this.pageSize);
+            if (videos.length === earlier.length) return ok({ videos });
+            return ok({ videos, olderThan: videos.at(-1)?.createTime ?? new Date(before.getTime() - DAY_MS) });
+          }),
+        ),
+      ),
+    readVideos: async (token, scopes, tiktokPostIds) => {
+      if (tiktokPostIds.length === 0) return ok([]);
+      return within(scopes, ['video.list'], () =>
+        this.#answer('readInsights', tiktokPostIds.join(' '), async () =>
+          this.#with(token, async () => {
+            if (tiktokPostIds.length > MAX_ASKED) return err(INVALID_PARAMS);
+            return ok(this.#videoReadings(scopes).filter(({ tiktokPostId }) => tiktokPostIds.includes(tiktokPostId)));
+          }),
+        ),
+      );
+    },
+    readAccount: (token, scopes, from, until) =>
+      within(scopes, ['user.info.stats', 'user.insights'], () =>
+        this.#answer('readAccountInsights', `${from} ${until}`, async () =>
+          this.#with(token, async () => ok(this.#accountReading(scopes, from, until))),
+        ),
+      ),
+  };
+
   #announced(caption: string, settings: PostSettings, plan: ChunkPlan): Job {
     const number = this.jobs.length + 1;
     const publishId = `v_pub_file~${number}`;
@@ -294,6 +362,45 @@ export class FakeTikTok implements TikTok {
       )
       .filter(({ tiktokPostId }) => !this.hidden.has(tiktokPostId))
       .toSorted((left, right) => right.createTime.getTime() - left.createTime.getTime());
+  }
+
+  /** Newest first, as far as the scopes go. */
+  #videoReadings(scopes: readonly string[]): readonly VideoReading[] {
+    const readings =
+      this.videoReadings?.filter(({ tiktokPostId }) => !this.hidden.has(tiktokPostId)) ??
+      this.#publicVideos().map((video) => ({ ...video, numbers: NOBODY_WATCHED, curves: {}, breakdowns: {} }));
+    const told = <T extends object>(metrics: T): T =>
+      Object.fromEntries(
+        Object.entries(metrics).filter(
+          ([metric]) => scopes.includes('video.insights') || !NEEDS_VIDEO_INSIGHTS.has(metric),
+        ),
+      ) as T;
+    return structuredClone(readings)
+      .map((reading) => ({
+        ...reading,
+        numbers: told(reading.numbers),
+        curves: told(reading.curves),
+        breakdowns: told(reading.breakdowns),
+      }))
+      .toSorted((left, right) => right.createTime.getTime() - left.createTime.getTime());
+  }
+
+  #accountReading(scopes: readonly string[], from: Day, until: Day): AccountReading {
+    const { numbers, days, breakdowns } = structuredClone(this.accountReading);
+    const insights = scopes.includes('user.insights');
+    const [earliest, today] = [this.#daysBack(MAX_DAYS_BACK), this.#daysBack(0)];
+    const told = days.filter(({ date }) => date >= from && date <= until && date >= earliest && date < today);
+    return {
+      numbers: scopes.includes('user.info.stats') ? numbers : {},
+      days: insights ? told.toSorted((left, right) => left.date.localeCompare(right.date)) : [],
+      breakdowns: insights ? breakdowns : {},
+    };
+  }
+
+  #daysBack(days: number): Day {
+    return this.#in(-days * 86_400)
+      .toISOString()
+      .slice(0, 10);
   }
 
   #in(seconds: number): Date {
@@ -322,6 +429,14 @@ export class FakeTikTok implements TikTok {
     return answered;
   }
 }
+
+/** One of `scopes` is enough. Without any TikTok is not asked. */
+const within = async <T>(
+  granted: readonly string[],
+  scopes: readonly string[],
+  ask: () => Promise<Result<T, PublishError>>,
+): Promise<Result<T, PublishError>> =>
+  scopes.some((scope) => granted.includes(scope)) ? ask() : err({ code: 'ACCOUNT_SCOPE_MISSING', scopes });
 
 /** TikTok's word for how a call ended. */
 function codeOf(answer: ChunkOutcome | Result<unknown, PublishError | GrantRefusal>): string {

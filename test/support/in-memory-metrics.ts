@@ -45,8 +45,6 @@ export type InMemoryMetrics = {
   ): void;
 };
 
-const nameOf = ({ connectionId, tiktokPostId }: VideoKey): string => `${connectionId}/${tiktokPostId}`;
-
 /** One store behind three ports, as the database is. */
 export function inMemoryMetrics({
   clock,
@@ -62,6 +60,7 @@ export function inMemoryMetrics({
   const accounts = new Map<ConnectionId, AccountRecord>();
   const days = new Map<string, DayRecord & { readonly connectionId: ConnectionId }>();
 
+  const nameOf = ({ connectionId, tiktokPostId }: VideoKey): string => `${connectionId}/${tiktokPostId}`;
   const isActive = (id: ConnectionId): boolean =>
     connections.all().some((connection) => connection.id === id && connection.state === 'ACTIVE');
 
@@ -335,10 +334,13 @@ export function inMemoryMetrics({
 }
 
 /** Of two videos of one second it does not matter which comes first, as long as it stays so. */
-const newestFirst = (left: Row, right: Row): number =>
-  Number(right.video.createTime) - Number(left.video.createTime) || inOrder(nameOf(right), nameOf(left));
-
-const inOrder = (left: string, right: string): number => (left === right ? 0 : left < right ? -1 : 1);
+function newestFirst(left: Row, right: Row): number {
+  const [leftName, rightName] = [left, right].map(
+    ({ connectionId, tiktokPostId }) => `${connectionId}/${tiktokPostId}`,
+  );
+  const byTime = Number(right.video.createTime) - Number(left.video.createTime);
+  return byTime || (leftName === rightName ? 0 : String(leftName) < String(rightName) ? 1 : -1);
+}
 
 const SECONDS = { HOUR: 3600, DAY: 86_400, WEEK: 7 * 86_400 } as const;
 /** The first Monday after the beginning of JavaScript's time. */

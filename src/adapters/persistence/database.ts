@@ -6,6 +6,7 @@ import { FirstSchema } from './migrations/first-schema.ts';
 import { GarbageIndexes } from './migrations/garbage-indexes.ts';
 import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
+import { MetricTables } from './migrations/metric-tables.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
 import { TokenLifeColumns } from './migrations/token-life.ts';
 import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
@@ -43,6 +44,7 @@ export async function openDatabase(url: string): Promise<Database> {
         { name: '2026-11-22-import-lapses', class: ImportLapses },
         { name: '2026-11-22-token-life', class: TokenLifeColumns },
         { name: '2026-11-22-garbage-indexes', class: GarbageIndexes },
+        { name: '2026-11-22-metric-tables', class: MetricTables },
       ],
       snapshot: false,
       silent: true,

@@ -16,3 +16,7 @@ export function present<T extends object>(object: T): { [K in keyof T]: Exclude<
 /** PostgreSQL's text holds no NUL character, so nothing is stored under a name that has one. */
 export const isStorable = (...names: readonly (string | undefined)[]): boolean =>
   names.every((name) => name === undefined || !name.includes('\0'));
+
+/** JSON that PostgreSQL takes whatever other people wrote: without NUL characters and halves of a character. */
+export const storableJson = (value: unknown): string =>
+  JSON.stringify(value, (_, each) => (typeof each === 'string' ? each.replaceAll('\0', '').toWellFormed() : each));

@@ -12,6 +12,29 @@ export const asBoolean = (value: unknown): boolean | undefined => (typeof value 
 export const asCount = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 
+/** A count that may come as its digits. */
+export const asWhole = (value: unknown): number | undefined =>
+  asCount(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value);
+
+/** What is measured and not counted: need not be whole. */
+export const asAmount = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+
+/** How far rounding may carry a fraction beyond 1. */
+const ROUNDING = 0.0001;
+
+/** 0 to 1. */
+export const asFraction = (value: unknown): number | undefined => {
+  const fraction = asAmount(value);
+  return fraction === undefined || fraction > 1 + ROUNDING ? undefined : Math.min(fraction, 1);
+};
+
+/** Seconds since 1970, as a number or its digits. */
+export const asTime = (value: unknown): Date | undefined => {
+  const time = new Date((asWhole(value) || Number.NaN) * 1000);
+  return Number.isNaN(time.getTime()) ? undefined : time;
+};
+
 export const asPositive = (value: unknown): number | undefined => asCount(value) || undefined;
 
 /** An id in digits, whether it came as a number or as a string. */

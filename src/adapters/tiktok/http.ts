@@ -31,6 +31,8 @@ export type Http = {
     readonly body?: string;
     /** For everything: connecting, sending and the whole answer. */
     readonly withinMilliseconds: number;
+    /** Of an answer that may be larger than others. */
+    readonly maxAnswerBytes?: number;
   }): Promise<Result<Answer, PublishError>>;
   /** Streams `body`, never ahead of the socket. Its length is in the `content-length` of `headers`. */
   put(request: {
@@ -78,12 +80,12 @@ export function openHttp(options: {
   }
 
   return {
-    ask: ({ address, method, headers, body, withinMilliseconds }) =>
+    ask: ({ address, method, headers, body, withinMilliseconds, maxAnswerBytes: maxBytes = maxAnswerBytes }) =>
       run(address.path.replace(/\?.*/s, ''), async () => {
         const signal = AbortSignal.timeout(withinMilliseconds);
         const request = agent.request({ ...address, method, headers, body: body ?? null, signal });
         const response = await untilAborted(request, signal);
-        const text = await readText(response.body, maxAnswerBytes);
+        const text = await readText(response.body, maxBytes);
         return readAnswer(said, response.statusCode, text, single(response.headers['x-tt-logid']));
       }),
 

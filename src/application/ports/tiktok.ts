@@ -142,20 +142,30 @@ export interface Publishing extends Partial<Uploads> {
   shareUri(username: string, tiktokPostId: string): string;
 }
 
-/** A page of what an account has. `olderThan` is where the next one begins; absent on the last. */
+/** A page of what an account has. `olderThan` is where the next one begins, always earlier than this one did; absent on the last. */
 export type VideoPage = { readonly videos: readonly VideoReading[]; readonly olderThan?: Date };
 
-/** Reads numbers. Only what `scopes` allow is asked for, because one field without its scope may fail the whole call. */
+/**
+ * Reads numbers; repeating changes nothing. Only what `scopes` allow is asked for, because one field without its scope may fail the
+ * whole call; when they allow nothing of it, the answer is ACCOUNT_SCOPE_MISSING and TikTok is not asked. What TikTok left out, or
+ * wrote in a way that is not documented, is absent.
+ */
 export interface Insights {
-  /** Public videos, newest first, at most 20 that were created before `before`. A page may be short or empty and not the last one. */
+  /**
+   * Public videos, newest first, at most 20 that were created before `before`. A page may be short or empty and not the last one.
+   * Photo posts are among them: the open family does not tell them apart.
+   */
   listVideos(accessToken: Secret, scopes: readonly string[], before: Date): Promise<Result<VideoPage, PublishError>>;
-  /** Those of `tiktokPostIds`, at most 20, that are the account's and public, in any order. */
+  /** Those of `tiktokPostIds`, at most 20, that are the account's and public, in any order. TikTok refuses more. */
   readVideos(
     accessToken: Secret,
     scopes: readonly string[],
     tiktokPostIds: readonly string[],
   ): Promise<Result<readonly VideoReading[], PublishError>>;
-  /** The account now, and its days from `from` to `until`, both included, as far as the family knows days (60 back at most). */
+  /**
+   * The account now, and its days from `from` to `until`, both included. The Business family knows the 60 days before today and leaves
+   * out the others, the open one knows none.
+   */
   readAccount(
     accessToken: Secret,
     scopes: readonly string[],

@@ -24,6 +24,9 @@ const ENDPOINT_OF: Readonly<Record<Exclude<TikTokCall, 'announce' | 'sendChunk'>
   readStatus: 'business_status',
   publicAmong: 'business_videos',
   listVideos: 'business_videos',
+  listInsights: 'business_videos',
+  readInsights: 'business_videos',
+  readAccountInsights: 'business_account',
 };
 
 function endpointOf(call: TikTokCall): EndpointName {
@@ -53,6 +56,7 @@ async function businessTikTokAt(options: SandboxOptions) {
     businessApiUrl: sandbox.businessApiUrl,
     authorizeUrl: sandbox.authorizeUrl,
     sandbox: true,
+    clock: { now: () => new Date(sandbox.control.now()) },
   });
   onTestFinished(() => tiktok.close());
   const { control } = sandbox;

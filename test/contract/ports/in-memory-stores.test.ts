@@ -7,6 +7,7 @@ import { fixedClock } from '../../support/fixed-clock.ts';
 import { inMemoryConnections } from '../../support/in-memory-connections.ts';
 import { inMemoryCredentials } from '../../support/in-memory-credentials.ts';
 import { inMemoryGates } from '../../support/in-memory-gates.ts';
+import { inMemoryMetrics } from '../../support/in-memory-metrics.ts';
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
 import { inMemoryPosts } from '../../support/in-memory-posts.ts';
 import { inMemoryTurns } from '../../support/in-memory-turns.ts';
@@ -17,6 +18,7 @@ import { clockContract } from './clock.contract.ts';
 import { connectionsContract } from './connections.contract.ts';
 import { credentialsContract } from './credentials.contract.ts';
 import { gatesContract } from './gates.contract.ts';
+import { metricsContract } from './metrics.contract.ts';
 import { pendingAuthorizationsContract } from './pending-authorizations.contract.ts';
 import { postsContract } from './posts.contract.ts';
 import { turnsContract } from './turns.contract.ts';
@@ -49,6 +51,11 @@ credentialsContract(FAKE, async () => inMemoryCredentials({ clock: fixedClock() 
 pendingAuthorizationsContract(FAKE, async () => inMemoryPendingAuthorizations());
 videosContract(FAKE, stores);
 postsContract(FAKE, stores);
+metricsContract(FAKE, async () => {
+  const { clock, ...rest } = await stores();
+  const passTime = async (seconds: number) => clock.advance(seconds);
+  return { ...rest, ...inMemoryMetrics({ clock, ...rest }), clock, passTime };
+});
 gatesContract(FAKE, async () => {
   const { store: gates, ...rest } = onAClock(inMemoryGates);
   return { gates, ...rest };

@@ -21,6 +21,9 @@ const ENDPOINT_OF: Readonly<Record<TikTokCall, EndpointName>> = {
   readStatus: 'status',
   publicAmong: 'video_query',
   listVideos: 'video_list',
+  listInsights: 'video_list',
+  readInsights: 'video_query',
+  readAccountInsights: 'user_info',
 };
 
 /** Nothing ends by itself: `finish` and the clock decide. */

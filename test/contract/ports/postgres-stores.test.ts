@@ -2,14 +2,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aesGcmCipher } from '../../../src/adapters/crypto/aes-gcm-cipher.ts';
 import { type Database, openDatabase } from '../../../src/adapters/persistence/database.ts';
 import { databaseClock } from '../../../src/adapters/persistence/database-clock.ts';
+import { postgresAccountMetrics } from '../../../src/adapters/persistence/postgres-account-metrics.ts';
 import { postgresConnections } from '../../../src/adapters/persistence/postgres-connections.ts';
 import { postgresCredentials } from '../../../src/adapters/persistence/postgres-credentials.ts';
 import { postgresGates } from '../../../src/adapters/persistence/postgres-gates.ts';
+import { postgresMetricCollections } from '../../../src/adapters/persistence/postgres-metric-collections.ts';
 import { postgresPendingAuthorizations } from '../../../src/adapters/persistence/postgres-pending-authorizations.ts';
 import { postgresPostEvents } from '../../../src/adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from '../../../src/adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from '../../../src/adapters/persistence/postgres-posts.ts';
 import { postgresTurns } from '../../../src/adapters/persistence/postgres-turns.ts';
+import { postgresVideoMetrics } from '../../../src/adapters/persistence/postgres-video-metrics.ts';
 import { postgresVideos } from '../../../src/adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from '../../../src/adapters/persistence/postgres-webhook-inbox.ts';
 import type { Clock } from '../../../src/application/ports/clock.ts';
@@ -35,6 +38,7 @@ import { clockContract } from './clock.contract.ts';
 import { connectionsContract } from './connections.contract.ts';
 import { credentialsContract } from './credentials.contract.ts';
 import { type GateStore, gatesContract } from './gates.contract.ts';
+import { metricsContract } from './metrics.contract.ts';
 import { pendingAuthorizationsContract } from './pending-authorizations.contract.ts';
 import { postsContract } from './posts.contract.ts';
 import { type TurnStore, turnsContract } from './turns.contract.ts';
@@ -61,7 +65,7 @@ afterAll(async () => {
 async function empty(): Promise<Database> {
   await database.pool.query(
     `truncate connection, connection_event, credential, pending_authorization, request_key, video, post, attempt, post_event, gate, turn,
-       webhook_event cascade`,
+       webhook_event, metric_collection, measured_video, video_snapshot, measured_account, account_day cascade`,
   );
   return database;
 }
@@ -152,6 +156,19 @@ pendingAuthorizationsContract('postgresPendingAuthorizations', async () =>
 videosContract('postgresVideos', stores);
 postsContract('postgresPosts, postgresPostQueue and postgresPostEvents', stores);
 webhookInboxContract('postgresWebhookInbox', async () => ({ inbox: postgresWebhookInbox(await empty()), clock }));
+metricsContract('postgresVideoMetrics, postgresAccountMetrics and postgresMetricCollections', async () => ({
+  ...(await stores()),
+  videoMetrics: postgresVideoMetrics(database),
+  accountMetrics: postgresAccountMetrics(database),
+  collections: postgresMetricCollections(database),
+  async passTime(seconds) {
+    await database.pool.query(
+      `update metric_collection set due_at = due_at - make_interval(secs => $1),
+         leased_until = leased_until - make_interval(secs => $1)`,
+      [seconds],
+    );
+  },
+}));
 gatesContract('postgresGates', gateStore);
 turnsContract('postgresTurns', turnStore, { runs: 25 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ChunkOutcome, TikTok, TokenGrant, Uploads } from '../../../src/application/ports/tiktok.ts';
+import type { ChunkOutcome, TikTok, TokenGrant, Uploads, VideoPage } from '../../../src/application/ports/tiktok.ts';
+import { VIDEO_NUMBERS, type VideoReading } from '../../../src/domain/analytics/reading.ts';
 import { REQUESTED_SCOPES } from '../../../src/domain/connection/connection.ts';
 import { type ChunkPlan, chunkAt } from '../../../src/domain/post/chunk-plan.ts';
 import type { PostSettings, PrivacyLevel } from '../../../src/domain/post/settings.ts';
@@ -17,7 +18,10 @@ export type TikTokCall =
   | 'sendChunk'
   | 'readStatus'
   | 'publicAmong'
-  | 'listVideos';
+  | 'listVideos'
+  | 'listInsights'
+  | 'readInsights'
+  | 'readAccountInsights';
 
 /** In what the families of TikTok differ. */
 export type Traits = {
@@ -102,7 +106,7 @@ export function tiktokContract(
 
   async function connected(scopes?: readonly string[]) {
     const { tiktok, other } = await make();
-    const { authorization, publishing } = tiktok;
+    const { authorization, publishing, insights } = tiktok;
     /** Only asked for where the traits say that it is there. */
     const sender = publishing as Uploads;
 
@@ -158,8 +162,39 @@ export function tiktokContract(
     const listed = async (before = new Date(other.now().getTime() + 1000)) =>
       got(await publishing.listVideos(grant.accessToken, before));
 
+    /** Posts that many videos that everyone can see, a minute after each other. Gives their ids, newest first. */
+    const posted = async (count: number): Promise<readonly string[]> => {
+      const ids: string[] = [];
+      for (let number = 1; number <= count; number += 1) {
+        const { publishId } = await sent({ caption: `${number}` });
+        other.finish(publishId);
+        ids.unshift(...other.publicIds(publishId));
+        other.passTime(60);
+      }
+      return ids;
+    };
+
+    /** Waits until TikTok has counted, which outlasts an access token. Gives the next one. */
+    const counted = async (): Promise<Secret> => {
+      other.passTime(3 * 86_400);
+      return got(await authorization.refresh(grant.refreshToken)).accessToken;
+    };
+
+    /** Every page, from the newest video on. */
+    const pages = async (token = grant.accessToken): Promise<readonly (readonly VideoReading[])[]> => {
+      const read: (readonly VideoReading[])[] = [];
+      let before: Date | undefined = new Date(other.now().getTime() + 1000);
+      while (before !== undefined) {
+        const page: VideoPage = got(await insights.listVideos(token, grant.scopes, before));
+        read.push(page.videos);
+        before = page.olderThan;
+      }
+      return read;
+    };
+
     const grant = await consent();
-    return { tiktok, other, authorization, publishing, grant, consent, announce, tell, send, sent, statusOf, listed };
+    const asking = { consent, announce, tell, send, sent, posted, counted, statusOf, listed, pages };
+    return { tiktok, other, authorization, publishing, insights, grant, ...asking };
   }
   type Connected = Awaited<ReturnType<typeof connected>>;
 
@@ -290,7 +325,7 @@ export function tiktokContract(
     ])('an access token that %s', (why, end) => {
       it('opens nothing', async () => {
         const world = await connected();
-        const { authorization, publishing, grant } = world;
+        const { authorization, publishing, insights, grant } = world;
         const { publishId } = got(await world.tell(grant.accessToken));
         await end(world);
         const token = why === 'was made up' ? new Secret('made.up') : grant.accessToken;
@@ -302,6 +337,9 @@ export function tiktokContract(
           readStatus: await publishing.readStatus(token, publishId),
           publicAmong: await publishing.publicAmong(token, ['7']),
           listVideos: await publishing.listVideos(token, world.other.now()),
+          listInsights: await insights.listVideos(token, grant.scopes, world.other.now()),
+          readInsights: await insights.readVideos(token, grant.scopes, ['7']),
+          readAccountInsights: await insights.readAccount(token, grant.scopes, '2026-11-01', '2026-11-21'),
         };
         for (const [call, outcome] of Object.entries(calls)) {
           expect(outcome, call).toMatchObject({ ok: false, error: { code: 'ACCOUNT_SESSION_INVALID' } });
@@ -592,6 +630,151 @@ export function tiktokContract(
       });
     });
 
+    describe('the numbers of videos', () => {
+      it('are of public posts only, newest first, and say which posts', async () => {
+        const { other, sent, listed, pages, posted } = await connected();
+        const ids = [...(await posted(2))];
+        if (onlyMine) {
+          const { publishId } = await sent({ settings: { privacyLevel: 'SELF_ONLY' } });
+          other.finish(publishId);
+        }
+        const [videos = [], ...more] = await pages();
+        expect(more).toEqual([]);
+        expect(videos.map(({ tiktokPostId }) => tiktokPostId)).toEqual(ids);
+        expect(videos.map(({ caption }) => caption)).toEqual(['2', '1']);
+        const createTimes = (await listed()).map(({ createTime }) => createTime);
+        expect(videos.map(({ createTime }) => createTime)).toEqual(createTimes);
+      });
+
+      it('are whole or measured, and never below 0', async () => {
+        const { pages, posted, counted } = await connected();
+        await posted(1);
+        const [[video] = []] = await pages(await counted());
+        const numbers = Object.entries(video?.numbers ?? {});
+        expect(numbers.length).toBeGreaterThan(0);
+        for (const [name, value] of numbers) {
+          expect(VIDEO_NUMBERS).toContain(name);
+          expect(value, name).toBeGreaterThanOrEqual(0);
+        }
+      });
+
+      it('are none for an account without videos', async () => {
+        const { insights, grant, other } = await connected();
+        expect(await insights.listVideos(grant.accessToken, grant.scopes, other.now())).toEqual({
+          ok: true,
+          value: { videos: [] },
+        });
+      });
+
+      it('come in pages of twenty at most, and every video is on one of them', async () => {
+        const { insights, grant, other, pages, posted } = await connected();
+        const ids = await posted(22);
+        const read = await pages();
+        expect(read.length).toBeGreaterThan(1);
+        for (const page of read) expect(page.length).toBeLessThanOrEqual(20);
+        expect(read.flat().map(({ tiktokPostId }) => tiktokPostId)).toEqual(ids);
+
+        const before = new Date(other.now().getTime() - 20.5 * 60_000);
+        const { videos, ...rest } = got(await insights.listVideos(grant.accessToken, grant.scopes, before));
+        expect(videos.map(({ tiktokPostId }) => tiktokPostId)).toEqual(ids.slice(20));
+        expect(rest).toEqual({});
+      });
+
+      it('are told of the videos that are asked about, and of no other', async () => {
+        const { other, insights, grant, posted } = await connected();
+        const [third = '', second = '', first = ''] = await posted(3);
+        const told = async (ids: readonly string[]) =>
+          got(await insights.readVideos(grant.accessToken, grant.scopes, ids))
+            .map(({ tiktokPostId }) => tiktokPostId)
+            .toSorted();
+        expect(await told([third, first])).toEqual([third, first].toSorted());
+        expect(await told(['7999999999999999999', second])).toEqual([second]);
+        expect(await told(['7999999999999999999'])).toEqual([]);
+        other.show(second, false);
+        expect(await told([first, second])).toEqual([first]);
+        other.show(second, true);
+        expect(await told([first, second])).toEqual([first, second].toSorted());
+      });
+
+      it('are the same, asked for by id or in the list', async () => {
+        const { insights, grant, pages, posted, counted } = await connected();
+        const ids = await posted(2);
+        const token = await counted();
+        const byId = got(await insights.readVideos(token, grant.scopes, ids));
+        expect(byId.toSorted((left, right) => right.createTime.getTime() - left.createTime.getTime())).toEqual(
+          (await pages(token)).flat(),
+        );
+      });
+
+      it('are asked for of some videos: none is no question, and more than twenty are refused', async () => {
+        const { other, insights, grant } = await connected();
+        expect(await insights.readVideos(grant.accessToken, grant.scopes, [])).toEqual({ ok: true, value: [] });
+        expect(other.asked('readInsights')).toBe(0);
+        const many = Array.from({ length: 21 }, (_, index) => String(7_999_999_999_999_999_000n + BigInt(index)));
+        expect(await insights.readVideos(grant.accessToken, grant.scopes, many)).toMatchObject({
+          error: { code: 'CONNECTOR_REQUEST_REJECTED' },
+        });
+      });
+
+      it('are told as far as the permissions go', async () => {
+        const { posted, counted, pages } = await connected(['user.info.basic', 'video.publish', 'video.list']);
+        const ids = await posted(1);
+        const [[video] = []] = await pages(await counted());
+        expect(video?.tiktokPostId).toBe(ids[0]);
+        expect(video?.numbers).not.toHaveProperty('averageWatchSeconds');
+        expect([video?.curves, video?.breakdowns]).toEqual([{}, {}]);
+      });
+
+      it('need the permission to list: TikTok is not asked without', async () => {
+        const { other, insights, grant } = await connected(['user.info.basic', 'user.info.stats', 'video.publish']);
+        const missing = { ok: false, error: { code: 'ACCOUNT_SCOPE_MISSING', scopes: ['video.list'] } };
+        expect(await insights.listVideos(grant.accessToken, grant.scopes, other.now())).toEqual(missing);
+        expect(await insights.readVideos(grant.accessToken, grant.scopes, ['7'])).toEqual(missing);
+        expect(other.asked('listInsights') + other.asked('readInsights')).toBe(0);
+      });
+    });
+
+    describe('the numbers of an account', () => {
+      it('are those of this moment', async () => {
+        const { authorization, other, insights, grant } = await connected();
+        const { followerCount } = got(await authorization.readAccount(grant.accessToken, grant.scopes));
+        const week = [daysBefore(other, 7), daysBefore(other, 1)] as const;
+        const reading = got(await insights.readAccount(grant.accessToken, grant.scopes, ...week));
+        expect(reading.numbers).toEqual({
+          followers: followerCount,
+          following: expect.any(Number),
+          totalLikes: expect.any(Number),
+          videoCount: expect.any(Number),
+        });
+      });
+
+      it('are asked for of any days, the future, long ago and none', async () => {
+        const { other, insights, grant } = await connected();
+        for (const [from, until] of [
+          [400, 1],
+          [60, 60],
+          [3, -3],
+          [400, 300],
+          [-3, -5],
+          [1, 7],
+        ] as const) {
+          const days = [daysBefore(other, from), daysBefore(other, until)] as const;
+          const reading = await insights.readAccount(grant.accessToken, grant.scopes, ...days);
+          expect(reading, `${days}`).toMatchObject({ ok: true, value: { numbers: { followers: expect.any(Number) } } });
+        }
+      });
+
+      it('need a permission: TikTok is not asked without', async () => {
+        const { other, insights, grant } = await connected(['user.info.basic', 'video.publish', 'video.list']);
+        const before = other.asked('readAccountInsights');
+        const week = [daysBefore(other, 7), daysBefore(other, 1)] as const;
+        expect(await insights.readAccount(grant.accessToken, grant.scopes, ...week)).toMatchObject({
+          error: { code: 'ACCOUNT_SCOPE_MISSING', scopes: expect.arrayContaining(['user.info.stats']) },
+        });
+        expect(other.asked('readAccountInsights')).toBe(before);
+      });
+    });
+
     describe.each(['REQUEST', 'ANSWER'] as const)('a network that loses the %s', (what) => {
       it.each<[TikTokCall, (world: Connected) => Promise<unknown>]>([
         ['revoke', ({ authorization, grant }) => authorization.revoke(grant.accessToken)],
@@ -601,6 +784,16 @@ export function tiktokContract(
         ['readStatus', ({ publishing, grant }) => publishing.readStatus(grant.accessToken, 'v_pub_file~1')],
         ['publicAmong', ({ publishing, grant }) => publishing.publicAmong(grant.accessToken, ['7'])],
         ['listVideos', ({ publishing, grant, other }) => publishing.listVideos(grant.accessToken, other.now())],
+        [
+          'listInsights',
+          ({ insights, grant, other }) => insights.listVideos(grant.accessToken, grant.scopes, other.now()),
+        ],
+        ['readInsights', ({ insights, grant }) => insights.readVideos(grant.accessToken, grant.scopes, ['7'])],
+        [
+          'readAccountInsights',
+          ({ insights, grant, other }) =>
+            insights.readAccount(grant.accessToken, grant.scopes, daysBefore(other, 7), daysBefore(other, 1)),
+        ],
       ])('makes the platform unavailable to %s, which asks once', async (call, ask) => {
         const world = await connected();
         const before = world.other.asked(call);
@@ -659,6 +852,10 @@ export function tiktokContract(
     });
   });
 }
+
+/** A day in UTC, so many before this one. */
+const daysBefore = (other: OtherSide, days: number): string =>
+  new Date(other.now().getTime() - days * 86_400_000).toISOString().slice(0, 10);
 
 async function* pieces(bytes: Buffer): AsyncGenerator<Uint8Array> {
   for (let start = 0; start < bytes.length; start += 1_000_000) yield bytes.subarray(start, start + 1_000_000);

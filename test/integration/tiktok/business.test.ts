@@ -1,14 +1,11 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { type BusinessTikTokOptions, businessTikTok } from '../../../src/adapters/tiktok/business/business-tiktok.ts';
+import { describe, expect, it } from 'vitest';
 import { BUSINESS_CODES } from '../../../src/adapters/tiktok/business/errors.ts';
 import { FAIL_REASONS } from '../../../src/adapters/tiktok/fail-reasons.ts';
-import type { Call } from '../../../src/adapters/tiktok/http.ts';
 import type { PostSettings } from '../../../src/domain/post/settings.ts';
 import { Secret } from '../../../src/domain/secret.ts';
-import { type Answering, json, LOG_ID, listening, raw, type Seen } from './answering-tiktok.ts';
+import { ACCESS, approved, OPEN_ID, replying, said } from './answering-business.ts';
+import { type Answering, json, LOG_ID, listening, raw } from './answering-tiktok.ts';
 
-const OPEN_ID = '-000exampleOpenId';
-const ACCESS = new Secret(`${OPEN_ID} act.synthAccess0001`);
 const settings: PostSettings = {
   privacyLevel: 'PUBLIC_TO_EVERYONE',
   allowComment: true,
@@ -21,33 +18,6 @@ const settings: PostSettings = {
   draft: false,
 };
 const post = { caption: 'New roast #coffee', settings, mediaUrl: new Secret('https://media.example/media/word') };
-
-const said = (code: number, message = '', data: unknown = {}) => json(200, { code, message, request_id: LOG_ID, data });
-const approved = (data: unknown) => said(0, 'OK', data);
-
-/** Our adapter before a server that reads each request whole, remembers it and answers as told. */
-async function replying(reply: Answering, options: Partial<BusinessTikTokOptions> = {}) {
-  const seen: Seen[] = [];
-  const calls: Call[] = [];
-  const origin = await listening(async (request, response) => {
-    const pieces: Buffer[] = [];
-    for await (const piece of request) pieces.push(piece);
-    const { method = '', url = '', headers } = request;
-    seen.push({ method, url, headers, body: Buffer.concat(pieces).toString() });
-    reply(request, response);
-  });
-  const tiktok = businessTikTok({
-    appId: '7600000000000000001',
-    secret: new Secret('synthSecret'),
-    redirectUri: 'https://glowtify.test/callback/',
-    businessApiUrl: origin,
-    sandbox: false,
-    onCall: (call) => calls.push(call),
-    ...options,
-  });
-  onTestFinished(() => tiktok.close());
-  return { ...tiktok, seen, calls };
-}
 
 const statusFrom = async (reply: Answering) => (await replying(reply)).publishing.readStatus(ACCESS, 'v_pub_url~v1.7');
 

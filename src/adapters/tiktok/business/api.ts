@@ -2,6 +2,7 @@ import type { PublishError } from '../../../domain/publish-error.ts';
 import { err, ok, type Result } from '../../../domain/result.ts';
 import type { Secret } from '../../../domain/secret.ts';
 import type { Answer } from '../answer.ts';
+import { present } from '../fields.ts';
 import type { Address, Http } from '../http.ts';
 import { isJsonObject, type JsonObject } from '../lossless-json.ts';
 import { byStatus, refusal } from '../refusal.ts';
@@ -22,6 +23,8 @@ export type BusinessApi = {
     readonly body?: JsonObject;
     /** Scopes without which TikTok refuses this call, to name them when it does. */
     readonly scopes: readonly string[];
+    /** Of an answer that may be larger than others. */
+    readonly maxAnswerBytes?: number;
     /** What only this call can read from a refusal. */
     readonly meaning?: (answer: Answer) => PublishError | undefined;
   }): Promise<Result<Approved, PublishError>>;
@@ -29,7 +32,7 @@ export type BusinessApi = {
 
 export function businessApi(http: Http, at: (path: string) => Address, withinMilliseconds: number): BusinessApi {
   return {
-    async call({ path, accessToken, query = {}, body, scopes, meaning }) {
+    async call({ path, accessToken, query = {}, body, scopes, maxAnswerBytes, meaning }) {
       const credential = readCredential(accessToken);
       // Nothing that this family ever gave: TikTok would not know it either.
       if (credential === undefined) return err({ code: 'ACCOUNT_SESSION_INVALID' });
@@ -42,6 +45,7 @@ export function businessApi(http: Http, at: (path: string) => Address, withinMil
               method: 'GET',
               headers,
               withinMilliseconds,
+              ...present({ maxAnswerBytes }),
             }
           : {
               address: at(path),

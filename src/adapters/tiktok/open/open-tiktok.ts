@@ -4,6 +4,7 @@ import { below, type Call, openHttp } from '../http.ts';
 import { readAccount } from './account.ts';
 import { openApi } from './api.ts';
 import { openOAuth } from './authorization.ts';
+import { openInsights } from './insights.ts';
 import { OPEN_QUOTAS, openPublishing } from './publishing.ts';
 import { sendChunk } from './upload.ts';
 import { openVerdict } from './verdict.ts';
@@ -71,6 +72,7 @@ export function openTikTok(options: OpenTikTokOptions): TikTok & {
       ...openPublishing(api, allowed),
       sendChunk: sendChunk({ http, allowed, idleMilliseconds: limits.idleMilliseconds }),
     },
+    insights: openInsights(api),
     close: () => http.close(),
   };
 }
