@@ -12,6 +12,7 @@ import { type PrometheusMetrics, prometheusMetrics } from './adapters/metrics/pr
 import { type Database, openDatabase } from './adapters/persistence/database.ts';
 import { databaseClock } from './adapters/persistence/database-clock.ts';
 import { isDatabaseDown } from './adapters/persistence/database-down.ts';
+import { postgresAccountMetrics } from './adapters/persistence/postgres-account-metrics.ts';
 import { postgresBacklog } from './adapters/persistence/postgres-backlog.ts';
 import { postgresConnectionEvents } from './adapters/persistence/postgres-connection-events.ts';
 import { postgresConnections } from './adapters/persistence/postgres-connections.ts';
@@ -25,6 +26,7 @@ import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
 import { postgresSealedSecrets } from './adapters/persistence/postgres-sealed-secrets.ts';
 import { postgresTurns } from './adapters/persistence/postgres-turns.ts';
+import { postgresVideoMetrics } from './adapters/persistence/postgres-video-metrics.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from './adapters/persistence/postgres-webhook-inbox.ts';
 import { rpcHandler } from './adapters/rpc/node-handler.ts';
@@ -58,17 +60,22 @@ import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
 import { fetchVideo } from './application/fetch-video.ts';
+import { getAccountMetrics } from './application/get-account-metrics.ts';
 import { getConnection } from './application/get-connection.ts';
 import { getPost } from './application/get-post.ts';
+import { getPostMetrics } from './application/get-post-metrics.ts';
 import { getPublishingCapabilities } from './application/get-publishing-capabilities.ts';
 import { getVideo } from './application/get-video.ts';
 import { handleWebhooks, type WebhookHandling } from './application/handle-webhooks.ts';
 import { importVideo } from './application/import-video.ts';
 import { keepTokensFresh, type TokenKeeping } from './application/keep-tokens-fresh.ts';
 import { listConnections } from './application/list-connections.ts';
+import { listPostMetricSnapshots } from './application/list-post-metric-snapshots.ts';
+import { listPostMetrics } from './application/list-post-metrics.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
 import { type PlatformHealth, platformHealth } from './application/platform-health.ts';
+import type { AccountMetrics } from './application/ports/account-metrics.ts';
 import type { Callers } from './application/ports/callers.ts';
 import type { Cipher } from './application/ports/cipher.ts';
 import type { Clock } from './application/ports/clock.ts';
@@ -90,6 +97,7 @@ import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
 import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
+import type { VideoMetrics } from './application/ports/video-metrics.ts';
 import type { VideoProbe } from './application/ports/video-probe.ts';
 import type { Videos } from './application/ports/videos.ts';
 import type { WebhookInbox } from './application/ports/webhook-inbox.ts';
@@ -141,6 +149,7 @@ const token = <T>(name: string): ServiceIdentifier<T> => Symbol(name);
 
 export const tokens = {
   accountAccess: token<AccountAccess>('accountAccess'),
+  accountMetrics: token<AccountMetrics>('accountMetrics'),
   addresses: token<MediaAddresses>('addresses'),
   advancePost: token<AdvancePost>('advancePost'),
   callers: token<Callers & { close(): void }>('callers'),
@@ -178,6 +187,7 @@ export const tokens = {
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
   turns: token<Turns>('turns'),
   useCases: token<UseCases>('useCases'),
+  videoMetrics: token<VideoMetrics>('videoMetrics'),
   videos: token<Videos>('videos'),
   webhookHandling: token<WebhookHandling>('webhookHandling'),
   webhookInbox: token<WebhookInbox>('webhookInbox'),
@@ -256,6 +266,10 @@ function bindPersistence(container: Container): void {
   container.bind(t.garbage).toResolvedValue((database: Database) => postgresGarbage(database), [t.database]);
   container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
   container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
+  container
+    .bind(t.accountMetrics)
+    .toResolvedValue((database: Database) => postgresAccountMetrics(database), [t.database]);
+  container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
   container.bind(t.webhookInbox).toResolvedValue((database: Database) => postgresWebhookInbox(database), [t.database]);
   container
@@ -578,6 +592,8 @@ function bindApplication(container: Container, ground: Ground): void {
       events: ReturnType<typeof postgresPostEvents>,
       connectionEvents: ReturnType<typeof postgresConnectionEvents>,
       videos: Videos,
+      videoMetrics: VideoMetrics,
+      accountMetrics: AccountMetrics,
       store: FileVideoStore,
       probe: VideoProbe,
       fetcher: VideoFetcher,
@@ -638,6 +654,10 @@ function bindApplication(container: Container, ground: Ground): void {
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
         watchConnections: watchConnections({ events: connectionEvents }),
+        getPostMetrics: getPostMetrics({ posts, connections, videoMetrics, accountMetrics, clock }),
+        listPostMetrics: listPostMetrics({ connections, videoMetrics, clock }),
+        listPostMetricSnapshots: listPostMetricSnapshots({ posts, connections, videoMetrics }),
+        getAccountMetrics: getAccountMetrics({ connections, accountMetrics, clock }),
       };
     },
     [
@@ -648,6 +668,8 @@ function bindApplication(container: Container, ground: Ground): void {
       t.postEvents,
       t.connectionEvents,
       t.videos,
+      t.videoMetrics,
+      t.accountMetrics,
       t.store,
       t.probe,
       t.fetcher,
