@@ -370,7 +370,7 @@ async function collected(workspaceId: string, connectionId: string): Promise<str
 /** All that is stored of a workspace. */
 async function everythingOf(workspaceId: string): Promise<readonly unknown[]> {
   const all = [];
-  for (const table of ['connection', 'credential', 'video', 'post', 'pending_authorization', 'measured_video']) {
+  for (const table of ['connection', 'credential', 'video', 'post', 'pending_authorization']) {
     all.push(await surroundings.sql(`select * from ${table} where workspace_id = $1 order by 1`, [workspaceId]));
   }
   return all;
