@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { Retention } from './application/collect-garbage.ts';
+import { COLLECTION_RATES, type CollectionRates } from './application/collect-metrics.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
 import type { ApiFamily } from './domain/connection/connection.ts';
 import { LARGEST_CHUNK_BYTES, SMALLEST_LARGEST_CHUNK_BYTES } from './domain/post/chunk-plan.ts';
@@ -38,6 +39,7 @@ export type Config = {
   readonly sandboxPort: number;
   /** How TikTok gets the bytes: we send them, or TikTok fetches them at `publicUrl`. */
   readonly transfer: 'UPLOAD' | 'PULL';
+  readonly collectionRates: CollectionRates;
   /** A worker that died loses its posts to the others after this long. */
   readonly leaseSeconds: number;
   readonly latePolicy: LatePolicy;
@@ -179,6 +181,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const value = whole(name, 'days', fallback, 0, 36_500);
     return value === 0 ? undefined : value;
   }
+
+  const callsPerSecond = (name: string, fallback: CollectionRates[ApiFamily]): number =>
+    whole(name, 'calls', fallback.callsPerSecond, 0, 50);
 
   const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
 
@@ -339,6 +344,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     webhookDays: whole('WEBHOOK_RETENTION_DAYS', 'days', 7, 4, 36_500),
     garbageSeconds: whole('GARBAGE_SECONDS', 'seconds', 600, 1, 86_400),
     defaultFamily,
+    collectionRates: {
+      OPEN: { callsPerSecond: callsPerSecond('ANALYTICS_OPEN_CALLS_PER_SECOND', COLLECTION_RATES.OPEN) },
+      BUSINESS: { callsPerSecond: callsPerSecond('ANALYTICS_BUSINESS_CALLS_PER_SECOND', COLLECTION_RATES.BUSINESS) },
+    },
     leaseSeconds: whole('LEASE_SECONDS', 'seconds', 60, 2, 600),
     latePolicy: {
       maxLatenessSeconds: whole('LATE_MAX_SECONDS', 'seconds', 86_400),

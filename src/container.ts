@@ -20,6 +20,7 @@ import { postgresCredentials } from './adapters/persistence/postgres-credentials
 import { postgresGarbage } from './adapters/persistence/postgres-garbage.ts';
 import { postgresGates } from './adapters/persistence/postgres-gates.ts';
 import { postgresMediaAddresses } from './adapters/persistence/postgres-media-addresses.ts';
+import { postgresMetricCollections } from './adapters/persistence/postgres-metric-collections.ts';
 import { postgresPendingAuthorizations } from './adapters/persistence/postgres-pending-authorizations.ts';
 import { postgresPostEvents } from './adapters/persistence/postgres-post-events.ts';
 import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts';
@@ -56,6 +57,7 @@ import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
 import { checkBytes } from './application/check-bytes.ts';
 import { garbageCollector } from './application/collect-garbage.ts';
+import { collectMetrics, type MetricCollecting } from './application/collect-metrics.ts';
 import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
@@ -89,6 +91,7 @@ import type { Ids } from './application/ports/ids.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
 import type { MediaAddresses } from './application/ports/media-addresses.ts';
+import type { MetricCollections } from './application/ports/metric-collections.ts';
 import type { Metrics } from './application/ports/metrics.ts';
 import type { PendingAuthorizations } from './application/ports/pending-authorizations.ts';
 import type { PostQueue } from './application/ports/post-queue.ts';
@@ -169,6 +172,8 @@ export const tokens = {
   httpServer: token<HttpServer>('httpServer'),
   ids: token<Ids>('ids'),
   log: token<Logger & Log>('log'),
+  metricCollecting: token<MetricCollecting>('metricCollecting'),
+  metricCollections: token<MetricCollections>('metricCollections'),
   metrics: token<PrometheusMetrics>('metrics'),
   metricsServer: token<(at: { readonly host: string; readonly port: number }) => HttpServer>('metricsServer'),
   pending: token<PendingAuthorizations>('pending'),
@@ -271,6 +276,13 @@ function bindPersistence(container: Container): void {
     .toResolvedValue((database: Database) => postgresAccountMetrics(database), [t.database]);
   container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
+  container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
+  container
+    .bind(t.accountMetrics)
+    .toResolvedValue((database: Database) => postgresAccountMetrics(database), [t.database]);
+  container
+    .bind(t.metricCollections)
+    .toResolvedValue((database: Database) => postgresMetricCollections(database), [t.database]);
   container.bind(t.webhookInbox).toResolvedValue((database: Database) => postgresWebhookInbox(database), [t.database]);
   container
     .bind(t.postEvents)
@@ -414,6 +426,34 @@ function bindApplication(container: Container, ground: Ground): void {
       });
     },
     [t.credentials, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
+  );
+  container.bind(t.metricCollecting).toResolvedValue(
+    (
+      collections: MetricCollections,
+      connections: Connections,
+      access: AccountAccess,
+      gates: Gates,
+      turns: Turns,
+      tiktoks: TikToks,
+      metrics: Metrics,
+      clock: Clock,
+      log: Log,
+    ) =>
+      collectMetrics({
+        collections,
+        connections,
+        access,
+        gates,
+        turns,
+        tiktoks,
+        rates: ground.config.collectionRates,
+        metrics,
+        clock,
+        log,
+        wait,
+        random: Math.random,
+      }),
+    [t.metricCollections, t.connections, t.accountAccess, t.gates, t.turns, t.tiktoks, t.metrics, t.clock, t.log],
   );
   container.bind(t.resealing).toResolvedValue(
     (secrets: SealedSecrets, metrics: Metrics, log: Log) => {

@@ -62,6 +62,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const webhooks = await container.getAsync(tokens.webhookHandling);
   const access = await container.getAsync(tokens.accountAccess);
   const tokenKeeping = await container.getAsync(tokens.tokenKeeping);
+  const collecting = await container.getAsync(tokens.metricCollecting);
   const resealing = await container.getAsync(tokens.resealing);
   const garbage = await container.getAsync(tokens.garbageCollector);
   const rpc = await container.getAsync(tokens.rpcServer);
@@ -90,11 +91,13 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   garbage.start();
   engine.start();
   tokenKeeping.start();
+  collecting.start();
   if (ground.tokenKeys.length > 1) resealing.start();
   // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    const work = [engine.stop(DRAIN_SECONDS), tokenKeeping.stop(), resealing.stop(), garbage.stop()];
+    const others = [tokenKeeping, collecting, resealing, garbage];
+    const work = [engine.stop(DRAIN_SECONDS), ...others.map((each) => each.stop())];
     await Promise.all([...work, rpc.close(), http.close()]);
   });
 

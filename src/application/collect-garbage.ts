@@ -7,7 +7,7 @@ import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
-import { type Repeated, repeat } from './repeat.ts';
+import { cutOff, type Repeated, repeat } from './repeat.ts';
 
 /** How many days what is done is kept. Absent: for ever. */
 export type Retention = {
@@ -97,16 +97,30 @@ export function garbageCollector(needs: {
     return dropped;
   }
 
+  /** What is left of a video's history is its owner's: it stays, also when the connection has ended. */
+  async function thinSnapshots(): Promise<number> {
+    let dropped = 0;
+    while (!ending()) {
+      const thinned = await garbage.thinSnapshots(clock.now(), BATCH);
+      dropped += thinned.dropped;
+      if (thinned.videos === 0) break;
+    }
+    return dropped;
+  }
+
   async function collect(): Promise<void> {
     const { videoDays, eventDays } = retention;
     const collected = {
       VIDEO: videoDays === undefined ? 0 : await dropVideos(videoDays),
       FILE: (await sweep()) + (await dropOrphans()),
       EVENT: eventDays === undefined ? 0 : await dropEvents(eventDays),
+      SNAPSHOT: await thinSnapshots(),
     };
-    for (const kind of ['VIDEO', 'FILE', 'EVENT'] as const) metrics.collected(kind, collected[kind]);
-    const { VIDEO, FILE, EVENT } = collected;
-    if (VIDEO + FILE + EVENT > 0) log.info({ videos: VIDEO, files: FILE, events: EVENT }, 'removed what nobody needs');
+    for (const kind of ['VIDEO', 'FILE', 'EVENT', 'SNAPSHOT'] as const) metrics.collected(kind, collected[kind]);
+    const { VIDEO, FILE, EVENT, SNAPSHOT } = collected;
+    if (VIDEO + FILE + EVENT + SNAPSHOT > 0) {
+      log.info({ videos: VIDEO, files: FILE, events: EVENT, snapshots: SNAPSHOT }, 'removed what nobody needs');
+    }
   }
 
   const repeated = repeat(
@@ -119,13 +133,5 @@ export function garbageCollector(needs: {
     'AFTER_A_PAUSE',
   );
 
-  return {
-    start: repeated.start,
-    async stop() {
-      const late = Promise.withResolvers<void>();
-      const cut = setTimeout(late.resolve, LAST_WORD_SECONDS * 1000);
-      await Promise.race([repeated.stop(), late.promise]);
-      clearTimeout(cut);
-    },
-  };
+  return cutOff(repeated, LAST_WORD_SECONDS);
 }

@@ -47,3 +47,14 @@ export function repeat(
     },
   };
 }
+
+/** The same for work that may be cut off anywhere and is done again: its end is waited for no longer than so many seconds. */
+export const cutOff = ({ start, stop }: Repeated, seconds: number): Repeated => ({
+  start,
+  async stop() {
+    const late = Promise.withResolvers<void>();
+    const cut = setTimeout(late.resolve, seconds * 1000);
+    await Promise.race([stop(), late.promise]);
+    clearTimeout(cut);
+  },
+});

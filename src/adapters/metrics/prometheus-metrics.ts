@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import type { Backlog } from '../../application/ports/backlog.ts';
 import type { Log } from '../../application/ports/log.ts';
-import type { Metrics } from '../../application/ports/metrics.ts';
+import { COLLECTION_CALLS, COLLECTION_OUTCOMES, type Metrics } from '../../application/ports/metrics.ts';
 import { WARNING_DAYS } from '../../domain/connection/connection.ts';
 import { backlogGauges } from './backlog-gauges.ts';
 import { boundedLabel } from './bounded-label.ts';
@@ -61,6 +61,15 @@ export function prometheusMetrics(needs: {
   const setAside = counter('set_aside', ['kind'], 'Posts and videos set aside because the work on them ended workers.');
   const rotten = counter('rotten_videos', [], 'Times that stored bytes of a video were found to have changed.');
   const garbage = counter('garbage_collected', ['kind'], 'What was removed because nobody needed it any more.');
+  const collections = counter('metric_collections', ['outcome'], 'Rounds of collecting the numbers of an account.');
+  const collectionLateness = histogram(
+    'metric_collection_lateness',
+    [],
+    LATENESS_BUCKETS,
+    'How late a round of collecting the numbers of an account began, after it was due.',
+  );
+  const collectionCalls = counter('metric_collection_calls', ['call'], 'Calls to TikTok that ask for numbers.');
+  const snapshots = counter('metric_snapshots', [], 'Numbers that had changed and were stored as a part of a history.');
   const looks = histogram('engine_look_duration', [], LOOK_BUCKETS, 'How long the engine took to look for work.');
   const lastLook = gauge(
     'engine_last_look_timestamp_seconds',
@@ -87,6 +96,9 @@ export function prometheusMetrics(needs: {
   for (const kind of ['POST', 'VIDEO'] as const) setAside.inc({ kind }, 0);
   for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED', 'FAILED'] as const) refreshes.inc({ outcome }, 0);
   lostGrants.inc(0);
+  snapshots.inc(0);
+  for (const outcome of COLLECTION_OUTCOMES) collections.inc({ outcome }, 0);
+  for (const call of COLLECTION_CALLS) collectionCalls.inc({ call }, 0);
   resealed.inc(0);
   for (const days of WARNING_DAYS) warnings.inc({ days: String(days) }, 0);
   for (const code of ['CREDENTIALS_INVALID', 'ISSUER_UNREACHABLE', 'RPC_WITHOUT_RULE'] as const)
@@ -99,6 +111,12 @@ export function prometheusMetrics(needs: {
     setAside: (kind) => setAside.inc({ kind }),
     videoRotten: () => rotten.inc(),
     collected: (kind, count) => garbage.inc({ kind }, count),
+    collectionEnded(outcome, latenessSeconds) {
+      collections.inc({ outcome });
+      collectionLateness({}, latenessSeconds);
+    },
+    collectionAsked: (call) => collectionCalls.inc({ call }),
+    snapshotsStored: (count) => snapshots.inc(count),
     looked(seconds) {
       looks({}, seconds);
       lastLook.setToCurrentTime();

@@ -13,4 +13,9 @@ export interface Garbage {
   kept(ids: readonly VideoId[]): Promise<ReadonlySet<VideoId>>;
   /** Forgets up to `limit` changes before `time` of posts that rest for good. Gives how many. */
   dropEvents(time: Date, limit: number): Promise<number>;
+  /**
+   * Thins the history of up to `limit` videos that have something to thin at `time`, as `thinned` says. Gives how many videos it looked
+   * at, and how many snapshots went. Repeating goes on with others.
+   */
+  thinSnapshots(time: Date, limit: number): Promise<{ readonly videos: number; readonly dropped: number }>;
 }

@@ -21,6 +21,17 @@ export type RefreshOutcome = 'RENEWED' | GrantRefusal['code'] | 'FAILED';
 /** What became of a message that claims to be TikTok's. `REPEATED`: known already, and harmless. */
 export type WebhookOutcome = 'ACCEPTED' | 'REPEATED' | 'REFUSED' | 'FAILED';
 
+/**
+ * What became of one round of collecting the numbers of an account. `MORE`: it goes on soon, for others wait. `NO_TURN`: TikTok's
+ * limits left none. `LOST`: it took so long that another worker took over.
+ */
+export const COLLECTION_OUTCOMES = ['DONE', 'MORE', 'NO_TURN', 'NOT_CONNECTED', 'REFUSED', 'LOST', 'FAILED'] as const;
+export type CollectionOutcome = (typeof COLLECTION_OUTCOMES)[number];
+
+/** What of an account is asked for: a page of its list, videos by their ids, the account itself. */
+export const COLLECTION_CALLS = ['LIST', 'VIDEOS', 'ACCOUNT'] as const;
+export type CollectionCall = (typeof COLLECTION_CALLS)[number];
+
 /** What the service tells of its own work to whoever watches over it. Telling never waits and never fails. */
 export interface Metrics {
   /** The first attempt of a post is stored. Once for each post. */
@@ -33,8 +44,14 @@ export interface Metrics {
   setAside(kind: 'POST' | 'VIDEO'): void;
   /** The stored bytes of a video are no longer those that came. Once for each time it is noticed. */
   videoRotten(): void;
-  /** So much was removed that nobody needed any more: videos with their records, files without one, changes of posts. */
-  collected(kind: 'VIDEO' | 'FILE' | 'EVENT', count: number): void;
+  /** So much was removed that nobody needed any more: videos with their records, files without one, changes of posts, snapshots. */
+  collected(kind: 'VIDEO' | 'FILE' | 'EVENT' | 'SNAPSHOT', count: number): void;
+  /** A round of collecting numbers ended that was due so long before it began. */
+  collectionEnded(outcome: CollectionOutcome, latenessSeconds: number): void;
+  /** TikTok was asked for numbers. */
+  collectionAsked(call: CollectionCall): void;
+  /** So many numbers had changed and left a snapshot. */
+  snapshotsStored(count: number): void;
   /** The engine looked for work, with success; how long that took. */
   looked(seconds: number): void;
   tiktokAnswered(call: AnsweredCall): void;

@@ -15,6 +15,8 @@ export const platformGate = (apiFamily: ApiFamily): GateKey => key('platform', a
 export const credentialsGate = (apiFamily: ApiFamily): GateKey => key('credentials', apiFamily);
 /** The app has as many posting accounts today as TikTok allows. */
 export const activeUsersGate = (apiFamily: ApiFamily): GateKey => key('active-users', apiFamily);
+/** TikTok says that the app asks for numbers too often. Posts pass all the same. */
+export const collectionGate = (apiFamily: ApiFamily): GateKey => key('collection', apiFamily);
 const postsGate = (connection: Connection): GateKey => ofAccount('posts', connection);
 const draftsGate = (connection: Connection): GateKey => ofAccount('drafts', connection);
 const rateGate = (connection: Connection): GateKey => ofAccount('rate', connection);

@@ -43,6 +43,7 @@ import { inMemoryCredentials } from '../../support/in-memory-credentials.ts';
 import { type InMemoryDoorbell, inMemoryDoorbell } from '../../support/in-memory-doorbell.ts';
 import { inMemoryGates } from '../../support/in-memory-gates.ts';
 import { inMemoryMediaAddresses } from '../../support/in-memory-media-addresses.ts';
+import { type InMemoryMetrics, inMemoryMetrics } from '../../support/in-memory-metrics.ts';
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
 import { inMemoryPosts } from '../../support/in-memory-posts.ts';
 import { inMemoryTurns } from '../../support/in-memory-turns.ts';
@@ -95,6 +96,8 @@ export class World {
   posts: Posts;
   queue: PostQueue;
   events: PostEvents;
+  /** What was collected. */
+  readonly measured: InMemoryMetrics;
   /** Seconds that were waited, as the code asked for them. The clock moves along. */
   readonly waits: number[] = [];
   /** Where the process ends, once. */
@@ -105,6 +108,7 @@ export class World {
     this.posts = posts;
     this.queue = queue;
     this.events = events;
+    this.measured = inMemoryMetrics({ clock: this.clock, connections: this.#connections, posts });
   }
 
   readonly failPoint = async (name: FailPointName): Promise<void> => {
