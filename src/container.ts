@@ -271,10 +271,6 @@ function bindPersistence(container: Container): void {
   container.bind(t.garbage).toResolvedValue((database: Database) => postgresGarbage(database), [t.database]);
   container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
   container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
-  container
-    .bind(t.accountMetrics)
-    .toResolvedValue((database: Database) => postgresAccountMetrics(database), [t.database]);
-  container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
   container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
   container

@@ -9,7 +9,7 @@ import { API_FAMILIES } from './connection-messages.ts';
 import * as pb from './gen/glowtify/tiktok/v1/analytics_pb.js';
 import { SnapshotInterval as IntervalMessage } from './gen/glowtify/tiktok/v1/analytics_service_pb.js';
 
-const UNAVAILABLE_REASONS = {
+export const UNAVAILABLE_REASONS = {
   NOT_PUBLISHED: pb.UnavailableReason.NOT_PUBLISHED,
   NOT_PUBLIC: pb.UnavailableReason.NOT_PUBLIC,
   NOT_YET_COLLECTED: pb.UnavailableReason.NOT_YET_COLLECTED,
