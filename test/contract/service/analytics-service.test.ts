@@ -25,13 +25,19 @@ import {
   OTHER_WORKSPACE,
 } from '../../support/builders.ts';
 import { type GrpcClients, grpcClients, type Message } from '../../support/grpc-client.ts';
+import { realService, type Surroundings } from '../../support/service-process.ts';
 import {
+  aPost,
+  connectAccount,
   fieldsOf,
   indistinguishable,
   methodsOf,
+  postThat,
+  publish,
   recorded,
   refused,
   timestamp,
+  upload,
   WORKSPACE,
 } from '../../support/story.ts';
 import { fakeNeeds } from '../rpc/fake-needs.ts';
@@ -556,6 +562,82 @@ describe('GetAccountMetrics', () => {
     ['more than 366 days', { start_date: '2025-11-20' }, ['end_date FIELD_INVALID']],
   ])('refuses %s', async (_, request, fields) => {
     expect(fieldsOf(await refused(account('conn_x', request)))).toEqual(fields);
+  });
+});
+
+describe('A whole service, over its database', () => {
+  const surroundings = realService();
+  const SERVICE_DAY = '2026-01-05';
+
+  /** What its own collecting never touches: a video that TikTok does not know, and days that it no longer keeps. */
+  async function given({ sql }: Surroundings, connection_id: string): Promise<string> {
+    const tiktokPostId = '7551234567890123999';
+    const known = (value: unknown) => ({ value, asOf: '2026-01-08T09:00:00.000Z' });
+    const [video] = await sql(
+      `insert into measured_video (workspace_id, connection_id, tiktok_post_id, create_time, caption, numbers, details, collect_time,
+         activity_time) values ($1, $2, $3, '2026-01-05T08:00:00Z', 'A caption', $4, $5, '2026-01-08T09:00:00Z', now()) returning id`,
+      [
+        WORKSPACE,
+        connection_id,
+        tiktokPostId,
+        { views: known(9_007_199_254_740_991), likes: known(0) },
+        { curves: {}, breakdowns: {} },
+      ],
+    );
+    await sql(
+      `insert into video_snapshot (video_id, time, views, likes) values
+         ($1, '2026-01-06T09:00:00Z', 9007199254740990, null), ($1, '2026-01-08T09:00:00Z', 9007199254740991, 0)`,
+      [video?.['id']],
+    );
+    // Its first turn may have come already.
+    await sql(
+      `insert into metric_collection (connection_id, workspace_id, api_family, connect_time, due_at, list_at, account_at)
+         values ($1, $2, 'OPEN', now(), now(), now(), now()) on conflict do nothing`,
+      [connection_id, WORKSPACE],
+    );
+    await sql(
+      `insert into account_day (connection_id, date, numbers, as_of) values ($1, $2, $3, '2026-01-08T09:00:00Z')`,
+      [connection_id, SERVICE_DAY, { followers: 0 }],
+    );
+    return tiktokPostId;
+  }
+
+  it('reads back every digit, and nothing for what was not told', async () => {
+    const all = await surroundings();
+    const { clients: real } = await all.start();
+    const connection = await connectAccount({ clients: real, sandbox: all.sandbox });
+    const { connection_id } = connection;
+    const { post_id } = await publish(real, aPost(connection, await upload(real)));
+    await postThat(real, post_id, 'PUBLISHED');
+    const tiktok_post_id = await given(all, connection_id);
+    await all.sql('update post set tiktok_post_ids = array[$1] where id = $2', [tiktok_post_id, post_id]);
+
+    const at = timestamp(new Date('2026-01-08T09:00:00Z'));
+    const views = { ...told('9007199254740991'), as_of: at };
+    const numbers = { views, likes: { ...told('0'), as_of: at }, comments: missing('NOT_PROVIDED') };
+    const about = { post_id, connection_id, tiktok_post_id, ...numbers, favorites: missing('NEEDS_BUSINESS_API') };
+    expect((await real.analytics.GetPostMetrics<{ metrics: Metrics }>({ post_id })).metrics).toMatchObject(about);
+
+    const { post_metrics } = await real.analytics.ListPostMetrics<{ post_metrics: readonly Metrics[] }>({
+      workspace_id: WORKSPACE,
+      publish_time_before: timestamp(new Date('2026-01-06T00:00:00Z')),
+    });
+    expect(post_metrics).toMatchObject([about]);
+
+    const name = { connection_id, tiktok_post_id };
+    type Snapshots = { readonly snapshots: readonly Message[]; readonly next_page_token: string };
+    const first = await real.analytics.ListPostMetricSnapshots<Snapshots>({ ...name, page_size: 1 });
+    const page_token = first.next_page_token;
+    const second = await real.analytics.ListPostMetricSnapshots<Snapshots>({ ...name, page_size: 1, page_token });
+    expect([...first.snapshots, ...second.snapshots]).toEqual([
+      { time: timestamp(new Date('2026-01-06T09:00:00Z')), views: '9007199254740990' },
+      { time: at, views: '9007199254740991', likes: '0' },
+    ]);
+    expect(second.next_page_token).toBe('');
+
+    const window = { start_date: SERVICE_DAY, end_date: SERVICE_DAY };
+    const { metrics } = await real.analytics.GetAccountMetrics<{ metrics: Message }>({ connection_id, ...window });
+    expect(metrics['days']).toEqual([{ date: SERVICE_DAY, followers: '0', audience_activity: [], as_of: at }]);
   });
 });
 
