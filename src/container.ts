@@ -62,14 +62,18 @@ import { completeConnection } from './application/complete-connection.ts';
 import { deleteVideo } from './application/delete-video.ts';
 import { disconnectConnection } from './application/disconnect-connection.ts';
 import { fetchVideo } from './application/fetch-video.ts';
+import { getAccountMetrics } from './application/get-account-metrics.ts';
 import { getConnection } from './application/get-connection.ts';
 import { getPost } from './application/get-post.ts';
+import { getPostMetrics } from './application/get-post-metrics.ts';
 import { getPublishingCapabilities } from './application/get-publishing-capabilities.ts';
 import { getVideo } from './application/get-video.ts';
 import { handleWebhooks, type WebhookHandling } from './application/handle-webhooks.ts';
 import { importVideo } from './application/import-video.ts';
 import { keepTokensFresh, type TokenKeeping } from './application/keep-tokens-fresh.ts';
 import { listConnections } from './application/list-connections.ts';
+import { listPostMetricSnapshots } from './application/list-post-metric-snapshots.ts';
+import { listPostMetrics } from './application/list-post-metrics.ts';
 import { listPosts } from './application/list-posts.ts';
 import { listVideos } from './application/list-videos.ts';
 import { type PlatformHealth, platformHealth } from './application/platform-health.ts';
@@ -624,6 +628,8 @@ function bindApplication(container: Container, ground: Ground): void {
       events: ReturnType<typeof postgresPostEvents>,
       connectionEvents: ReturnType<typeof postgresConnectionEvents>,
       videos: Videos,
+      videoMetrics: VideoMetrics,
+      accountMetrics: AccountMetrics,
       store: FileVideoStore,
       probe: VideoProbe,
       fetcher: VideoFetcher,
@@ -684,6 +690,10 @@ function bindApplication(container: Container, ground: Ground): void {
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
         watchConnections: watchConnections({ events: connectionEvents }),
+        getPostMetrics: getPostMetrics({ posts, connections, videoMetrics, accountMetrics, clock }),
+        listPostMetrics: listPostMetrics({ connections, videoMetrics, clock }),
+        listPostMetricSnapshots: listPostMetricSnapshots({ posts, connections, videoMetrics }),
+        getAccountMetrics: getAccountMetrics({ connections, accountMetrics, clock }),
       };
     },
     [
@@ -694,6 +704,8 @@ function bindApplication(container: Container, ground: Ground): void {
       t.postEvents,
       t.connectionEvents,
       t.videos,
+      t.videoMetrics,
+      t.accountMetrics,
       t.store,
       t.probe,
       t.fetcher,

@@ -5,11 +5,13 @@ import { err, ok, type Result } from '../domain/result.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Refusal } from './refusal.ts';
 
+/** `workspaceId` absent: any workspace the caller may act in. */
+export type PostName = { readonly postId: PostId; readonly workspaceId?: WorkspaceId };
+
 /** With its attempts, and with what was done and came of it. */
-export type GetPost = (input: {
-  readonly postId: PostId;
-  readonly workspaceId?: WorkspaceId;
-}) => Promise<Result<{ readonly step: Step; readonly timeline: readonly TimelineEntry[] }, Refusal>>;
+export type GetPost = (
+  input: PostName,
+) => Promise<Result<{ readonly step: Step; readonly timeline: readonly TimelineEntry[] }, Refusal>>;
 
 export function getPost({ posts }: { readonly posts: Posts }): GetPost {
   return async ({ postId, workspaceId }) => {

@@ -2,7 +2,7 @@ import type { Connection, ConnectionState } from '../domain/connection/connectio
 import { isError } from '../domain/finding.ts';
 import type { WorkspaceId } from '../domain/ids.ts';
 import { err, ok, type Result } from '../domain/result.ts';
-import { pageRequest, requireText } from './field-checks.ts';
+import { isIdWith, pageRequest, requireText } from './field-checks.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Page } from './ports/page.ts';
 import type { Refusal } from './refusal.ts';
@@ -17,7 +17,7 @@ export type ListConnections = (input: {
 
 export function listConnections({ connections }: { readonly connections: Connections }): ListConnections {
   return async ({ workspaceId, states, ...request }) => {
-    const { page, findings } = pageRequest({ workspaceId, ...request }, 'conn');
+    const { page, findings } = pageRequest({ scope: workspaceId, ...request }, isIdWith('conn'));
     const wrong = [...requireText('workspace_id', workspaceId, 200), ...findings];
     return wrong.some(isError)
       ? err({ code: 'INVALID', findings: wrong })

@@ -1,7 +1,7 @@
 import { isError } from '../domain/finding.ts';
 import type { Step } from '../domain/post/step.ts';
 import { err, ok, type Result } from '../domain/result.ts';
-import { invalid, pageRequest, requireText } from './field-checks.ts';
+import { checkConnectionIds, checkWindow, isIdWith, pageRequest, requireText } from './field-checks.ts';
 import type { Page } from './ports/page.ts';
 import type { PostFilter, Posts } from './ports/posts.ts';
 import type { Refusal } from './refusal.ts';
@@ -14,24 +14,13 @@ export type ListPosts = (input: {
 
 export function listPosts({ posts }: { readonly posts: Posts }): ListPosts {
   return async ({ filter, ...request }) => {
-    const { page, findings } = pageRequest({ workspaceId: filter.workspaceId, ...request }, 'post');
+    const { page, findings } = pageRequest({ scope: filter.workspaceId, ...request }, isIdWith('post'));
     const { connectionIds, scheduledFrom, scheduledBefore } = filter;
     const wrong = [
       ...requireText('workspace_id', filter.workspaceId, 200),
       ...findings,
-      ...(connectionIds.length <= 500
-        ? []
-        : [invalid('connection_ids', `${connectionIds.length} ids`, 'at most 500', 'Ask for fewer at a time.')]),
-      ...(scheduledFrom === undefined || scheduledBefore === undefined || scheduledFrom < scheduledBefore
-        ? []
-        : [
-            invalid(
-              'schedule_time_before',
-              scheduledBefore.toISOString(),
-              `after schedule_time_from (${scheduledFrom.toISOString()})`,
-              'Swap the two times.',
-            ),
-          ]),
+      ...checkConnectionIds(connectionIds),
+      ...checkWindow(['schedule_time_from', scheduledFrom], ['schedule_time_before', scheduledBefore]),
     ];
     return wrong.some(isError) ? err({ code: 'INVALID', findings: wrong }) : ok(await posts.list(filter, page));
   };

@@ -6,6 +6,7 @@ import { create, type DescMessage, type DescMethod, toBinary } from '@bufbuild/p
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { freePorts } from '../../bench/support/free-ports.ts';
+import { AnalyticsService } from '../../src/adapters/rpc/gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import { ConnectionService } from '../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from '../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from '../../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
@@ -15,7 +16,9 @@ import { fixtureVideo, inChunks } from '../support/fixture-videos.ts';
 import { Finding, type Target } from './target.ts';
 
 const WORKSPACE = 'ws_fuzz';
-const METHODS: readonly DescMethod[] = [ConnectionService, VideoService, PostService].flatMap(({ methods }) => methods);
+const METHODS: readonly DescMethod[] = [ConnectionService, VideoService, PostService, AnalyticsService].flatMap(
+  ({ methods }) => methods,
+);
 /** A stream that is open is no finding: it is left. */
 const PATIENCE_MILLISECONDS = 5_000;
 const STREAM_MILLISECONDS = 100;

@@ -33,6 +33,7 @@ const UNARY = {
   ],
   VideoService: ['ImportVideo', 'GetVideo', 'ListVideos', 'DeleteVideo'],
   PostService: ['PublishPost', 'GetPost', 'ListPosts', 'UpdatePost', 'CancelPost', 'RetryPost', 'ReconcilePost'],
+  AnalyticsService: ['GetPostMetrics', 'ListPostMetrics', 'ListPostMetricSnapshots', 'GetAccountMetrics'],
 } as const;
 
 type Names = typeof UNARY;
@@ -57,6 +58,7 @@ export type GrpcClients = {
   readonly connections: Readonly<Record<Names['ConnectionService'][number], Unary>>;
   readonly videos: Readonly<Record<Names['VideoService'][number], Unary>>;
   readonly posts: Readonly<Record<Names['PostService'][number], Unary>>;
+  readonly analytics: Readonly<Record<Names['AnalyticsService'][number], Unary>>;
   /** Sends the metadata, then the bytes, as fast as they are taken. */
   upload(
     metadata: object,
@@ -78,6 +80,7 @@ const definitions = loadSync(
     'glowtify/tiktok/v1/connection_service.proto',
     'glowtify/tiktok/v1/video_service.proto',
     'glowtify/tiktok/v1/post_service.proto',
+    'glowtify/tiktok/v1/analytics_service.proto',
     'grpc-status.proto',
   ],
   {
@@ -196,6 +199,7 @@ export function grpcClients(address: string): GrpcClients {
     connections: unaries('ConnectionService'),
     videos: unaries('VideoService'),
     posts: unaries('PostService'),
+    analytics: unaries('AnalyticsService'),
     openUpload,
     async upload(metadata, chunks, options) {
       const upload = openUpload(options);

@@ -293,7 +293,7 @@ const protoFolder = fileURLToPath(new URL('../../proto/', import.meta.url));
 
 /** Every method of a service of the contract, as the `.proto` files have them. */
 export function methodsOf(service: string): readonly string[] {
-  const files = ['connection', 'video', 'post'].map((name) => `glowtify/tiktok/v1/${name}_service.proto`);
+  const files = ['connection', 'video', 'post', 'analytics'].map((name) => `glowtify/tiktok/v1/${name}_service.proto`);
   const found = loadSync(files, { includeDirs: [protoFolder] })[`glowtify.tiktok.v1.${service}`];
   if (found === undefined) throw new Error(`the contract has no ${service}`);
   return Object.keys(found).sort();
@@ -323,6 +323,7 @@ export function recorded(clients: GrpcClients): {
       connections: recording(clients.connections),
       videos: recording(clients.videos),
       posts: recording(clients.posts),
+      analytics: recording(clients.analytics),
       upload: note('UploadVideo', clients.upload),
       openUpload: note('UploadVideo', clients.openUpload),
       watch: note('WatchPosts', clients.watch),

@@ -130,8 +130,7 @@ async function keepTo<T>(
     throw foreign('workspace', named);
   }
 
-  const { resource } = tenancy;
-  const id = tenancy.idOf(message);
+  const { resource, id } = tenancy.namedBy(message);
   const { workspaceId: named } = message as { readonly workspaceId: string };
   if (named !== '') {
     if (mayActIn(workspaces, named as WorkspaceId)) return message;

@@ -1,5 +1,9 @@
 import type { DescMethod, DescService, MessageShape } from '@bufbuild/protobuf';
 import type { Role } from '../../domain/caller.ts';
+import {
+  AnalyticsService,
+  type ListPostMetricSnapshotsRequest,
+} from './gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
@@ -7,12 +11,15 @@ import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
 /** What the ids of a request name. */
 export type Resource = 'connection' | 'video' | 'post';
 
+/** Of the kind, and the id that the request has for it. */
+type Named = { readonly resource: Resource; readonly id: string };
+
 /** What keeps a call within the caller's workspaces. */
 type Tenancy<Request> =
   /** The request names its workspace; undefined in a message of a stream that brings only bytes. */
   | { readonly by: 'WORKSPACE'; readonly workspaceOf: (request: Request) => string | undefined }
   /** The request names a resource, and may name a workspace beside it. */
-  | { readonly by: 'RESOURCE'; readonly resource: Resource; readonly idOf: (request: Request) => string }
+  | { readonly by: 'RESOURCE'; readonly namedBy: (request: Request) => Named }
   /** The use case looks after it: what the request names is a secret that belongs to a workspace. */
   | { readonly by: 'USE_CASE' };
 
@@ -30,7 +37,10 @@ const inWorkspace = (role: Role): Rule<{ readonly workspaceId: string }> => ({
 
 const onResource =
   <Request extends { readonly workspaceId: string }>(resource: Resource, idOf: (request: Request) => string) =>
-  (role: Role): Rule<Request> => ({ role, tenancy: { by: 'RESOURCE', resource, idOf } });
+  (role: Role): Rule<Request> => ({
+    role,
+    tenancy: { by: 'RESOURCE', namedBy: (request) => ({ resource, id: idOf(request) }) },
+  });
 
 const onConnection = onResource(
   'connection',
@@ -70,7 +80,7 @@ const POST_RULES: RulesOf<typeof PostService> = {
   listPosts: inWorkspace('read'),
   updatePost: {
     role: 'publish',
-    tenancy: { by: 'RESOURCE', resource: 'post', idOf: ({ post }) => post?.postId ?? '' },
+    tenancy: { by: 'RESOURCE', namedBy: ({ post }) => ({ resource: 'post', id: post?.postId ?? '' }) },
   },
   cancelPost: onPost('publish'),
   retryPost: onPost('publish'),
@@ -78,11 +88,23 @@ const POST_RULES: RulesOf<typeof PostService> = {
   watchPosts: inWorkspace('read'),
 };
 
+/** A video has no id of ours: it is known by its post, or else by its account. */
+const namedByVideo = ({ postId, connectionId }: ListPostMetricSnapshotsRequest): Named =>
+  postId === '' ? { resource: 'connection', id: connectionId } : { resource: 'post', id: postId };
+
+const ANALYTICS_RULES: RulesOf<typeof AnalyticsService> = {
+  getPostMetrics: onPost('read'),
+  listPostMetrics: inWorkspace('read'),
+  listPostMetricSnapshots: { role: 'read', tenancy: { by: 'RESOURCE', namedBy: namedByVideo } },
+  getAccountMetrics: onConnection('read'),
+};
+
 /** Every rule takes the request of its own method: `ruleOf` is the only way to one. */
 const RULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   [ConnectionService.typeName]: CONNECTION_RULES,
   [VideoService.typeName]: VIDEO_RULES,
   [PostService.typeName]: POST_RULES,
+  [AnalyticsService.typeName]: ANALYTICS_RULES,
 };
 
 /** Undefined: nobody may call it. */

@@ -1,6 +1,8 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import { admission } from './admission.ts';
+import { analyticsService } from './analytics-service.ts';
 import { connectionService } from './connection-service.ts';
+import { AnalyticsService } from './gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
@@ -43,6 +45,7 @@ export function connectorRoutes(
       .service(VideoService, videos, unary)
       .rpc(VideoService.method.uploadVideo, uploadVideo, upload)
       .service(PostService, posts, unary)
-      .rpc(PostService.method.watchPosts, watchPosts, watch);
+      .rpc(PostService.method.watchPosts, watchPosts, watch)
+      .service(AnalyticsService, analyticsService(needs), unary);
   };
 }

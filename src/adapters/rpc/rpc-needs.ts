@@ -2,12 +2,16 @@ import type { CancelPost } from '../../application/cancel-post.ts';
 import type { CompleteConnection } from '../../application/complete-connection.ts';
 import type { DeleteVideo } from '../../application/delete-video.ts';
 import type { DisconnectConnection } from '../../application/disconnect-connection.ts';
+import type { GetAccountMetrics } from '../../application/get-account-metrics.ts';
 import type { GetConnection } from '../../application/get-connection.ts';
 import type { GetPost } from '../../application/get-post.ts';
+import type { GetPostMetrics } from '../../application/get-post-metrics.ts';
 import type { GetPublishingCapabilities } from '../../application/get-publishing-capabilities.ts';
 import type { GetVideo } from '../../application/get-video.ts';
 import type { ImportVideo } from '../../application/import-video.ts';
 import type { ListConnections } from '../../application/list-connections.ts';
+import type { ListPostMetricSnapshots } from '../../application/list-post-metric-snapshots.ts';
+import type { ListPostMetrics } from '../../application/list-post-metrics.ts';
 import type { ListPosts } from '../../application/list-posts.ts';
 import type { ListVideos } from '../../application/list-videos.ts';
 import type { PublishPost } from '../../application/publish-post.ts';
@@ -46,6 +50,10 @@ export type UseCases = {
   readonly reconcilePost: ReconcilePost;
   readonly watchPosts: WatchPosts;
   readonly watchConnections: WatchConnections;
+  readonly getPostMetrics: GetPostMetrics;
+  readonly listPostMetrics: ListPostMetrics;
+  readonly listPostMetricSnapshots: ListPostMetricSnapshots;
+  readonly getAccountMetrics: GetAccountMetrics;
 };
 
 export type RpcNeeds = ConnectionSurroundings &

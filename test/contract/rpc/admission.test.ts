@@ -9,6 +9,7 @@ import {
 } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { admission } from '../../../src/adapters/rpc/admission.ts';
+import { AnalyticsService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import { ConnectionService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
@@ -93,6 +94,10 @@ const EXPECTED: Readonly<Record<string, Role>> = {
   'PostService/RetryPost': 'publish',
   'PostService/ReconcilePost': 'publish',
   'PostService/WatchPosts': 'read',
+  'AnalyticsService/GetPostMetrics': 'read',
+  'AnalyticsService/ListPostMetrics': 'read',
+  'AnalyticsService/ListPostMetricSnapshots': 'read',
+  'AnalyticsService/GetAccountMetrics': 'read',
 };
 
 describe('TEN-02 every RPC this service answers to', () => {
@@ -102,7 +107,7 @@ describe('TEN-02 every RPC this service answers to', () => {
   });
 
   it('is all of the contract', () => {
-    const contract = [ConnectionService, VideoService, PostService].flatMap(({ name, methods }) =>
+    const contract = [ConnectionService, VideoService, PostService, AnalyticsService].flatMap(({ name, methods }) =>
       methods.map((method) => `${name}/${method.name}`),
     );
     expect(HANDLERS.map(([name]) => name).toSorted()).toEqual(contract.toSorted());

@@ -28,6 +28,10 @@ const NAMES = [
   'reconcilePost',
   'watchPosts',
   'watchConnections',
+  'getPostMetrics',
+  'listPostMetrics',
+  'listPostMetricSnapshots',
+  'getAccountMetrics',
 ] as const satisfies readonly (keyof UseCases)[];
 
 /** Whatever a test doesn't name fails when it is called. */

@@ -4,6 +4,7 @@ import type { DescField, DescMessage, DescMethod, MessageInitShape } from '@bufb
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { AnalyticsService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import { ConnectionState } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_pb.js';
 import { ConnectionService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PrivacyLevel } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_pb.js';
@@ -21,6 +22,8 @@ type Belongings = {
   readonly connectionId: string;
   readonly videoId: string;
   readonly postId: string;
+  /** Of a video of that account, which was posted otherwise. */
+  readonly tiktokPostId: string;
   /** Of the post. */
   readonly etag: string;
   /** Of an authorization that was begun. */
@@ -31,9 +34,12 @@ type Belongings = {
 };
 
 type AnyMethod = DescMethod & { readonly localName: string };
-const SERVICES = [ConnectionService, VideoService, PostService] as const;
+const SERVICES = [ConnectionService, VideoService, PostService, AnalyticsService] as const;
 const METHODS = SERVICES.flatMap(({ methods }): readonly AnyMethod[] => methods);
-type Rpc = keyof typeof ConnectionService.method | keyof typeof VideoService.method | keyof typeof PostService.method;
+type Rpc = keyof (typeof ConnectionService.method &
+  typeof VideoService.method &
+  typeof PostService.method &
+  typeof AnalyticsService.method);
 
 const soon = () => ({ seconds: BigInt(Math.floor(Date.now() / 1000) + 86_400), nanos: 0 });
 
@@ -81,6 +87,15 @@ const REQUESTS: Readonly<Record<Rpc, (own: Belongings) => object>> = {
     workspaceId,
     resumeToken: resumeTokens['watchConnections'],
   }),
+  getPostMetrics: ({ workspaceId, postId }) => ({ workspaceId, postId }),
+  listPostMetrics: ({ workspaceId }) => ({ workspaceId, pageSize: 1 }),
+  listPostMetricSnapshots: ({ workspaceId, connectionId, tiktokPostId }) => ({
+    workspaceId,
+    connectionId,
+    tiktokPostId,
+    pageSize: 1,
+  }),
+  getAccountMetrics: ({ workspaceId, connectionId }) => ({ workspaceId, connectionId }),
 };
 
 /** What each field that names something of somebody's is filled with. */
@@ -93,6 +108,7 @@ const NAMES: Readonly<Record<string, (of: Belongings, rpc: string) => string>> =
   video_ids: ({ videoId }) => videoId,
   post_id: ({ postId }) => postId,
   post_ids: ({ postId }) => postId,
+  tiktok_post_id: ({ tiktokPostId }) => tiktokPostId,
   state: ({ state }) => state,
   page_token: ({ pageTokens }, rpc) => pageTokens[rpc] ?? 'no page token of this list',
   resume_token: ({ resumeTokens }, rpc) => resumeTokens[rpc] ?? 'no resume token of this watch',
@@ -104,10 +120,17 @@ const NOWHERE: Belongings = {
   connectionId: 'conn_00000000000000000000000000',
   videoId: 'vid_00000000000000000000000000',
   postId: 'post_00000000000000000000000000',
+  tiktokPostId: '7000000000000000000',
   etag: '1',
   state: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
   code: 'code',
-  pageTokens: { listConnections: 'bm93aGVyZQ', listVideos: 'bm93aGVyZQ', listPosts: 'bm93aGVyZQ' },
+  pageTokens: {
+    listConnections: 'bm93aGVyZQ',
+    listVideos: 'bm93aGVyZQ',
+    listPosts: 'bm93aGVyZQ',
+    listPostMetrics: 'bm93aGVyZQ',
+    listPostMetricSnapshots: 'bm93aGVyZQ',
+  },
   resumeTokens: { watchPosts: 'bm93aGVyZQ', watchConnections: 'bm93aGVyZQ' },
 };
 
@@ -147,8 +170,13 @@ const OTHERWISE: Readonly<Record<string, 'UNUSED' | 'INVALID' | 'FILTERED'>> = {
   'listConnections page_token': 'INVALID',
   'listVideos page_token': 'INVALID',
   'listPosts page_token': 'INVALID',
+  'listPostMetrics page_token': 'INVALID',
+  'listPostMetricSnapshots page_token': 'INVALID',
+  // It names the video in a second way; TEN-01 below names it in this one.
+  'listPostMetricSnapshots post_id': 'INVALID',
   // One more condition beside the workspace.
   'listPosts connection_ids': 'FILTERED',
+  'listPostMetrics connection_ids': 'FILTERED',
   'watchConnections connection_ids': 'FILTERED',
   'watchConnections resume_token': 'FILTERED',
   'watchPosts connection_ids': 'FILTERED',
@@ -158,6 +186,7 @@ const OTHERWISE: Readonly<Record<string, 'UNUSED' | 'INVALID' | 'FILTERED'>> = {
   'updatePost post.workspace_id': 'UNUSED',
   'updatePost post.connection_id': 'UNUSED',
   'updatePost post.video_id': 'UNUSED',
+  'updatePost post.tiktok_post_id': 'UNUSED',
 };
 const expectationOf = (place: Place) => OTHERWISE[nameOf(place)] ?? 'NOT_FOUND';
 
@@ -292,6 +321,7 @@ async function belongingsOf({ clients }: ServiceProcess, workspaceId: string, as
     resumeTokens[rpc] = event.resume_token;
     watch.cancel();
   }
+  const tiktokPostId = await collected(workspaceId, made[0]?.connectionId ?? '');
   const list = { workspaceId, pageSize: 1 };
   const begun = await createClient(ConnectionService, as).startConnection({ workspaceId });
   const { code } = await sandbox.control.consent({ authorizeUri: begun.authorizeUri, account: 'glow.bakery' });
@@ -300,6 +330,7 @@ async function belongingsOf({ clients }: ServiceProcess, workspaceId: string, as
   return {
     ...first,
     workspaceId,
+    tiktokPostId,
     state: begun.state,
     code,
     resumeTokens,
@@ -307,8 +338,33 @@ async function belongingsOf({ clients }: ServiceProcess, workspaceId: string, as
       listConnections: (await createClient(ConnectionService, as).listConnections(list)).nextPageToken,
       listVideos: (await createClient(VideoService, as).listVideos(list)).nextPageToken,
       listPosts: (await createClient(PostService, as).listPosts(list)).nextPageToken,
+      listPostMetrics: (await createClient(AnalyticsService, as).listPostMetrics(list)).nextPageToken,
+      listPostMetricSnapshots: (
+        await createClient(AnalyticsService, as).listPostMetricSnapshots({
+          ...list,
+          connectionId: first.connectionId,
+          tiktokPostId,
+        })
+      ).nextPageToken,
     },
   };
+}
+
+/** Two videos that TikTok told numbers of, twice: so every list of these has a second page too. Gives the id of one. */
+async function collected(workspaceId: string, connectionId: string): Promise<string> {
+  const [one, other] = [unique('7551').replaceAll('-', ''), unique('7551').replaceAll('-', '')];
+  for (const tiktokPostId of [one, other]) {
+    const [video] = await surroundings.sql(
+      `insert into measured_video (workspace_id, connection_id, tiktok_post_id, create_time, caption, numbers, details, collect_time,
+         activity_time) values ($1, $2, $3, now(), 'A caption', '{}', '{"curves": {}, "breakdowns": {}}', now(), now()) returning id`,
+      [workspaceId, connectionId, tiktokPostId],
+    );
+    await surroundings.sql(
+      `insert into video_snapshot (video_id, time, views) values ($1, now() - interval '1 hour', 1), ($1, now(), 2)`,
+      [video?.['id']],
+    );
+  }
+  return one;
 }
 
 /** All that is stored of a workspace. */
@@ -353,11 +409,26 @@ describe('TEN-01 what belongs to another workspace', () => {
       const ids = [NAMES[name]?.(theirs, place.rpc) ?? '', NAMES[name]?.(NOWHERE, place.rpc) ?? ''];
       if (expected === 'NOT_FOUND') expect(foreign).toMatchObject({ code: 'NotFound', reason: 'NOT_FOUND' });
       if (expected === 'INVALID') expect(foreign).toMatchObject({ code: 'InvalidArgument' });
-      if (expected === 'FILTERED') expect(foreign).toMatchObject({ answer: { posts: [], nextPageToken: '' } });
+      if (expected === 'FILTERED')
+        expect(foreign).toMatchObject({ answer: { ...nothingIn(place), nextPageToken: '' } });
       if (expected === 'UNUSED') expect(foreign).toMatchObject({ answer: { post: { workspaceId: 'ws_mine' } } });
       else expect(withoutIds(foreign, ...ids)).toEqual(withoutIds(missing, ...ids));
     }
     expect(await everythingOf('ws_theirs')).toEqual(before);
+  });
+
+  /** What a list answers that holds nothing. */
+  const nothingIn = ({ method }: Place): object =>
+    Object.fromEntries(
+      method.output.fields.filter(({ fieldKind }) => fieldKind === 'list').map(({ localName }) => [localName, []]),
+    );
+
+  it.each(['one', 'two'] as const)('has no history by its post, to a caller of %s', async (caller) => {
+    const client = createClient(AnalyticsService, callers[caller]);
+    for (const postId of [theirs.postId, NOWHERE.postId]) {
+      await expect(client.listPostMetricSnapshots({ postId })).rejects.toMatchObject({ code: Code.NotFound });
+    }
+    expect((await client.listPostMetricSnapshots({ postId: mine.postId })).snapshots).toEqual([]);
   });
 
   /** Those that may leave it out; the others refuse an empty one. */

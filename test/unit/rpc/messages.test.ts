@@ -2,6 +2,7 @@ import { create, type DescEnum, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { SNAPSHOT_INTERVAL_OF, UNAVAILABLE_REASONS } from '../../../src/adapters/rpc/analytics-messages.ts';
 import {
   API_FAMILIES,
   API_FAMILY_OF,
@@ -9,6 +10,8 @@ import {
   CONNECTION_STATES,
   connectionMessage,
 } from '../../../src/adapters/rpc/connection-messages.ts';
+import { UnavailableReasonSchema } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/analytics_pb.js';
+import { SnapshotIntervalSchema } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import * as connectionPb from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_pb.js';
 import * as postPb from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_pb.js';
 import * as servicePb from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
@@ -59,10 +62,18 @@ describe('enums', () => {
     ['AttemptOutcome', postPb.AttemptOutcomeSchema, enums.ATTEMPT_OUTCOMES],
     ['Actor', ActorSchema, ACTORS],
     ['Severity', SeveritySchema, SEVERITIES],
+    ['UnavailableReason', UnavailableReasonSchema, UNAVAILABLE_REASONS],
   ] as const)('translates every %s by its own name', (name, schema, outward) => {
     const prefix = name.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
     for (const [word, number] of Object.entries(outward)) expect(nameOf(schema, number)).toBe(`${prefix}_${word}`);
     expect(Object.keys(outward)).toHaveLength(schema.values.length - 1);
+  });
+
+  it('reads every interval of a history by its own name, and takes none as it is stored', () => {
+    for (const [number, word] of Object.entries(SNAPSHOT_INTERVAL_OF)) {
+      expect(nameOf(SnapshotIntervalSchema, Number(number))).toBe(`SNAPSHOT_INTERVAL_${word ?? 'UNSPECIFIED'}`);
+    }
+    expect(Object.keys(SNAPSHOT_INTERVAL_OF)).toHaveLength(SnapshotIntervalSchema.values.length);
   });
 
   it('names what is allowed where a number means nothing', () => {
