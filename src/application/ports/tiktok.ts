@@ -147,8 +147,8 @@ export type VideoPage = { readonly videos: readonly VideoReading[]; readonly old
 
 /**
  * Reads numbers; repeating changes nothing. Only what `scopes` allow is asked for, because one field without its scope may fail the
- * whole call; when they allow nothing of it, the answer is ACCOUNT_SCOPE_MISSING and TikTok is not asked. What TikTok left out, or
- * wrote in a way that is not documented, is absent.
+ * whole call; when they allow nothing of it, the answer is ACCOUNT_SCOPE_MISSING and TikTok is not asked. What TikTok left out,
+ * wrote in a way that is not documented, or counts beyond what a number holds to the last digit (2^53), is absent.
  */
 export interface Insights {
   /**
