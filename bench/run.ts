@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { burst } from './burst.ts';
+import { history } from './history.ts';
 import type { Bench, Options } from './support/bench.ts';
 import { BadCommand, readCommand, usage } from './support/command-line.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { burst };
+const BENCHES: Readonly<Record<string, Bench>> = { burst, history };
 
 const began = performance.now();
 const resources = new AsyncDisposableStack();
