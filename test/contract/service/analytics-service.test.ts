@@ -604,7 +604,8 @@ describe('A whole service, over its database', () => {
 
   it('reads back every digit, and nothing for what was not told', async () => {
     const all = await surroundings();
-    const { clients: real } = await all.start();
+    // No numbers but those given here.
+    const { clients: real } = await all.start({ environment: { ANALYTICS_OPEN_CALLS_PER_SECOND: '0' } });
     const connection = await connectAccount({ clients: real, sandbox: all.sandbox });
     const { connection_id } = connection;
     const { post_id } = await publish(real, aPost(connection, await upload(real)));
