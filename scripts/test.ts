@@ -12,6 +12,7 @@ const node = process.execPath;
 
 const CHECKS: readonly (readonly [name: string, command: string, ...args: string[]])[] = [
   ['types', node, 'node_modules/typescript-7/bin/tsc', '-p', 'tsconfig.json'],
+  ['types of the script in a report', node, 'node_modules/typescript-7/bin/tsc', '-p', 'scripts/report/tsconfig.json'],
   ['style', 'biome', 'ci', '--error-on-warnings', '.'],
   ['layers', node, 'scripts/check-layers.ts'],
   ['contract: lint', 'buf', 'lint'],
