@@ -132,6 +132,24 @@ describe('the control API over HTTP', () => {
     expect(control.ledger()).toMatchObject({ posts: [], webhooks: [] });
   });
 
+  it('people watch what was posted from the moment on at which it became public, and never what is not', async () => {
+    const sandbox = await aSandbox({ processingMs: 0, postIdDelayMs: 86_400_000 });
+    const { control } = sandbox;
+    const client = clientOf(sandbox);
+    await client.publish();
+    await client.publish({ privacy_level: 'SELF_ONLY' });
+    await control.waitUntil(({ posts }) => posts.length === 2);
+    const [secret, open] = control.videos(bakery).map(({ postId, createTime }) => {
+      control.changeVideoModel(postId, { finalViews: 4_000, halfLifeMs: 86_400_000 });
+      return { postId, createTime };
+    });
+    control.advanceClock(30 * 86_400_000); // moderation ends on the way
+    const views = (video: typeof open, days: number) =>
+      control.insights(video?.postId ?? '', { at: (video?.createTime ?? 0) + days * 86_400_000 }).values.views;
+    expect([1, 2, 3].map((days) => views(open, days))).toEqual([0, 2_000, 3_000]);
+    expect(views(secret, 30)).toBe(0);
+  });
+
   it('nobody watches a video while it is hidden, and nothing takes back what was watched when it is deleted', async () => {
     const sandbox = await aSandbox();
     const { control } = sandbox;

@@ -73,6 +73,7 @@ describe('a state file', () => {
     const { control } = first;
     const createTime = control.now() - 40 * 86_400_000;
     const { postId } = control.addVideo(bakery, { createTime, caption: 'old', model: { finalViews: 90_000 } });
+    control.addVideo(bakery, { createTime: createTime - 1_000 });
     control.changeVideoModel(postId, { pauses: [{ fromMs: 86_400_000, untilMs: null }] });
     control.setVideoPublic(postId, false);
     control.setVideoPublic(postId, true);
@@ -87,7 +88,10 @@ describe('a state file', () => {
     const path = await aPlace();
     const first = await aSandbox({ stateFile: path, processingMs: 0, postIdDelayMs: 0 });
     await clientOf(first).publish({ title: 'old' });
-    const [post] = await first.control.waitUntil(({ posts }) => posts[0]?.publicPostIds[0] !== undefined && posts);
+    await clientOf(first).publish({ title: 'secret', privacy_level: 'SELF_ONLY' });
+    const [post, secret] = await first.control.waitUntil(
+      ({ posts }) => posts.length === 2 && posts[0]?.publicPostIds[0] !== undefined && posts,
+    );
     await first.close();
     const stored = JSON.parse(await readFile(path, 'utf8'));
     for (const [, account] of stored.accounts) {
@@ -101,6 +105,7 @@ describe('a state file', () => {
     const { control } = await aSandbox({ stateFile: path });
     control.advanceClock(365 * 86_400_000);
     const { values } = control.insights(post?.postIds[0] ?? '', { family: 'BUSINESS' });
+    expect(control.insights(secret?.postIds[0] ?? '').values.views).toBe(0);
     expect(values).toMatchObject({ durationSeconds: 15, views: expect.toSatisfy((views) => views > 100) });
     expect(control.accountInsights(bakery).values.totalLikes).toBe(45_300 + (values.likes ?? 0));
   });

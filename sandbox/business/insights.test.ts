@@ -168,6 +168,24 @@ describe('the numbers of a video', () => {
   });
 });
 
+describe('filtered by ids', () => {
+  it('the list has those of the account that are public, newest first, each once', async () => {
+    const sandbox = await aBusinessSandbox();
+    const { control } = sandbox;
+    const [older, newer, hidden] = control.addVideos(bakery, [
+      { createTime: control.now() - dayMs },
+      {},
+      { public: false },
+    ]);
+    const others = control.addVideo('glow.short');
+    const ids = [older, newer, hidden, others, older].map((video) => video?.postId);
+    const ask = async (filters: object) =>
+      (await businessClientOf(sandbox).videos({ filters: JSON.stringify(filters) })).data['videos'];
+    expect(await ask({ video_ids: ids })).toEqual([{ item_id: newer?.postId }, { item_id: older?.postId }]);
+    expect(await ask({ video_ids: ids, ad_post_only: true })).toEqual([]);
+  });
+});
+
 describe('a short page', () => {
   it('says that there is more, and loses nothing', async () => {
     const sandbox = await aBusinessSandbox({ businessPageSize: 3 });
@@ -273,7 +291,7 @@ describe('the days of an account', () => {
   });
 
   it.each<[string, object, string[], boolean]>([
-    ['personal', { businessAccount: false }, [...businessOnly, ...dailyClicks], true],
+    ['personal', { businessAccount: false, registeredBusiness: true }, [...businessOnly, ...dailyClicks], true],
     ['Business', {}, dailyClicks, true],
     ['registered', { registeredBusiness: true }, [], true],
     ['new', { registeredBusiness: true, followerCount: 0 }, ['audience_activity'], false],
@@ -327,6 +345,7 @@ describe('the days of an account', () => {
     ['in the wrong order', (daysAgo) => ({ start_date: daysAgo(2), end_date: daysAgo(3) })],
     ['that are none', () => ({ end_date: '2026-02-30' })],
     ['in another form', () => ({ start_date: '20260101' })],
+    ['of a longer year', (daysAgo) => ({ start_date: `+00${daysAgo(2)}` })],
     ['with a time', (daysAgo) => ({ start_date: `${daysAgo(2)}T00:00:00Z` })],
   ])('are refused for dates %s', async (_, query) => {
     const { read, daysAgo } = await anAccount();

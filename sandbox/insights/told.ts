@@ -20,6 +20,8 @@ export type Told<T> = { asOf: Time; values: T };
 
 export type AccountStanding = { followers: number; following: number; totalLikes: number; videoCount: number };
 export type AccountInsights = AccountStanding & AudienceShares & { days: AccountDay[] };
+/** The same, as a family tells it: a day may lack what this account is not told. */
+export type AccountTold = AccountStanding & AudienceShares & { days: Partial<AccountDay>[] };
 
 /** The duration in whole seconds. */
 export type OpenNumbers = Pick<VideoInsights, 'durationSeconds' | 'views' | 'likes' | 'comments' | 'shares'>;
@@ -60,8 +62,6 @@ export type BusinessAccountView = Told<Partial<AccountTold> & { days: Partial<Ac
   /** Whether this account is not told of its audience at all, rather than not yet. */
   withheld: boolean;
 };
-
-export type AccountTold = AccountStanding & AudienceShares & { days: Partial<AccountDay>[] };
 
 const frozenMs = 365 * dayMs;
 const idleMs = 7 * dayMs;
