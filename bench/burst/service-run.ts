@@ -76,6 +76,7 @@ export async function runService(needs: {
       TIKTOK_OPEN_API_URL: sandbox.origin,
       TIKTOK_AUTHORIZE_URL: `${sandbox.origin}/v2/auth/authorize/`,
       TIKTOK_UPLOAD_ORIGINS: sandbox.origin,
+      ANALYTICS_OPEN_CALLS_PER_SECOND: '0',
     }),
   );
   await worker.line((line) => line.includes('"msg":"ready"'), 'it was ready');
