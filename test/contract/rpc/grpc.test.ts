@@ -284,7 +284,7 @@ describe('ConnectionService over gRPC', () => {
       }),
     ).toEqual({
       connections: [CONNECTION_MESSAGE],
-      next_page_token: Buffer.from('conn_01ws_a').toString('base64url'),
+      next_page_token: Buffer.from('conn_01\0ws_a').toString('base64url'),
     });
     expect(asked).toEqual([
       { connectionId: 'conn_01', workspaceId: 'ws_a' },
@@ -788,7 +788,7 @@ describe('PostService over gRPC', () => {
         { ...PUBLISHED_MESSAGE, sandbox: true },
         { ...POST_MESSAGE, sandbox: true },
       ],
-      next_page_token: Buffer.from('post_01ws_a').toString('base64url'),
+      next_page_token: Buffer.from('post_01\0ws_a').toString('base64url'),
     });
     await posts.ListPosts({ workspace_id: 'ws_a' });
     expect(asked).toEqual([
