@@ -50,6 +50,8 @@ const AT_ONCE = 8;
 const BATCH = 32;
 /** Then the other accounts have their turn: a list of thousands of videos must not be in their way. */
 const CALLS_AT_A_TIME = 10;
+/** Before it goes on. Without a pause what never comes to an end would ask TikTok without one. */
+const GO_ON_SECONDS = 2;
 /** TikTok takes no more ids. */
 const VIDEOS_AT_ONCE = 20;
 /** Videos that are due so soon are asked about along with those that are due. */
@@ -277,7 +279,7 @@ export function collectMetrics(needs: {
         return 'DONE';
       }
       case 'MORE':
-        await collections.finish(lease, plan, clock.now());
+        await collections.finish(lease, plan, inSeconds(clock.now(), GO_ON_SECONDS));
         return 'MORE';
       case 'NO_TURN':
         if (calls === 0) await collections.putOff(lease, stop.freeTime, 'NO_TURN');
