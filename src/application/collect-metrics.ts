@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { daysOf, daysToRead, nextAccountTime, nextListTime } from '../domain/analytics/collection.ts';
 import type { AccountReading } from '../domain/analytics/reading.ts';
 import type { ApiFamily, Connection } from '../domain/connection/connection.ts';
@@ -45,16 +46,20 @@ const ACCOUNT_QUOTA: Quota = { calls: 20, windowSeconds: 62 };
 const LOOK_SECONDS = 10;
 /** Accounts that one process asks about at once. */
 const AT_ONCE = 8;
+/** Taken at once: to find out who is next takes the database long when everything is due. */
+const BATCH = 32;
 /** Then the other accounts have their turn: a list of thousands of videos must not be in their way. */
 const CALLS_AT_A_TIME = 10;
+/** Before it goes on. Without a pause what never comes to an end would ask TikTok without one. */
+const GO_ON_SECONDS = 2;
 /** TikTok takes no more ids. */
 const VIDEOS_AT_ONCE = 20;
 /** Videos that are due so soon are asked about along with those that are due. */
 const EARLY_SECONDS = 1800;
 /** A turn that comes later is not waited for. */
 const PATIENCE_SECONDS = 5;
-/** Longer than one call takes, with a refresh of the token on the way. Each answer that is stored begins it anew. */
-const LEASE_SECONDS = 180;
+/** Longer than a batch takes as a rule, and one call with a refresh of the token. Each answer that is stored begins it anew. */
+const LEASE_SECONDS = 300;
 /** At the end of the process. */
 const LAST_WORD_SECONDS = 5;
 /** An account that grants none of what is asked for is looked at again after this. */
@@ -86,7 +91,6 @@ const may = {
 
 const earliest = (times: readonly (Date | undefined)[]): Date | undefined =>
   times.filter((time) => time !== undefined).toSorted((left, right) => left.getTime() - right.getTime())[0];
-const latest = (left: Date, right: Date | undefined): Date => (right !== undefined && right > left ? right : left);
 
 export function collectMetrics(needs: {
   readonly collections: MetricCollections;
@@ -106,6 +110,7 @@ export function collectMetrics(needs: {
   const { collections, connections, access, gates, turns, tiktoks, rates, metrics, clock, log, wait, random } = needs;
   /** Nothing is asked of these families by this process before. */
   const restUntil = new Map<ApiFamily, Date>();
+  const few = pLimit(AT_ONCE);
   let ending = (): boolean => false;
 
   /** The families that are asked at this moment: all their gates are open, or they were shut for long enough to try one account. */
@@ -224,7 +229,7 @@ export function collectMetrics(needs: {
           const last = await store(told, { ...rest, ...listed, listedAll: true });
           return last.ok ? undefined : last.error;
         }
-        const page = await store(told, { ...rest, ...listed, listBefore: latest(olderThan, leftOver) });
+        const page = await store(told, { ...rest, ...listed, listBefore: olderThan });
         if (!page.ok) return page.error;
         if (stopsAtKnown && videos.length > 0 && page.value.unknown === 0) {
           const { listBefore: __, ...reached } = plan;
@@ -274,7 +279,7 @@ export function collectMetrics(needs: {
         return 'DONE';
       }
       case 'MORE':
-        await collections.finish(lease, plan, clock.now());
+        await collections.finish(lease, plan, inSeconds(clock.now(), GO_ON_SECONDS));
         return 'MORE';
       case 'NO_TURN':
         if (calls === 0) await collections.putOff(lease, stop.freeTime, 'NO_TURN');
@@ -329,6 +334,13 @@ export function collectMetrics(needs: {
     return 'NOT_CONNECTED';
   }
 
+  /** What was refused of one account of a batch may have shut the gate for the others. */
+  async function visitUnlessShut(lease: CollectionLease): Promise<void> {
+    const { open } = await families();
+    if (open.includes(lease.apiFamily)) await visit(lease);
+    else await collections.putOff(lease, lease.dueTime, 'NO_TURN');
+  }
+
   async function sweep(): Promise<void> {
     await collections.discover();
     const { doubtful } = await families();
@@ -339,9 +351,9 @@ export function collectMetrics(needs: {
     while (!ending()) {
       const { open } = await families();
       if (open.length === 0) return;
-      const leases = await collections.claimDue({ families: open, limit: AT_ONCE, leaseSeconds: LEASE_SECONDS });
+      const leases = await collections.claimDue({ families: open, limit: BATCH, leaseSeconds: LEASE_SECONDS });
       if (leases.length === 0) return;
-      await Promise.all(leases.map(visit));
+      await Promise.all(leases.map((lease) => few(() => visitUnlessShut(lease))));
     }
   }
 

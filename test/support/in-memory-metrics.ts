@@ -79,18 +79,20 @@ export function inMemoryMetrics({
     });
   }
 
-  function planFor({ id, workspaceId, apiFamily, createTime }: Connection): void {
+  function planFor({ id, workspaceId, apiFamily, createTime }: Connection): Planned {
     const now = clock.now();
-    plans.set(id, {
+    const planned: Planned = {
       connectionId: id,
       workspaceId,
       apiFamily,
       connectTime: copyOf(createTime),
       fence: 0,
       failures: 0,
-      dueTime: now,
+      dueTime: 'NEVER',
       plan: { listTime: now, listedAll: false, accountTime: now },
-    });
+    };
+    plans.set(id, planned);
+    return planned;
   }
 
   function tellVideos(
@@ -160,12 +162,12 @@ export function inMemoryMetrics({
   const collections: MetricCollections = {
     async discover() {
       let found = 0;
-      for (const connection of connections.all().filter(({ state }) => state === 'ACTIVE')) {
-        const planned = plans.get(connection.id);
+      for (const connection of connections.all()) {
+        const planned = plans.get(connection.id) ?? planFor(connection);
         const now = clock.now();
-        if (planned === undefined) planFor(connection);
-        else if (planned.leasedUntil !== undefined && planned.leasedUntil > now) continue;
-        else if (planned.dueTime === 'NEVER') plans.set(connection.id, { ...planned, dueTime: now });
+        const isHeld = planned.leasedUntil !== undefined && planned.leasedUntil > now;
+        if (connection.state !== 'ACTIVE' || isHeld) continue;
+        if (planned.dueTime === 'NEVER') plans.set(connection.id, { ...planned, dueTime: now });
         else if (planned.dueTime > now && (await wasPublished(connection.id, planned.plan.listedTime)))
           plans.set(connection.id, { ...planned, dueTime: now, plan: { ...planned.plan, listTime: now } });
         else continue;

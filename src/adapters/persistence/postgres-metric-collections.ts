@@ -42,12 +42,17 @@ type PlanRow = {
 /** A post that came out while nobody looked for so long is found when the account's videos are listed next. */
 const PUBLISHED_MINUTES = 15;
 
+/** Ids are in the order of time: no more than so many connections are made between two looks. Those of before, the migration planned. */
+const NEWEST = 10_000;
+
 const DISCOVER = `
   with planned as (
     insert into metric_collection (connection_id, workspace_id, api_family, connect_time, due_at, list_at, account_at)
-    select id, workspace_id, api_family, create_time, ${NOW}, ${NOW}, ${NOW} from connection
-    where state = 'ACTIVE' and not exists (select from metric_collection where connection_id = connection.id)
-    on conflict do nothing returning 1
+    select id, workspace_id, api_family, create_time, case when state = 'ACTIVE' then ${NOW} else 'infinity' end, ${NOW}, ${NOW}
+    from connection
+    where id >= coalesce((select id from connection order by id desc offset ${NEWEST} limit 1), '')
+      and not exists (select from metric_collection where connection_id = connection.id)
+    on conflict do nothing returning due_at
   ), woken as (
     update metric_collection set due_at = ${NOW} from connection
     where due_at = 'infinity' and connection.id = connection_id and connection.state = 'ACTIVE' returning 1
@@ -64,7 +69,7 @@ const DISCOVER = `
       and plan.due_at > now() and plan.due_at < 'infinity' and coalesce(plan.leased_until <= now(), true)
     returning 1
   )
-  select (select count(*) from planned) + (select count(*) from woken) + (select count(*) from published) as found`;
+  select (select count(*) from planned where due_at < 'infinity') + (select count(*) from woken) + (select count(*) from published) as found`;
 
 /** What is due is few; after a standstill it is all there is, and one workspace must not be in the way of the others. */
 const CLAIM_DUE = `

@@ -229,6 +229,20 @@ describe('over the days', () => {
     expect(world.tiktok.called('listInsights') - before).toBeLessThanOrEqual(4);
   });
 
+  it('new videos are found behind a page that TikTok left empty', async () => {
+    const world = new World();
+    const videos = someVideos(3, later(-DAY));
+    const connection = await given(world, videos);
+    const collector = collecting(world);
+    await collector.sweep();
+    world.clock.advance(HOUR);
+    const newer = someVideos(2, later(HOUR - 60));
+    world.tiktok.videoReadings = [...newer, ...videos];
+    world.tiktok.next('listInsights', (async () => ok({ videos: [], olderThan: later(HOUR - 1) })) as never);
+    await collector.sweep();
+    expect((await known(world, connection)).toSorted()).toEqual(idsOf([...newer, ...videos]).toSorted());
+  });
+
   it('videos that are on no page are asked for by their ids, twenty at a time, when they are due', async () => {
     const world = new World();
     const videos = someVideos(95);
@@ -482,7 +496,7 @@ describe('a worker that ends', () => {
       },
     };
     await collecting(world, { collections: dying }).sweep();
-    world.clock.advance(200);
+    world.clock.advance(301);
     await collecting(world).sweep();
     expect((await known(world, connection)).toSorted()).toEqual(idsOf([...newer, ...videos]).toSorted());
   });
@@ -496,7 +510,7 @@ describe('a worker that ends', () => {
     world.tiktok.before('listInsights', async () => {
       if (lost) return;
       lost = true;
-      world.clock.advance(181);
+      world.clock.advance(301);
       await other.sweep();
     });
     await collector.sweep();
@@ -641,7 +655,7 @@ describe('what TikTok refuses', () => {
     expect(await counts()).toEqual([0, 2, 2]);
     expect(world.metrics.reports).toContainEqual(['collectionEnded', 'FAILED', 0]);
     broken = false;
-    world.clock.advance(181);
+    world.clock.advance(301);
     await collector.sweep();
     expect(await counts()).toEqual([2, 2, 2]);
   });

@@ -31,6 +31,18 @@ describe('settings', () => {
     expect(config.tiktok).toBeUndefined();
   });
 
+  it('say how often numbers are asked for, down to never', () => {
+    expect(readConfig({}).collectionRates).toEqual({ OPEN: { callsPerSecond: 5 }, BUSINESS: { callsPerSecond: 4 } });
+    const { collectionRates } = readConfig({
+      ANALYTICS_OPEN_CALLS_PER_SECOND: '0',
+      ANALYTICS_BUSINESS_CALLS_PER_SECOND: '25',
+    });
+    expect(collectionRates).toEqual({ OPEN: { callsPerSecond: 0 }, BUSINESS: { callsPerSecond: 25 } });
+    expect(problemsOf({ ANALYTICS_OPEN_CALLS_PER_SECOND: '0.5' })).toEqual([
+      'ANALYTICS_OPEN_CALLS_PER_SECOND=0.5: a whole number of calls from 0 to 50.',
+    ]);
+  });
+
   it('name a database, keys and an app for production', () => {
     const config = readConfig({
       ...OUTSIDE,

@@ -25,6 +25,12 @@ export class MetricTables extends Migration {
     )`);
     this.addSql('create index metric_collection_due on metric_collection (due_at)');
 
+    this.addSql(`insert into metric_collection
+      (connection_id, workspace_id, api_family, connect_time, due_at, list_at, account_at)
+      select id, workspace_id, api_family, create_time,
+        case when state = 'ACTIVE' then date_trunc('milliseconds', now()) else 'infinity' end, now(), now()
+      from connection`);
+
     // `numbers` hold each number with its time; `details` the same of curves and breakdowns, which lists do without.
     this.addSql(`create table measured_video (
       id bigint generated always as identity primary key,
