@@ -37,7 +37,7 @@ import type { Secret } from '../domain/secret.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
 import { check } from '../domain/video/video-policy.ts';
-import type { AccountAccess } from './account-access.ts';
+import { type AccountAccess, wasNotAsked } from './account-access.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { FailPoint } from './ports/fail-point.ts';
@@ -46,7 +46,7 @@ import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Publishing } from './ports/tiktok.ts';
-import { quotaKey, type Turns } from './ports/turns.ts';
+import { postsKey, quotaKey, type Turns } from './ports/turns.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
 import { type PostPolicy, videoPolicyFor } from './publish-post.ts';
@@ -155,6 +155,11 @@ export function announcePost(needs: {
     if (turnTime > inSeconds(clock.now(), CLOCK_SECONDS)) return waitForTurn(post, turnTime);
     const passed = await pass(post, connection);
     if ('shut' in passed) return barred(post, connection, passed.shut);
+    const place = await placeOfDay(post, connection);
+    if ('full' in place) {
+      await gates.handBack(passed.trying);
+      return place.full;
+    }
 
     /** Whether a refusal is TikTok's: without a turn or a grant nobody is asked, and nothing is learnt of its gates. */
     let asked = false;
@@ -164,19 +169,20 @@ export function announcePost(needs: {
         asked = true;
         return request(token);
       };
-    const refuse = async (refused: Initializing, error: PublishError): Promise<Step> => {
-      if (asked) return tried(passed.trying, connection, refused, error);
-      await gates.handBack(passed.trying);
-      return meetRefusal(refused, error);
-    };
+    const refuse = (refused: Initializing, error: PublishError): Promise<Step> =>
+      asked ? tried(passed.trying, connection, refused, error) : handedBack(passed.trying, refused, error);
 
     const refusal = await checkCreator(post, means.value, asking);
-    if (refusal !== undefined) return refuse(awaitStart(post), refusal);
+    if (refusal !== undefined) {
+      await place.giveBack();
+      return refuse(awaitStart(post), refusal);
+    }
 
     // Only now: what came before may have taken its time, and TikTok counts when it is told.
     const key = quotaKey('ANNOUNCE', connection);
     const turn = await turns.take(key, announceQuota(connection));
     if (!turn.taken) {
+      await place.giveBack();
       await gates.handBack(passed.trying);
       return waitForTurn(post, await turns.next(`RETURN:${key}`, announceQuota(connection), turn.freeTime));
     }
@@ -184,7 +190,12 @@ export function announcePost(needs: {
     // Some families take no bytes from us, whatever the operator chose for those that do.
     if (policy.transfer === 'PULL' || announce === undefined) {
       const told = await pull.announce(post, means.value, work);
-      if ('refused' in told) return tried(passed.trying, connection, told.refused, told.error);
+      if ('refused' in told) {
+        await place.giveBack();
+        return wasNotAsked(told.error)
+          ? handedBack(passed.trying, told.refused, told.error)
+          : tried(passed.trying, connection, told.refused, told.error);
+      }
       await reopenTried(passed.trying, connection, told.post);
       return told;
     }
@@ -235,6 +246,24 @@ export function announcePost(needs: {
   ): Promise<Date> {
     if (turnTime !== undefined && inSeconds(turnTime, TURN_SECONDS) >= now) return turnTime;
     return turns.next(`LINE:${quotaKey('ANNOUNCE', connection)}`, announceQuota(connection));
+  }
+
+  /**
+   * A place among the posts of the account's day, where the family tells how many those are; else there is always one. TikTok counts what it
+   * took on, so who meets a plain no gives it back. Lost with a worker that dies in between, it is free a day later.
+   */
+  async function placeOfDay(
+    post: Scheduled | Initializing | Held,
+    connection: Connection,
+  ): Promise<{ readonly full: Step } | { readonly giveBack: () => Promise<void> }> {
+    const { postQuota } = tiktokOf(tiktoks, connection.apiFamily);
+    if (postQuota === undefined || post.settings.draft) return { giveBack: async () => undefined };
+    const key = postsKey(connection);
+    const turn = await turns.take(key, postQuota);
+    if (turn.taken) return { giveBack: () => turns.giveBack(key) };
+    const error: PublishError = { code: 'ACCOUNT_DAILY_POST_CAP', seenCap: postQuota.calls };
+    const releaseTime = turn.freeTime;
+    return { full: tooLate(post, releaseTime) ?? restingStep(hold(post, { reason: 'QUOTA', releaseTime }, error)) };
   }
 
   function waitForTurn(post: Scheduled | Initializing | Held, turnTime: Date): Step {
@@ -316,6 +345,12 @@ export function announcePost(needs: {
     } else if (trying.includes(platformGate(apiFamily))) {
       await reopen(platformGate(apiFamily), connection);
     }
+    return meetRefusal(post, error);
+  }
+
+  /** Nobody was asked, so nothing is learnt of the gates. */
+  async function handedBack(trying: readonly GateKey[], post: Initializing, error: PublishError): Promise<Step> {
+    await gates.handBack(trying);
     return meetRefusal(post, error);
   }
 

@@ -9,6 +9,7 @@ import {
 import type { ConnectionId } from '../domain/ids.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
+import type { AppTurns } from './app-turns.ts';
 import { requireText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -37,6 +38,9 @@ export type CompletedConnection = Result<
   Refusal & { readonly returnUri?: string }
 >;
 
+/** Of TikTok, for one consent: the tokens, the account, what it may publish. */
+const CALLS = 3;
+
 export function completeConnection(needs: {
   readonly connections: Connections;
   readonly credentials: Credentials;
@@ -44,13 +48,14 @@ export function completeConnection(needs: {
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly tiktoks: TikToks;
+  readonly appTurns: AppTurns;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
   /** From 0 to 1. */
   readonly random: () => number;
 }): CompleteConnection {
-  const { connections, credentials, pending, posts, doorbell, tiktoks, clock, ids, log, random } = needs;
+  const { connections, credentials, pending, posts, doorbell, tiktoks, appTurns, clock, ids, log, random } = needs;
 
   return async ({ state, answer, workspaces = 'ALL' }) => {
     const findings = [
@@ -73,6 +78,11 @@ export function completeConnection(needs: {
   ): Promise<Result<Connection, Refusal>> {
     if ('tiktokError' in answer) return err({ code: 'AUTHORIZATION_DENIED', tiktokCode: answer.tiktokError });
     const tiktok = tiktokOf(tiktoks, begun.apiFamily);
+    // A code is good once: there has to be room for all that is asked with it before it is spent.
+    for (let call = 0; call < CALLS; call += 1) {
+      const early = await appTurns.take(begun.apiFamily);
+      if (early !== undefined) return refused(early);
+    }
     const grant = await tiktok.authorization.exchange(answer.code, state);
     if (!grant.ok) return refused(grant.error.error);
 

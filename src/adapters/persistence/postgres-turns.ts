@@ -46,6 +46,9 @@ export function postgresTurns({ pool }: Pick<Database, 'pool'>): Turns {
       if (row === undefined) throw new Error(`the turns of ${key} are gone`);
       return { taken: false, freeTime: date(row.time) };
     },
+    async giveBack(key) {
+      await pool.query('update turn set times = times[:cardinality(times) - 1] where key = $1', [key]);
+    },
     async exhaust(key, { calls }) {
       await pool.query(
         `insert into turn (key, times) values ($1, array_fill(${NOW}, array[$2::integer]))
