@@ -100,6 +100,10 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       businessPublishPerMinute: 1_000,
       businessAppPerSecond: 1_000,
       businessAppPerMinute: 10_000,
+      // Whatever port a process gets, TikTok may fetch there.
+      pullFromLoopback: true,
+      verifiedUrlProperties: ['127.0.0.1'],
+      business: { urlProperties: ['127.0.0.1'] },
       ...options,
     });
     endings.push(() => sandbox.close());
