@@ -9,7 +9,7 @@ import type { Random } from './random.ts';
 export type Front = { readonly origin: string; close(): Promise<void> };
 
 /** Who does not begin to answer for so long is frozen, and another one is asked. */
-const PATIENCE_MILLISECONDS = 3_000;
+const PATIENCE_MILLISECONDS = 10_000;
 const MOST_TRIES = 6;
 
 /** Passes each request on to a worker that answers. What breaks off in the middle of an answer stays broken. */

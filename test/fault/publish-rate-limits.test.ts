@@ -15,6 +15,7 @@ import {
   type Video,
 } from '../support/story.ts';
 import { skipToNextMoment } from '../support/time-passes.ts';
+import { BUSINESS, onTikTokOnce } from '../support/ways.ts';
 
 const surroundings = realService();
 const MINUTE = 60_000;
@@ -139,5 +140,59 @@ describe("PUB-16 TikTok's limits for an account", () => {
     for (const post of posts) publishedOnce(world.sandbox, post, small);
     expect(tooMany(limited)).toHaveLength(1);
     expect(callsOf(world.sandbox, limited, 'video_init')).toHaveLength(5);
+  });
+});
+
+describe("PUB-16 TikTok's limits for the app of the Business family", () => {
+  const endpoints = [
+    'business_account',
+    'business_settings',
+    'business_publish',
+    'business_status',
+    'business_videos',
+  ] as const;
+  const calls = () => {
+    const counted = new Set<EndpointName>(endpoints);
+    return world.sandbox.control.ledger().calls.filter(({ endpoint }) => counted.has(endpoint));
+  };
+
+  it('are never met by 24 posts of 8 accounts that two processes publish at once: each call waits for its turn', {
+    timeout: 120_000,
+  }, async () => {
+    // As many as TikTok really takes from an app, and from one account.
+    world.sandbox.control.changeSettings({
+      businessPerMinute: 40,
+      businessPublishPerMinute: 6,
+      businessAppPerSecond: 10,
+      businessAppPerMinute: 600,
+    });
+    const environment = { TIKTOK_BUSINESS_APP_QPS: '10', TIKTOK_BUSINESS_APP_QPM: '600' };
+    const paced = await Promise.all([world.start({ environment }), world.start({ environment })]);
+    // These two are not to know of any other pace.
+    await Promise.all(processes.map((each) => each.kill()));
+    const story = { clients: paced[0].clients, sandbox: world.sandbox };
+    const before = calls().length;
+    const connections = await Promise.all(Array.from({ length: 8 }, () => BUSINESS.connect(story)));
+    const posts = await Promise.all(
+      connections.flatMap((connection, account) =>
+        [0, 1, 2].map((post) =>
+          publish(paced[(account + post) % 2 === 0 ? 0 : 1].clients, BUSINESS.post(connection, small)),
+        ),
+      ),
+    );
+    for (const { post_id } of posts) {
+      const post = await postThat(paced[0].clients, post_id, 'PUBLISHED', { withinSeconds: 90 });
+      onTikTokOnce(BUSINESS, world.sandbox, post, small);
+      expect(outcomesOf(post)).toEqual(['PUBLISHED']);
+    }
+    const made = calls().slice(before);
+    expect(made.filter(({ errorCode }) => errorCode !== null)).toEqual([]);
+    // Two for each account, three for each post at least.
+    expect(made.length).toBeGreaterThanOrEqual(8 * 2 + posts.length * 3);
+    const times = made.map(({ time }) => time);
+    const inASecond = times.map((first) => times.filter((time) => time >= first && time < first + 1_000).length);
+    expect(Math.max(...inASecond)).toBeLessThanOrEqual(10);
+    // And it is no slower than that either: a call more than half of the time.
+    expect(Math.max(...inASecond)).toBeGreaterThan(5);
   });
 });
