@@ -263,7 +263,9 @@ export function announcePost(needs: {
     if (turn.taken) return { giveBack: () => turns.giveBack(key) };
     const error: PublishError = { code: 'ACCOUNT_DAILY_POST_CAP', seenCap: postQuota.calls };
     const releaseTime = turn.freeTime;
-    return { full: tooLate(post, releaseTime) ?? restingStep(hold(post, { reason: 'QUOTA', releaseTime }, error)) };
+    // Who would be held for being late waits all the same; at its time it is seen whether it still is.
+    const late = post.latePolicy.action === 'HOLD' ? undefined : tooLate(post, releaseTime);
+    return { full: late ?? restingStep(hold(post, { reason: 'QUOTA', releaseTime }, error)) };
   }
 
   function waitForTurn(post: Scheduled | Initializing | Held, turnTime: Date): Step {

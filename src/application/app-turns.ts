@@ -120,7 +120,7 @@ export function appTurns(needs: {
       if (appQuotas.length === 0) return undefined;
       const all = line(`APP:${apiFamily}`, appQuotas);
       if (priority === undefined) return all.join('FIRST');
-      const half = appQuotas.map(({ calls, ...quota }) => ({ ...quota, calls: Math.max(1, Math.floor(calls / 2)) }));
+      const half = appQuotas.map(({ calls, windowSeconds }) => ({ calls, windowSeconds: windowSeconds * 2 }));
       return (await line(`BACKGROUND:${apiFamily}`, half).join('FIRST')) ?? all.join('LAST');
     },
     async exhaust(apiFamily) {

@@ -23,6 +23,8 @@ export type Way = {
     properties?: Parameters<typeof connectNewAccount>[1],
   ): Promise<Connection>;
   post(connection: Connection, video: Video): ReturnType<typeof aPost>;
+  /** Where TikTok tells by webhook; undefined: nowhere. */
+  tell(sandbox: Sandbox, httpUrl: string | undefined): void;
   /** The person removes our app in TikTok's settings. */
   withdraw(sandbox: Sandbox, connection: Connection): void;
 };
@@ -32,6 +34,8 @@ const openWay = {
   status: 'status',
   creator: 'creator_info',
   connect: (story, properties) => connectNewAccount(story, properties),
+  tell: (sandbox, httpUrl) =>
+    void sandbox.control.changeApp({ webhookUrl: httpUrl === undefined ? null : `${httpUrl}/webhooks/tiktok` }),
   withdraw: (sandbox, { account }) => sandbox.control.disconnectAccount(account.username),
 } as const satisfies Partial<Way>;
 
@@ -66,6 +70,10 @@ export const BUSINESS: Way = {
   creator: 'business_settings',
   connect: (story, properties) => connectNewAccount(story, properties, { apiFamily: 'API_FAMILY_BUSINESS' }),
   post: publicPost,
+  tell: (sandbox, httpUrl) =>
+    void sandbox.control.changeBusinessApp({
+      callbackUrls: httpUrl === undefined ? {} : { VIDEO: `${httpUrl}/webhooks/tiktok` },
+    }),
   withdraw: (sandbox, { account }) => sandbox.control.disconnectAccount(account.username, 1, 'BUSINESS'),
 };
 

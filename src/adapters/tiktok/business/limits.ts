@@ -12,8 +12,10 @@ export const BUSINESS_LIMITS: BusinessLimits = { appCallsPerSecond: 10, appCalls
 
 /** A minute, and how much longer than another a call may be on its way. */
 const MINUTE_SECONDS = 62;
-/** Less margin: who is counted into the wrong second is let in a second later, and a wide one would cost most of the calls. */
-const SECOND_SECONDS = 1.25;
+/** The same for a second. Less of it would let calls be refused that were late on their way; as much as above would cost most of them. */
+const SECOND_SECONDS = 1.5;
+/** So many calls of a second may come at once: the evener they come, the less it matters when one is late. */
+const BURSTS_PER_SECOND = 5;
 /** Whether TikTok's day slides is not told (business-api §13.2); this holds in either case. */
 const DAY_SECONDS = 86_400 + 60;
 
@@ -26,9 +28,10 @@ export const BUSINESS_QUOTAS: Quotas = {
 
 /** Who keeps to the calls of a second mostly keeps to those of a minute by that: then they are not counted as well. */
 export function appQuotas({ appCallsPerSecond, appCallsPerMinute }: BusinessLimits): readonly Quota[] {
-  const second = { calls: appCallsPerSecond, windowSeconds: SECOND_SECONDS };
-  const most = appCallsPerSecond * Math.ceil(MINUTE_SECONDS / SECOND_SECONDS);
-  return most <= appCallsPerMinute ? [second] : [second, { calls: appCallsPerMinute, windowSeconds: MINUTE_SECONDS }];
+  const calls = Math.max(1, Math.floor(appCallsPerSecond / BURSTS_PER_SECOND));
+  const burst = { calls, windowSeconds: (calls * SECOND_SECONDS) / appCallsPerSecond };
+  const most = calls * Math.ceil(MINUTE_SECONDS / burst.windowSeconds);
+  return most <= appCallsPerMinute ? [burst] : [burst, { calls: appCallsPerMinute, windowSeconds: MINUTE_SECONDS }];
 }
 
 export const postQuota = ({ postsPerDay }: BusinessLimits): Quota => ({
