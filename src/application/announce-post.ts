@@ -1,6 +1,7 @@
-import type { Connection } from '../domain/connection/connection.ts';
+import { type Connection, described, ineligibility } from '../domain/connection/connection.ts';
 import { isError } from '../domain/finding.ts';
 import { planChunks } from '../domain/post/chunk-plan.ts';
+import { checkFamily } from '../domain/post/family.ts';
 import {
   activeUsersGate,
   type Closing,
@@ -52,6 +53,7 @@ import type { Videos } from './ports/videos.ts';
 import { type PostPolicy, videoPolicyFor } from './publish-post.ts';
 import type { PullVideo } from './pull-video.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
+import { toldByCreator } from './told-by-creator.ts';
 import type { WorkInHand } from './work-in-hand.ts';
 
 /** What a post needs to go out, as it is at this moment. */
@@ -406,12 +408,34 @@ export function announcePost(needs: {
     };
   }
 
+  /** An account that was personal when last read may be a Business account again: nobody has to tell us. */
+  async function stillIneligible(
+    connection: Connection,
+    asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
+  ): Promise<PublishError | undefined> {
+    const known = ineligibility(connection.account);
+    if (known === undefined) return undefined;
+    const { authorization } = tiktokOf(tiktoks, connection.apiFamily);
+    const read = await access.call(
+      connection.id,
+      asking((token) => authorization.readAccount(token, connection.grantedScopes)),
+    );
+    if (!read.ok) return read.error;
+    const account = { ...connection.account, ...read.value };
+    await connections.update(connection.id, (current) =>
+      current.state === 'ACTIVE' ? ok(described(current, account, clock.now())) : err(undefined),
+    );
+    return ineligibility(account);
+  }
+
   /** Everything that can be known before TikTok is asked to take the post. Undefined when all is well. */
   async function checkCreator(
     post: Post,
     { connection, publishing, video }: Means,
     asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
   ): Promise<PublishError | undefined> {
+    const ineligible = await stillIneligible(connection, asking);
+    if (ineligible !== undefined) return ineligible;
     if (post.settings.draft) return undefined;
     const creator = await access.call(
       post.connectionId,
@@ -424,9 +448,11 @@ export function announcePost(needs: {
     if (privacyLevel === undefined || !privacyLevels.includes(privacyLevel)) {
       return { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: privacyLevels };
     }
-    const finding = check(video.spec, videoPolicyFor(policy.video, connection.apiFamily, maxVideoSeconds)).find(
-      isError,
-    );
+    const account = { ...connection.account, ...toldByCreator(creator.value) };
+    const finding = [
+      ...check(video.spec, videoPolicyFor(policy.video, connection.apiFamily, maxVideoSeconds)),
+      ...checkFamily(post.settings, { ...connection, account }),
+    ].find(isError);
     return finding === undefined ? undefined : { code: 'CHECK_FAILED', finding };
   }
 

@@ -3,6 +3,7 @@ import {
   type Connection,
   type Consent,
   connect,
+  ineligibility,
   missingRequiredScopes,
   reconnect,
 } from '../domain/connection/connection.ts';
@@ -23,6 +24,7 @@ import type { TikTok, TokenGrant } from './ports/tiktok.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 import { refreshDueTime, tokenLife } from './token-life.ts';
+import { toldByCreator } from './told-by-creator.ts';
 
 export type CompleteConnection = (input: {
   readonly state: string;
@@ -116,18 +118,12 @@ export function completeConnection(needs: {
     }
     const account = await authorization.readAccount(grant.accessToken, grant.scopes);
     if (!account.ok) return refused(account.error);
-    if (account.value.accountType === 'PERSONAL') return refused({ code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' });
+    const ineligible = ineligibility(account.value);
+    if (ineligible !== undefined) return refused(ineligible);
     // Not being able to post today is no reason to refuse the account; GetPublishingCapabilities tells.
     const creator = await publishing.readCreator(grant.accessToken);
-    const known = account.value.username ?? (creator.ok ? creator.value.username : undefined);
     return ok({
-      account: creator.ok
-        ? {
-            ...account.value,
-            ...(known === undefined ? {} : { username: known }),
-            maxVideoSeconds: creator.value.maxVideoSeconds,
-          }
-        : account.value,
+      account: creator.ok ? { ...toldByCreator(creator.value), ...account.value } : account.value,
       grantedScopes: grant.scopes,
       ...tokenLife(grant, clock.now()),
     });

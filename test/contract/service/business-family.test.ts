@@ -122,6 +122,83 @@ describe('An account of the Business family', () => {
     expect(fieldsOf(refusal)).toEqual(fields);
   });
 
+  it.each([
+    ['commentDisabled', 'allow_comment'],
+    ['duetDisabled', 'allow_duet'],
+    ['stitchDisabled', 'allow_stitch'],
+  ] as const)('with %s refuses a post with %s before TikTok hears of it', async (setting, field) => {
+    const connection = await connectNewAccount(story, { [setting]: true }, BUSINESS);
+    const request = aPublicPost(connection);
+    const refusal = await refused(
+      publish(service.clients, { ...request, settings: { ...request.settings, [field]: true } }),
+    );
+    expect(fieldsOf(refusal)).toEqual([`settings.${field} INTERACTION_NOT_AVAILABLE`]);
+    const { post_id } = await publish(service.clients, { ...request, request_id: `${request.request_id} again` });
+    await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
+  });
+
+  it('that forbids comments after the post was accepted lets it fail before TikTok hears of it', async () => {
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const request = aPublicPost(connection);
+    world.sandbox.control.changeAccount(connection.account.username, { commentDisabled: true });
+    const { post_id } = await publish(service.clients, {
+      ...request,
+      settings: { ...request.settings, allow_comment: true },
+    });
+    const post = await postThat(service.clients, post_id, 'FAILED');
+    expect(post).toMatchObject({ error: { code: 'INTERACTION_NOT_AVAILABLE', tiktok_code: '' }, attempts: [] });
+  });
+
+  it('allows again what GetPublishingCapabilities offers again', async () => {
+    const connection = await connectNewAccount(story, { commentDisabled: true }, BUSINESS);
+    const { connection_id } = connection;
+    world.sandbox.control.changeAccount(connection.account.username, { commentDisabled: false });
+    expect(await service.clients.connections.GetPublishingCapabilities({ connection_id })).toMatchObject({
+      comment_available: true,
+      drafts_available: false,
+      privacy_selectable: false,
+      max_video_bytes: String(2 ** 30),
+    });
+    const request = aPublicPost(connection);
+    await publish(service.clients, { ...request, settings: { ...request.settings, allow_comment: true } });
+  });
+
+  it('that turns personal is told on the connection and to its posts, and is fine again as a Business account', async () => {
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const { connection_id, account } = connection;
+    const due = { seconds: String(Math.floor(Date.now() / 1000) + 3_600), nanos: 0 };
+    const [doomed, spared] = [
+      await publish(service.clients, { ...aPublicPost(connection), schedule_time: due }),
+      await publish(service.clients, { ...aPublicPost(connection), schedule_time: due }),
+    ];
+    const comeDue = async (postId: string) =>
+      world.sql('update post set schedule_time = now(), next_action_at = now() where id = $1', [postId]);
+    const refresh = () => service.clients.connections.RefreshConnection<{ connection: Connection }>({ connection_id });
+
+    world.sandbox.control.changeAccount(account.username, { businessAccount: false });
+    expect((await refresh()).connection).toMatchObject({
+      state: 'CONNECTION_STATE_ACTIVE',
+      account: { account_type: 'ACCOUNT_TYPE_PERSONAL' },
+    });
+    expect(await service.clients.connections.GetPublishingCapabilities({ connection_id })).toMatchObject({
+      can_publish: false,
+      reason: { code: 'ACCOUNT_NOT_ELIGIBLE', remedy: expect.stringContaining('switch to a Business account') },
+    });
+    const refusal = await refused(publish(service.clients, aPublicPost(connection)));
+    expect(refusal).toMatchObject({ code: status.FAILED_PRECONDITION, reason: 'ACCOUNT_NOT_ELIGIBLE' });
+    await comeDue(doomed.post_id);
+    const failed = await postThat(service.clients, doomed.post_id, 'FAILED');
+    expect(failed).toMatchObject({ error: { code: 'ACCOUNT_NOT_ELIGIBLE' }, attempts: [] });
+
+    world.sandbox.control.changeAccount(account.username, { businessAccount: true });
+    // A post whose time comes before anybody refreshes the connection asks for itself.
+    await comeDue(spared.post_id);
+    await postThatHurries({ clients: service.clients, sql: world.sql }, spared.post_id, 'PUBLISHED');
+    expect((await refresh()).connection).toMatchObject({ account: { account_type: 'ACCOUNT_TYPE_BUSINESS' } });
+    const { post_id } = await publish(service.clients, aPublicPost(connection));
+    await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
+  });
+
   it('is refreshed and disconnected like any other', async () => {
     const { connection_id, account } = await connectNewAccount(story, { followerCount: 7 }, BUSINESS);
     const openId = account.open_id.replace(/^_/, '-');
