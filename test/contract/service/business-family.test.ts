@@ -17,6 +17,7 @@ import {
   type Video,
   WORKSPACE,
 } from '../../support/story.ts';
+import { signatureOf, webhookBody } from '../../support/webhooks.ts';
 
 const surroundings = realService();
 
@@ -228,6 +229,24 @@ describe('An account of the Business family', () => {
       state: 'CONNECTION_STATE_RECONNECT_REQUIRED',
       reconnect_reason: { code: 'ACCOUNT_ACCESS_REVOKED' },
     });
+  });
+});
+
+describe('A webhook of the Business family', () => {
+  it('may be signed with the secret before, as long as the operator says so (WHK-06)', async () => {
+    const { businessAppId, businessSecret } = world.sandbox;
+    const turned = await world.start({
+      environment: { TIKTOK_BUSINESS_SECRET: 'the-next-secret', TIKTOK_BUSINESS_SECRET_PREVIOUS: businessSecret },
+    });
+    const tell = async (secret: string): Promise<number> => {
+      const body = webhookBody({ client_key: businessAppId, event: 'post.publish.complete', user_openid: '_x' });
+      const headers = { 'tiktok-signature': signatureOf(body, secret) };
+      return (await fetch(`${turned.httpUrl}/webhooks/tiktok`, { method: 'POST', headers, body })).status;
+    };
+    expect(await tell(businessSecret)).toBe(200);
+    expect(await tell('the-next-secret')).toBe(200);
+    expect(await tell('another-secret')).toBe(401);
+    await turned.kill();
   });
 });
 
