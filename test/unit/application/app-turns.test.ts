@@ -100,6 +100,15 @@ describe('the turns of an app', () => {
     expect(await Promise.all(background)).toEqual([0, 0, 0, 1, 2, 2]);
   });
 
+  it('go to whoever somebody waits for, however long what nobody waits for has stood there', async () => {
+    const { timed, process } = anApp([{ calls: 1, windowSeconds: 1 }]);
+    const turns = process();
+    expect(await timed(turns)).toBe(0);
+    const background = timed(turns, 'BACKGROUND');
+    const urgent = [timed(turns), timed(turns)];
+    expect(await Promise.all([...urgent, background])).toEqual([1, 2, 3]);
+  });
+
   it('are used to the half by what nobody waits for, in all processes together, even when nobody else wants them', async () => {
     const { timed, process } = anApp([{ calls: 1, windowSeconds: 1 }]);
     const [one, another] = [process(), process()];
