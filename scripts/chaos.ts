@@ -28,8 +28,8 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { kills, workers, seed, leaseSeconds } = options;
-  const repeat = `--kills ${kills} --workers ${workers} --lease ${leaseSeconds} --seed ${seed}`;
+  const { family, kills, workers, seed, leaseSeconds } = options;
+  const repeat = `--family ${family} --kills ${kills} --workers ${workers} --lease ${leaseSeconds} --seed ${seed}`;
   console.log(`chaos: ${repeat}`);
   try {
     const { good, findings, result } = await runChaos(options, over, (line) => console.log(line));

@@ -2,9 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { durationMs, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { type Client, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
+import { ApiFamily } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_pb.js';
 import { ConnectionService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
 import {
   type Post,
@@ -24,7 +26,39 @@ import { type Stop, startService } from '../src/service.ts';
  */
 const WORKSPACE = 'ws_demo';
 const LEAD_SECONDS = 5;
-const asJson = process.argv.includes('--json');
+/**
+ * The families differ in what an account may do: in the open one the second account is private and posts for itself, in the Business
+ * one every post is public.
+ */
+const FAMILIES = {
+  open: {
+    apiFamily: ApiFamily.OPEN,
+    second: { account: 'glow.private', caption: 'For friends only', privacyLevel: PrivacyLevel.SELF_ONLY },
+  },
+  business: {
+    apiFamily: ApiFamily.BUSINESS,
+    second: { account: 'glow.short', caption: 'Rolls, too', privacyLevel: PrivacyLevel.PUBLIC_TO_EVERYONE },
+  },
+} as const;
+type FamilyName = keyof typeof FAMILIES;
+const isFamilyName = (name: string): name is FamilyName => Object.hasOwn(FAMILIES, name);
+
+const USAGE = 'npm run demo -- [--family open|business] [--json]';
+
+function readFlags(): { readonly family: FamilyName; readonly asJson: boolean } {
+  const options = { family: { type: 'string', default: 'open' }, json: { type: 'boolean', default: false } } as const;
+  try {
+    const { family, json } = parseArgs({ options }).values;
+    if (isFamilyName(family)) return { family, asJson: json };
+    console.error(`--family: seen "${family}"; choose open or business.\n${USAGE}`);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+  }
+  process.exit(1);
+}
+
+const { family, asJson } = readFlags();
+const { apiFamily, second } = FAMILIES[family];
 const began = performance.now();
 
 const tell = (text: string): void =>
@@ -58,7 +92,11 @@ type Clients = {
 
 /** What the person does: opens the address, agrees, and is sent back to us. */
 async function connect({ connections }: Clients, account: string, reconnectConnectionId = ''): Promise<string> {
-  const { authorizeUri, state } = await connections.startConnection({ workspaceId: WORKSPACE, reconnectConnectionId });
+  const { authorizeUri, state } = await connections.startConnection({
+    workspaceId: WORKSPACE,
+    reconnectConnectionId,
+    apiFamily,
+  });
   const page = await fetch(`${authorizeUri}&auto_consent=${account}`);
   if (!page.ok) throw new Error(`the callback for ${state.slice(0, 6)}… answered ${page.status}: ${await page.text()}`);
   const { connections: all } = await connections.listConnections({ workspaceId: WORKSPACE });
@@ -178,15 +216,19 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
     tell(`refused short-2.9s.mp4: ${Severity[finding.severity]} ${finding.code}: ${finding.message} ${finding.remedy}`);
   }
 
-  const personal = await connect(clients, 'glow.private');
-  const removed = await fetch(`${sandbox}/_sandbox/accounts/glow.private/revoke`, { method: 'POST' });
+  const other = await connect(clients, second.account);
+  const removed = await fetch(`${sandbox}/_sandbox/accounts/${second.account}/revoke`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ family: family.toUpperCase() }),
+  });
   if (!removed.ok) throw new Error(`the sandbox answered ${removed.status}: ${await removed.text()}`);
-  tell('glow.private removed our app in its TikTok settings');
-  const waiting = await publish(personal, 'For friends only', PrivacyLevel.SELF_ONLY);
+  tell(`${second.account} removed our app in its TikTok settings`);
+  const waiting = await publish(other, second.caption, second.privacyLevel);
   const held = await watch.until(waiting.postId, ({ state }) => state === PostState.HELD);
   tell(`it waits: ${held.error?.message} ${held.error?.remedy}`);
-  await connect(clients, 'glow.private', personal);
-  tell('glow.private is reconnected');
+  await connect(clients, second.account, other);
+  tell(`${second.account} is reconnected`);
 
   const done = await Promise.all([
     watch.until(now.postId, hasLink),
@@ -197,13 +239,16 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
   await watch.reading;
 
   const ledger = (await (await fetch(`${sandbox}/_sandbox/ledger`)).json()) as {
+    inits: { family: string }[];
     posts: unknown[];
     duplicates: unknown[];
   };
+  const strays = ledger.inits.filter((init) => init.family !== family.toUpperCase());
   tell(`the sandbox counts ${ledger.posts.length} posts, ${ledger.duplicates.length} of them double`);
   const [, scheduled] = done;
   return {
-    ok: ledger.posts.length === done.length && ledger.duplicates.length === 0,
+    ok: ledger.posts.length === done.length && ledger.duplicates.length === 0 && strays.length === 0,
+    family,
     published: done.length,
     scheduled_lateness_ms: scheduled.dispatchLateness === undefined ? null : durationMs(scheduled.dispatchLateness),
     duplicates: ledger.duplicates.length,

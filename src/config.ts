@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { Retention } from './application/collect-garbage.ts';
 import { COLLECTION_RATES, type CollectionRates } from './application/collect-metrics.ts';
@@ -33,6 +34,8 @@ export type Config = {
   readonly defaultFamily: ApiFamily;
   /** How long TikTok is waited for; what is not named keeps the adapter's own limit. */
   readonly tiktokLimits: Partial<OpenTikTokLimits>;
+  /** What TikTok granted the app of the Business family, which all processes on one database share. */
+  readonly businessLimits: BusinessLimits;
   readonly largestChunkBytes: number;
   /** Whether consents are tied to their codes by PKCE. */
   readonly pkce: boolean;
@@ -75,6 +78,8 @@ export type TikTokConfig = {
 export type BusinessTikTokConfig = {
   readonly appId: string;
   readonly secret: Secret;
+  /** As `previousClientSecret`. */
+  readonly previousSecret?: Secret;
   readonly businessApiUrl?: string;
   readonly authorizeUrl?: string;
 };
@@ -250,13 +255,21 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       'TIKTOK_BUSINESS_APP_ID is set alone: set TIKTOK_API_FAMILY=business, or TIKTOK_CLIENT_KEY and TIKTOK_CLIENT_SECRET of an app of the open family too.',
     );
   }
-  const clientSecret = app?.secret;
-  const previousClientSecret = text('TIKTOK_CLIENT_SECRET_PREVIOUS');
-  if (previousClientSecret !== undefined && previousClientSecret === clientSecret) {
-    problems.push(
-      'TIKTOK_CLIENT_SECRET_PREVIOUS is the same as TIKTOK_CLIENT_SECRET (neither is shown here): set it to the secret before, or leave it out.',
-    );
+  /** The secret of before, while it is changed at TikTok. */
+  function previous(secretName: string, secret: string | undefined): string | undefined {
+    const value = text(`${secretName}_PREVIOUS`);
+    if (value !== undefined && value === secret) {
+      problems.push(
+        `${secretName}_PREVIOUS is the same as ${secretName} (neither is shown here): set it to the secret before, or leave it out.`,
+      );
+    }
+    return value;
   }
+  const previousSecretOfApp = previous('TIKTOK_CLIENT_SECRET', app?.secret);
+  const previousClientSecret = onlyBusiness ? undefined : previousSecretOfApp;
+  const previousBusinessSecret = onlyBusiness
+    ? previousSecretOfApp
+    : previous('TIKTOK_BUSINESS_SECRET', ownBusinessApp?.secret);
   const sandboxAsked = choice('TIKTOK_SANDBOX', ['0', '1'], '0') === '1';
   if (sandboxAsked && hasApp) {
     const name = app === undefined ? 'TIKTOK_BUSINESS_APP_ID' : 'TIKTOK_CLIENT_KEY';
@@ -269,6 +282,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const appNeeded: readonly (readonly [name: string, isThere: boolean, whose: string])[] = [
     ['TIKTOK_CLIENT_SECRET_PREVIOUS', app !== undefined, 'a TikTok app'],
+    ['TIKTOK_BUSINESS_SECRET_PREVIOUS', ownBusinessApp !== undefined, 'TIKTOK_BUSINESS_APP_ID'],
     ['TIKTOK_AUTHORIZE_URL', hasApp, 'a TikTok app'],
     ['TIKTOK_OPEN_API_URL', openApp !== undefined, 'a TikTok app of the open family'],
     ['TIKTOK_UPLOAD_ORIGINS', openApp !== undefined, 'a TikTok app of the open family'],
@@ -329,6 +343,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       apiMilliseconds: milliseconds('TIKTOK_API_SECONDS', 20),
       idleMilliseconds: milliseconds('TIKTOK_IDLE_SECONDS', 60),
     },
+    businessLimits: {
+      appCallsPerSecond: whole('TIKTOK_BUSINESS_APP_QPS', 'calls', BUSINESS_LIMITS.appCallsPerSecond, 1, 1_000),
+      appCallsPerMinute: whole('TIKTOK_BUSINESS_APP_QPM', 'calls', BUSINESS_LIMITS.appCallsPerMinute, 1, 60_000),
+      postsPerDay: whole('TIKTOK_BUSINESS_DAILY_POSTS', 'posts', BUSINESS_LIMITS.postsPerDay, 1, 1_000_000),
+    },
     largestChunkBytes: whole(
       'TIKTOK_CHUNK_BYTES',
       'bytes',
@@ -381,6 +400,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
           business: {
             appId: businessApp.id,
             secret: new Secret(businessApp.secret),
+            ...(previousBusinessSecret === undefined ? {} : { previousSecret: new Secret(previousBusinessSecret) }),
             ...(businessApiUrl === undefined ? {} : { businessApiUrl }),
             ...(authorizeUrl === undefined ? {} : { authorizeUrl }),
           },

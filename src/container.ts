@@ -53,6 +53,7 @@ import { mediabunnyVideoProbe } from './adapters/video-probe/mediabunny-video-pr
 import { type FileVideoStore, fileVideoStore } from './adapters/video-store/file-video-store.ts';
 import { type AccountAccess, accountAccess } from './application/account-access.ts';
 import { type AdvancePost, advancePost } from './application/advance-post.ts';
+import { type AppTurns, appTurns } from './application/app-turns.ts';
 import { askTikTok } from './application/ask-tiktok.ts';
 import { cancelPost } from './application/cancel-post.ts';
 import { checkBytes } from './application/check-bytes.ts';
@@ -155,6 +156,7 @@ export const tokens = {
   accountMetrics: token<AccountMetrics>('accountMetrics'),
   addresses: token<MediaAddresses>('addresses'),
   advancePost: token<AdvancePost>('advancePost'),
+  appTurns: token<AppTurns>('appTurns'),
   callers: token<Callers & { close(): void }>('callers'),
   cipher: token<Cipher>('cipher'),
   clock: token<Clock & { close(): void }>('clock'),
@@ -329,7 +331,17 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps }: Gro
         const all = [
           ...(tiktok ? [openTikTok({ ...tiktok, ...common, pkce: config.pkce, redirectUri: callback })] : []),
           // TikTok's business portal registers addresses with a slash at the end only.
-          ...(business ? [businessTikTok({ ...business, ...common, clock, redirectUri: `${callback}/` })] : []),
+          ...(business
+            ? [
+                businessTikTok({
+                  ...business,
+                  ...common,
+                  clock,
+                  granted: config.businessLimits,
+                  redirectUri: `${callback}/`,
+                }),
+              ]
+            : []),
         ];
         return {
           default: config.defaultFamily,
@@ -364,12 +376,20 @@ function bindApplication(container: Container, ground: Ground): void {
       (gates: Gates, clock: Clock, log: Log) => platformHealth({ gates, clock, log }),
       [t.gates, t.clock, t.log],
     );
+  container
+    .bind(t.appTurns)
+    .toResolvedValue(
+      (turns: Turns, tiktoks: TikToks, clock: Clock) =>
+        appTurns({ turns, tiktoks, clock, wait, stopping: ground.stopping }),
+      [t.turns, t.tiktoks, t.clock],
+    );
   container.bind(t.accountAccess).toResolvedValue(
     (
       connections: Connections,
       credentials: Credentials,
       tiktoks: TikToks,
       turns: Turns,
+      shared: AppTurns,
       gates: Gates,
       health: PlatformHealth,
       metrics: Metrics,
@@ -381,6 +401,7 @@ function bindApplication(container: Container, ground: Ground): void {
         credentials,
         tiktoks,
         turns,
+        appTurns: shared,
         gates,
         health,
         metrics,
@@ -392,7 +413,7 @@ function bindApplication(container: Container, ground: Ground): void {
         stopping: ground.stopping,
         failPoint: ground.failPoint,
       }),
-    [t.connections, t.credentials, t.tiktoks, t.turns, t.gates, t.health, t.metrics, t.clock, t.log],
+    [t.connections, t.credentials, t.tiktoks, t.turns, t.appTurns, t.gates, t.health, t.metrics, t.clock, t.log],
   );
   container.bind(t.tokenKeeping).toResolvedValue(
     (
@@ -635,6 +656,7 @@ function bindApplication(container: Container, ground: Ground): void {
       fetcher: VideoFetcher,
       access: AccountAccess,
       tiktoks: TikToks,
+      shared: AppTurns,
       gates: Gates,
       doorbell: Doorbell,
       clock: Clock,
@@ -654,6 +676,7 @@ function bindApplication(container: Container, ground: Ground): void {
           posts,
           doorbell,
           tiktoks,
+          appTurns: shared,
           clock,
           ids,
           log,
@@ -669,7 +692,15 @@ function bindApplication(container: Container, ground: Ground): void {
           tiktoks,
           clock,
         }),
-        disconnectConnection: disconnectConnection({ connections, credentials, posts, tiktoks, clock, log }),
+        disconnectConnection: disconnectConnection({
+          connections,
+          credentials,
+          posts,
+          tiktoks,
+          appTurns: shared,
+          clock,
+          log,
+        }),
         getPublishingCapabilities: getPublishingCapabilities({
           connections,
           access: access.forCallers,
@@ -711,6 +742,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.fetcher,
       t.accountAccess,
       t.tiktoks,
+      t.appTurns,
       t.gates,
       t.doorbell,
       t.clock,
@@ -861,7 +893,13 @@ const webhookApps = ({ tiktok, business }: Ground['apps']): readonly WebhookApp[
       ]
     : []),
   ...(business
-    ? [{ apiFamily: 'BUSINESS' as const, clientKey: business.appId, clientSecrets: [business.secret] }]
+    ? [
+        {
+          apiFamily: 'BUSINESS' as const,
+          clientKey: business.appId,
+          clientSecrets: [business.secret, business.previousSecret].filter((secret) => secret !== undefined),
+        },
+      ]
     : []),
 ];
 

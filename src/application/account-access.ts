@@ -1,9 +1,16 @@
-import { type Connection, REQUIRED_SCOPES, refreshed, requireReconnect } from '../domain/connection/connection.ts';
+import {
+  type ApiFamily,
+  type Connection,
+  REQUIRED_SCOPES,
+  refreshed,
+  requireReconnect,
+} from '../domain/connection/connection.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import { closingFor, credentialsGate } from '../domain/post/gate.ts';
 import { consequenceOf, type PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { AppTurns, Priority } from './app-turns.ts';
 import type { PlatformHealth } from './platform-health.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -21,18 +28,20 @@ import { refreshDueTime, tokenLife } from './token-life.ts';
 export interface TokenUse {
   /**
    * Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. A call that counts against
-   * `quota` is not made when the account has no turn: then UPSTREAM_RATE_LIMITED says when to come back.
+   * `quota` is not made when the account has no turn, and none is made when the app has none for a while: then
+   * UPSTREAM_RATE_LIMITED with a `retryTime` says when to come back, and TikTok was not asked. What nobody waits for says BACKGROUND.
    */
   call<T>(
     connectionId: ConnectionId,
     request: (accessToken: Secret) => Promise<Result<T, PublishError>>,
     quota?: keyof Quotas,
+    priority?: Priority,
   ): Promise<Result<T, PublishError>>;
   /**
    * Forces a refresh, or joins the one that is under way. With `version`, only of that very pair: of a newer one nothing is asked,
    * and it is given.
    */
-  refresh(connectionId: ConnectionId, version?: number): Promise<Result<Credential, PublishError>>;
+  refresh(connectionId: ConnectionId, version?: number, priority?: Priority): Promise<Result<Credential, PublishError>>;
 }
 
 /** For workers, who wait for as long as a refresh takes: a minute and a half when another process died over one. */
@@ -69,6 +78,12 @@ const maySpendToken = ({ code }: PublishError): boolean =>
 /** Stands for "TikTok refused this very token". */
 const refusesToken = (error: PublishError): boolean => error.code === 'ACCOUNT_SESSION_INVALID';
 
+/** There was no turn for the call: TikTok never heard of it. Only our own count of calls knows when the next one may be. */
+export const wasNotAsked = (
+  error: PublishError,
+): error is Extract<PublishError, { code: 'UPSTREAM_RATE_LIMITED' }> & { readonly retryTime: Date } =>
+  error.code === 'UPSTREAM_RATE_LIMITED' && error.retryTime !== undefined;
+
 const DEAD: PublishError = { code: 'ACCOUNT_SESSION_INVALID' };
 
 /** Callers have their answer before the work is done, where it takes longer than they wait. */
@@ -78,6 +93,7 @@ type Flight = {
 };
 /** What of a flight is waited for. */
 type Patience = keyof Flight;
+type Waiting = { readonly patience: Patience; readonly priority: Priority | undefined };
 
 /** Tells who waits that it takes longer. Repeating changes nothing. */
 type TellCallers = () => void;
@@ -87,6 +103,7 @@ export function accountAccess(needs: {
   readonly credentials: Credentials;
   readonly tiktoks: TikToks;
   readonly turns: Turns;
+  readonly appTurns: AppTurns;
   readonly gates: Gates;
   readonly health: PlatformHealth;
   readonly metrics: Metrics;
@@ -106,6 +123,7 @@ export function accountAccess(needs: {
     credentials,
     tiktoks,
     turns,
+    appTurns,
     gates,
     health,
     metrics,
@@ -124,7 +142,11 @@ export function accountAccess(needs: {
     credential.accessExpireTime.getTime() - clock.now().getTime() > MARGIN_SECONDS * 1000;
 
   /** A pair newer than `stale`, from whoever gets it first. */
-  function newerThan(stale: Credential, patience: Patience): Promise<Result<Credential, PublishError>> {
+  function newerThan(
+    stale: Credential,
+    apiFamily: ApiFamily,
+    { patience, priority }: Waiting,
+  ): Promise<Result<Credential, PublishError>> {
     const { connectionId } = stale;
     const running = flights.get(connectionId);
     if (running !== undefined) return running[patience];
@@ -134,7 +156,7 @@ export function accountAccess(needs: {
       toldEarly = true;
       resolve(err({ code: 'PLATFORM_UNAVAILABLE' }));
     };
-    const done = refreshAcrossProcesses(stale, tellCallers).finally(() => flights.delete(connectionId));
+    const done = refreshInTurn(stale, apiFamily, priority, tellCallers).finally(() => flights.delete(connectionId));
     done.then(resolve, (error: unknown) => {
       reject(error);
       if (toldEarly) log.error({ connectionId, error }, 'a refresh that nobody waited for any more failed');
@@ -144,6 +166,17 @@ export function accountAccess(needs: {
     const flight = { answer, done };
     flights.set(connectionId, flight);
     return flight[patience];
+  }
+
+  /** The turn comes before the claim, which lasts no longer than the call itself may take. */
+  async function refreshInTurn(
+    stale: Credential,
+    apiFamily: ApiFamily,
+    priority: Priority | undefined,
+    tellCallers: TellCallers,
+  ): Promise<Result<Credential, PublishError>> {
+    const early = await appTurns.take(apiFamily, priority);
+    return early === undefined ? refreshAcrossProcesses(stale, tellCallers) : err(early);
   }
 
   async function refreshAcrossProcesses(
@@ -333,13 +366,13 @@ export function accountAccess(needs: {
   /** A good pair, and the connection as it is with that pair. */
   async function current(
     connection: Connection,
-    patience: Patience,
+    waiting: Waiting,
   ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
     if (connection.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
     const credential = await credentials.find(connection.id);
     if (credential === undefined) return err(DEAD);
     if (usable(credential)) return ok({ credential, connection });
-    const newer = await renewed(credential, connection, patience);
+    const newer = await renewed(credential, connection, waiting);
     // A refresh that TikTok did not answer leaves a token that may be good for minutes yet.
     const stillGood = credential.accessExpireTime > clock.now();
     return newer.ok || !stillGood || refusesToken(newer.error) ? newer : ok({ credential, connection });
@@ -348,9 +381,9 @@ export function accountAccess(needs: {
   async function renewed(
     stale: Credential,
     before: Connection,
-    patience: Patience,
+    waiting: Waiting,
   ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
-    const newer = await newerThan(stale, patience);
+    const newer = await newerThan(stale, before.apiFamily, waiting);
     if (!newer.ok) return newer;
     return ok({ credential: newer.value, connection: (await connections.find(before.id)) ?? before });
   }
@@ -370,8 +403,12 @@ export function accountAccess(needs: {
     const { apiFamily } = connection;
     health.note(apiFamily, answer.ok ? undefined : answer.error);
     if (answer.ok) return answer;
-    if (answer.error.code === 'UPSTREAM_RATE_LIMITED' && quota !== undefined) {
-      await turns.exhaust(quotaKey(quota, connection), tiktokOf(tiktoks, apiFamily).quotas[quota]);
+    if (answer.error.code === 'UPSTREAM_RATE_LIMITED') {
+      if (quota !== undefined) {
+        await turns.exhaust(quotaKey(quota, connection), tiktokOf(tiktoks, apiFamily).quotas[quota]);
+      }
+      // It may be the app's limit as well: TikTok does not say which.
+      await appTurns.exhaust(apiFamily);
     }
     // A grant that was withdrawn, or lacks what publishing needs, is as dead as an expired one: only the person can mend it.
     if (endsGrant(answer.error, connection)) await markDead(connection, answer.error);
@@ -379,24 +416,32 @@ export function accountAccess(needs: {
   }
 
   const waitingFor = (patience: Patience): TokenUse => ({
-    async call(connectionId, request, quota) {
+    async call(connectionId, request, quota, priority) {
       const connection = await connections.find(connectionId);
       if (connection === undefined) return err(DEAD);
-      const good = await current(connection, patience);
+      const { apiFamily } = connection;
+      const waiting = { patience, priority };
+      const good = await current(connection, waiting);
       if (!good.ok) return good;
-      const early = quota === undefined ? undefined : await outOfTurn(good.value.connection, quota);
+      const early =
+        (quota && (await outOfTurn(good.value.connection, quota))) ?? (await appTurns.take(apiFamily, priority));
       if (early !== undefined) return err(early);
       const answer = await request(good.value.credential.accessToken);
       if (answer.ok || !refusesToken(answer.error)) return heeded(good.value.connection, answer, quota);
 
-      const newer = await renewed(good.value.credential, good.value.connection, patience);
+      const newer = await renewed(good.value.credential, good.value.connection, waiting);
       if (!newer.ok) return newer;
+      const late = await appTurns.take(apiFamily, priority);
+      if (late !== undefined) return err(late);
       return heeded(newer.value.connection, await request(newer.value.credential.accessToken), quota);
     },
-    async refresh(connectionId, version) {
+    async refresh(connectionId, version, priority) {
       const credential = await credentials.find(connectionId);
       if (credential === undefined) return err(DEAD);
-      return version !== undefined && credential.version !== version ? ok(credential) : newerThan(credential, patience);
+      if (version !== undefined && credential.version !== version) return ok(credential);
+      const connection = await connections.find(connectionId);
+      if (connection === undefined) return err(DEAD);
+      return newerThan(credential, connection.apiFamily, { patience, priority });
     },
   });
 

@@ -1,6 +1,7 @@
-import type { Connection } from '../domain/connection/connection.ts';
+import { type Connection, described, ineligibility } from '../domain/connection/connection.ts';
 import { isError } from '../domain/finding.ts';
 import { planChunks } from '../domain/post/chunk-plan.ts';
+import { checkFamily } from '../domain/post/family.ts';
 import {
   activeUsersGate,
   type Closing,
@@ -37,7 +38,7 @@ import type { Secret } from '../domain/secret.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
 import { check } from '../domain/video/video-policy.ts';
-import type { AccountAccess } from './account-access.ts';
+import { type AccountAccess, wasNotAsked } from './account-access.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { FailPoint } from './ports/fail-point.ts';
@@ -46,12 +47,13 @@ import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Publishing } from './ports/tiktok.ts';
-import { quotaKey, type Turns } from './ports/turns.ts';
+import { postsKey, quotaKey, type Turns } from './ports/turns.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
 import { type PostPolicy, videoPolicyFor } from './publish-post.ts';
 import type { PullVideo } from './pull-video.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
+import { toldByCreator } from './told-by-creator.ts';
 import type { WorkInHand } from './work-in-hand.ts';
 
 /** What a post needs to go out, as it is at this moment. */
@@ -155,6 +157,11 @@ export function announcePost(needs: {
     if (turnTime > inSeconds(clock.now(), CLOCK_SECONDS)) return waitForTurn(post, turnTime);
     const passed = await pass(post, connection);
     if ('shut' in passed) return barred(post, connection, passed.shut);
+    const place = await placeOfDay(post, connection);
+    if ('full' in place) {
+      await gates.handBack(passed.trying);
+      return place.full;
+    }
 
     /** Whether a refusal is TikTok's: without a turn or a grant nobody is asked, and nothing is learnt of its gates. */
     let asked = false;
@@ -164,19 +171,20 @@ export function announcePost(needs: {
         asked = true;
         return request(token);
       };
-    const refuse = async (refused: Initializing, error: PublishError): Promise<Step> => {
-      if (asked) return tried(passed.trying, connection, refused, error);
-      await gates.handBack(passed.trying);
-      return meetRefusal(refused, error);
-    };
+    const refuse = (refused: Initializing, error: PublishError): Promise<Step> =>
+      asked ? tried(passed.trying, connection, refused, error) : handedBack(passed.trying, refused, error);
 
     const refusal = await checkCreator(post, means.value, asking);
-    if (refusal !== undefined) return refuse(awaitStart(post), refusal);
+    if (refusal !== undefined) {
+      await place.giveBack();
+      return refuse(awaitStart(post), refusal);
+    }
 
     // Only now: what came before may have taken its time, and TikTok counts when it is told.
     const key = quotaKey('ANNOUNCE', connection);
     const turn = await turns.take(key, announceQuota(connection));
     if (!turn.taken) {
+      await place.giveBack();
       await gates.handBack(passed.trying);
       return waitForTurn(post, await turns.next(`RETURN:${key}`, announceQuota(connection), turn.freeTime));
     }
@@ -184,7 +192,12 @@ export function announcePost(needs: {
     // Some families take no bytes from us, whatever the operator chose for those that do.
     if (policy.transfer === 'PULL' || announce === undefined) {
       const told = await pull.announce(post, means.value, work);
-      if ('refused' in told) return tried(passed.trying, connection, told.refused, told.error);
+      if ('refused' in told) {
+        await place.giveBack();
+        return wasNotAsked(told.error)
+          ? handedBack(passed.trying, told.refused, told.error)
+          : tried(passed.trying, connection, told.refused, told.error);
+      }
       await reopenTried(passed.trying, connection, told.post);
       return told;
     }
@@ -235,6 +248,26 @@ export function announcePost(needs: {
   ): Promise<Date> {
     if (turnTime !== undefined && inSeconds(turnTime, TURN_SECONDS) >= now) return turnTime;
     return turns.next(`LINE:${quotaKey('ANNOUNCE', connection)}`, announceQuota(connection));
+  }
+
+  /**
+   * A place among the posts of the account's day, where the family tells how many those are; else there is always one. TikTok counts what it
+   * took on, so who meets a plain no gives it back. Lost with a worker that dies in between, it is free a day later.
+   */
+  async function placeOfDay(
+    post: Scheduled | Initializing | Held,
+    connection: Connection,
+  ): Promise<{ readonly full: Step } | { readonly giveBack: () => Promise<void> }> {
+    const { postQuota } = tiktokOf(tiktoks, connection.apiFamily);
+    if (postQuota === undefined || post.settings.draft) return { giveBack: async () => undefined };
+    const key = postsKey(connection);
+    const turn = await turns.take(key, postQuota);
+    if (turn.taken) return { giveBack: () => turns.giveBack(key) };
+    const error: PublishError = { code: 'ACCOUNT_DAILY_POST_CAP', seenCap: postQuota.calls };
+    const releaseTime = turn.freeTime;
+    // Who would be held for being late waits all the same; at its time it is seen whether it still is.
+    const late = post.latePolicy.action === 'HOLD' ? undefined : tooLate(post, releaseTime);
+    return { full: late ?? restingStep(hold(post, { reason: 'QUOTA', releaseTime }, error)) };
   }
 
   function waitForTurn(post: Scheduled | Initializing | Held, turnTime: Date): Step {
@@ -319,6 +352,12 @@ export function announcePost(needs: {
     return meetRefusal(post, error);
   }
 
+  /** Nobody was asked, so nothing is learnt of the gates. */
+  async function handedBack(trying: readonly GateKey[], post: Initializing, error: PublishError): Promise<Step> {
+    await gates.handBack(trying);
+    return meetRefusal(post, error);
+  }
+
   async function stayShut(key: GateKey, error: PublishError): Promise<void> {
     const until = await gates.shut({ key, seconds: 30, atMostSeconds: 300 }, error);
     log.warn({ gate: key, ...error, until }, 'one post tried, and TikTok is still not well');
@@ -369,12 +408,34 @@ export function announcePost(needs: {
     };
   }
 
+  /** An account that was personal when last read may be a Business account again: nobody has to tell us. */
+  async function stillIneligible(
+    connection: Connection,
+    asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
+  ): Promise<PublishError | undefined> {
+    const known = ineligibility(connection.account);
+    if (known === undefined) return undefined;
+    const { authorization } = tiktokOf(tiktoks, connection.apiFamily);
+    const read = await access.call(
+      connection.id,
+      asking((token) => authorization.readAccount(token, connection.grantedScopes)),
+    );
+    if (!read.ok) return read.error;
+    const account = { ...connection.account, ...read.value };
+    await connections.update(connection.id, (current) =>
+      current.state === 'ACTIVE' ? ok(described(current, account, clock.now())) : err(undefined),
+    );
+    return ineligibility(account);
+  }
+
   /** Everything that can be known before TikTok is asked to take the post. Undefined when all is well. */
   async function checkCreator(
     post: Post,
     { connection, publishing, video }: Means,
     asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
   ): Promise<PublishError | undefined> {
+    const ineligible = await stillIneligible(connection, asking);
+    if (ineligible !== undefined) return ineligible;
     if (post.settings.draft) return undefined;
     const creator = await access.call(
       post.connectionId,
@@ -387,9 +448,11 @@ export function announcePost(needs: {
     if (privacyLevel === undefined || !privacyLevels.includes(privacyLevel)) {
       return { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: privacyLevels };
     }
-    const finding = check(video.spec, videoPolicyFor(policy.video, connection.apiFamily, maxVideoSeconds)).find(
-      isError,
-    );
+    const account = { ...connection.account, ...toldByCreator(creator.value) };
+    const finding = [
+      ...check(video.spec, videoPolicyFor(policy.video, connection.apiFamily, maxVideoSeconds)),
+      ...checkFamily(post.settings, { ...connection, account }),
+    ].find(isError);
     return finding === undefined ? undefined : { code: 'CHECK_FAILED', finding };
   }
 

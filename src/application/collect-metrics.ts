@@ -7,7 +7,7 @@ import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Secret } from '../domain/secret.ts';
 import { inSeconds } from '../domain/time.ts';
-import type { TokenUse } from './account-access.ts';
+import { type TokenUse, wasNotAsked } from './account-access.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Gates } from './ports/gates.ts';
@@ -179,7 +179,12 @@ export function collectMetrics(needs: {
       calls += 1;
       const time = clock.now();
       metrics.collectionAsked(call);
-      const answer = await access.call(connectionId, (accessToken) => request(insights, accessToken));
+      const answer = await access.call(
+        connectionId,
+        (accessToken) => request(insights, accessToken),
+        undefined,
+        'BACKGROUND',
+      );
       if (!answer.ok) return err({ why: 'REFUSED', error: answer.error });
       if (await gates.open(collectionGate(apiFamily))) log.info({ apiFamily }, 'TikTok takes calls for numbers again');
       return ok({ value: answer.value, time });
@@ -297,6 +302,10 @@ export function collectMetrics(needs: {
     if ((await connections.find(connectionId))?.state !== 'ACTIVE') {
       await collections.rest(lease);
       return 'NOT_CONNECTED';
+    }
+    if (wasNotAsked(error)) {
+      await collections.putOff(lease, error.retryTime, 'NO_TURN');
+      return 'NO_TURN';
     }
     if (error.code === 'UPSTREAM_RATE_LIMITED') {
       const until = await gates.shut({ key: collectionGate(apiFamily), ...RATE_LIMITED }, error);

@@ -3,12 +3,14 @@ import {
   type Connection,
   type Consent,
   connect,
+  ineligibility,
   missingRequiredScopes,
   reconnect,
 } from '../domain/connection/connection.ts';
 import type { ConnectionId } from '../domain/ids.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
+import type { AppTurns } from './app-turns.ts';
 import { requireText } from './field-checks.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -22,6 +24,7 @@ import type { TikTok, TokenGrant } from './ports/tiktok.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 import { refreshDueTime, tokenLife } from './token-life.ts';
+import { toldByCreator } from './told-by-creator.ts';
 
 export type CompleteConnection = (input: {
   readonly state: string;
@@ -37,6 +40,9 @@ export type CompletedConnection = Result<
   Refusal & { readonly returnUri?: string }
 >;
 
+/** Of TikTok, for one consent: the tokens, the account, what it may publish. */
+const CALLS = 3;
+
 export function completeConnection(needs: {
   readonly connections: Connections;
   readonly credentials: Credentials;
@@ -44,13 +50,14 @@ export function completeConnection(needs: {
   readonly posts: Posts;
   readonly doorbell: Doorbell;
   readonly tiktoks: TikToks;
+  readonly appTurns: AppTurns;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
   /** From 0 to 1. */
   readonly random: () => number;
 }): CompleteConnection {
-  const { connections, credentials, pending, posts, doorbell, tiktoks, clock, ids, log, random } = needs;
+  const { connections, credentials, pending, posts, doorbell, tiktoks, appTurns, clock, ids, log, random } = needs;
 
   return async ({ state, answer, workspaces = 'ALL' }) => {
     const findings = [
@@ -73,6 +80,11 @@ export function completeConnection(needs: {
   ): Promise<Result<Connection, Refusal>> {
     if ('tiktokError' in answer) return err({ code: 'AUTHORIZATION_DENIED', tiktokCode: answer.tiktokError });
     const tiktok = tiktokOf(tiktoks, begun.apiFamily);
+    // A code is good once: there has to be room for all that is asked with it before it is spent.
+    for (let call = 0; call < CALLS; call += 1) {
+      const early = await appTurns.take(begun.apiFamily);
+      if (early !== undefined) return refused(early);
+    }
     const grant = await tiktok.authorization.exchange(answer.code, state);
     if (!grant.ok) return refused(grant.error.error);
 
@@ -106,18 +118,12 @@ export function completeConnection(needs: {
     }
     const account = await authorization.readAccount(grant.accessToken, grant.scopes);
     if (!account.ok) return refused(account.error);
-    if (account.value.accountType === 'PERSONAL') return refused({ code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' });
+    const ineligible = ineligibility(account.value);
+    if (ineligible !== undefined) return refused(ineligible);
     // Not being able to post today is no reason to refuse the account; GetPublishingCapabilities tells.
     const creator = await publishing.readCreator(grant.accessToken);
-    const known = account.value.username ?? (creator.ok ? creator.value.username : undefined);
     return ok({
-      account: creator.ok
-        ? {
-            ...account.value,
-            ...(known === undefined ? {} : { username: known }),
-            maxVideoSeconds: creator.value.maxVideoSeconds,
-          }
-        : account.value,
+      account: creator.ok ? { ...toldByCreator(creator.value), ...account.value } : account.value,
       grantedScopes: grant.scopes,
       ...tokenLife(grant, clock.now()),
     });

@@ -2,6 +2,7 @@ import { type Connection, disconnect } from '../domain/connection/connection.ts'
 import { cancel } from '../domain/post/post.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { AppTurns } from './app-turns.ts';
 import type { ConnectionName } from './get-connection.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
@@ -22,9 +23,10 @@ export function disconnectConnection(needs: {
   readonly posts: Posts;
   readonly tiktoks: TikToks;
   readonly clock: Clock;
+  readonly appTurns: AppTurns;
   readonly log: Log;
 }): DisconnectConnection {
-  const { connections, credentials, posts, tiktoks, clock, log } = needs;
+  const { connections, credentials, posts, tiktoks, appTurns, clock, log } = needs;
   return async ({ connectionId, workspaceId }) => {
     const found = await connections.find(connectionId, workspaceId);
     if (found === undefined) return err({ code: 'NOT_FOUND', resource: 'connection', id: connectionId });
@@ -44,6 +46,8 @@ export function disconnectConnection(needs: {
     }
     const { apiFamily, account } = found;
     if (credential !== undefined && !(await connections.isConnected(apiFamily, account.openId))) {
+      // Without a turn it is asked all the same: one call too many does less harm than a grant that lives on.
+      await appTurns.take(apiFamily);
       await revoke(tiktokOf(tiktoks, apiFamily).authorization, credential);
     }
     return ok({ connection: outcome.value, cancelledPostCount });

@@ -1,4 +1,4 @@
-import type { Connection } from '../domain/connection/connection.ts';
+import { type Connection, described, ineligibility } from '../domain/connection/connection.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { TokenUse } from './account-access.ts';
@@ -8,6 +8,7 @@ import type { Connections } from './ports/connections.ts';
 import type { CreatorInfo } from './ports/tiktok.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
+import { toldByCreator } from './told-by-creator.ts';
 
 /** `reason` says why the account can't post now. `creator` is absent when that is all that TikTok said. */
 export type PublishingCapabilities = {
@@ -26,6 +27,18 @@ export function getPublishingCapabilities(needs: {
   readonly clock: Clock;
 }): GetPublishingCapabilities {
   const { connections, access, tiktoks, clock } = needs;
+
+  /** PublishPost checks by what is kept: what is offered here must not be refused there. */
+  async function keep({ id, account }: Connection, creator: CreatorInfo, now: Date): Promise<void> {
+    const { username: _, ...told } = toldByCreator(creator);
+    const isKnown =
+      account.maxVideoSeconds === told.maxVideoSeconds && account.forbids?.join() === told.forbids?.join();
+    if (isKnown) return;
+    await connections.update(id, (current) =>
+      current.state === 'ACTIVE' ? ok(described(current, { ...current.account, ...told }, now)) : err(undefined),
+    );
+  }
+
   return async ({ connectionId, workspaceId }) => {
     const connection = await connections.find(connectionId, workspaceId);
     if (connection === undefined) return err({ code: 'NOT_FOUND', resource: 'connection', id: connectionId });
@@ -38,8 +51,10 @@ export function getPublishingCapabilities(needs: {
     if (answer.ok) {
       // A private account, where a family posts publicly only.
       const nobody: PublishError = { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: [] };
-      const reason = answer.value.privacyLevels.length === 0 ? { reason: nobody } : {};
-      return ok({ connection, creator: answer.value, ...reason, fetchTime });
+      const reason =
+        ineligibility(connection.account) ?? (answer.value.privacyLevels.length === 0 ? nobody : undefined);
+      await keep(connection, answer.value, fetchTime);
+      return ok({ connection, creator: answer.value, ...(reason === undefined ? {} : { reason }), fetchTime });
     }
     return onlyMeansNotNow(answer.error)
       ? ok({ connection, reason: answer.error, fetchTime })

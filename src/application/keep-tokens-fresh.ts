@@ -1,7 +1,7 @@
 import { warned } from '../domain/connection/connection.ts';
 import { credentialsGate, platformGate } from '../domain/post/gate.ts';
 import { err, ok } from '../domain/result.ts';
-import type { AccountAccess } from './account-access.ts';
+import { type AccountAccess, wasNotAsked } from './account-access.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { Credentials, DueCredential } from './ports/credentials.ts';
@@ -72,8 +72,10 @@ export function keepTokensFresh(needs: {
     const seconds = (turn.getTime() - clock.now().getTime()) / 1000;
     if (seconds > 0) await wait(seconds);
     if (ending()) return;
-    const renewed = await access.refresh(connectionId, version);
+    const renewed = await access.refresh(connectionId, version, 'BACKGROUND');
     if (renewed.ok) return;
+    // TikTok has no room for it now: its lease brings it back, and nothing went wrong.
+    if (wasNotAsked(renewed.error)) return;
     const after = await connections.find(connectionId);
     if (after?.state === 'ACTIVE') {
       await credentials.putOff(connectionId, version, backOffSeconds(failures, random()));

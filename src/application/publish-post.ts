@@ -1,4 +1,4 @@
-import type { ApiFamily, Connection } from '../domain/connection/connection.ts';
+import { type ApiFamily, type Connection, ineligibility } from '../domain/connection/connection.ts';
 import { type Finding, isError } from '../domain/finding.ts';
 import type { ConnectionId, PostId, VideoId, WorkspaceId } from '../domain/ids.ts';
 import type { Attempt } from '../domain/post/attempt.ts';
@@ -94,6 +94,9 @@ export function publishPost(needs: {
     if (connection.state === 'DISCONNECTED') {
       return err({ code: 'CONNECTION_DISCONNECTED', state: connection.state, id: connection.id });
     }
+
+    const ineligible = ineligibility(connection.account);
+    if (ineligible !== undefined) return err({ code: 'TIKTOK_REFUSED', error: ineligible });
 
     const video = known.value ?? newImport(input, ids, now);
     const post = newPost(input, video, validateOnly ? ('' as PostId) : ids.postId(), now, policy);

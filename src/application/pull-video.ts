@@ -18,7 +18,7 @@ import { keepTrying, keepWaiting, takeVerdict } from '../domain/post/verdict.ts'
 import type { PublishError } from '../domain/publish-error.ts';
 import { Secret } from '../domain/secret.ts';
 import { inSeconds } from '../domain/time.ts';
-import type { AccountAccess } from './account-access.ts';
+import { type AccountAccess, wasNotAsked } from './account-access.ts';
 import { type Means, reportDispatch } from './announce-post.ts';
 import type { AskTikTok } from './ask-tiktok.ts';
 import type { CheckBytes } from './check-bytes.ts';
@@ -150,5 +150,8 @@ export function pullVideo(needs: {
 }
 
 /** TikTok named a code of its own that is not its own trouble: it understood, and refused. Anything else may have been a yes. */
-const isPlainNo = ({ code, tiktokCode }: PublishError): boolean =>
-  tiktokCode !== undefined && code !== 'PLATFORM_UNAVAILABLE' && code !== 'APP_CREDENTIALS_REJECTED';
+const isPlainNo = (error: PublishError): boolean =>
+  wasNotAsked(error) ||
+  (error.tiktokCode !== undefined &&
+    error.code !== 'PLATFORM_UNAVAILABLE' &&
+    error.code !== 'APP_CREDENTIALS_REJECTED');

@@ -8,6 +8,7 @@ import type { Doorbell } from './ports/doorbell.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Refusal } from './refusal.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
+import { toldByCreator } from './told-by-creator.ts';
 
 export type RefreshConnection = (input: ConnectionName) => Promise<Result<Connection, Refusal>>;
 
@@ -36,11 +37,14 @@ export function refreshConnection(needs: {
     if (!account.ok) return err({ code: 'TIKTOK_REFUSED', error: account.error });
     const creator = await access.call(connectionId, (token) => publishing.readCreator(token), 'READ_CREATOR');
     // What only the creator info tells stays known while it is not told.
-    const { maxVideoSeconds, username } = creator.ok ? creator.value : connection.account;
-    const told = {
-      ...(maxVideoSeconds === undefined ? {} : { maxVideoSeconds }),
-      ...(username === undefined ? {} : { username }),
-    };
+    const { maxVideoSeconds, forbids, username } = connection.account;
+    const told = creator.ok
+      ? toldByCreator(creator.value)
+      : {
+          ...(maxVideoSeconds === undefined ? {} : { maxVideoSeconds }),
+          ...(forbids === undefined ? {} : { forbids }),
+          ...(username === undefined ? {} : { username }),
+        };
 
     const outcome = await connections.update(connectionId, (current) =>
       current.state === 'ACTIVE'

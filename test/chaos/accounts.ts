@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { Family } from '../../sandbox/state.ts';
 import type { Calls } from './calls.ts';
 import type { Journal } from './journal.ts';
 import type { OwnPostgres } from './own-postgres.ts';
@@ -7,6 +8,8 @@ import type { Random } from './random.ts';
 
 /** A TikTok account, and our connection to it. */
 export type ConnectedAccount = {
+  readonly family: Family;
+  /** The sandbox's name for it: each app gets one of its own. */
   readonly openId: string;
   readonly username: string;
   readonly connectionId: string;
@@ -24,16 +27,24 @@ type Needs = {
   readonly workspaceId: string;
 };
 
-export async function connectAccounts(needs: Needs, count: number): Promise<readonly ConnectedAccount[]> {
+/** As many of each family. */
+export async function connectAccounts(
+  needs: Needs,
+  families: readonly Family[],
+  count: number,
+): Promise<readonly ConnectedAccount[]> {
   const accounts: ConnectedAccount[] = [];
-  const names = Array.from({ length: count }, (_, index) => `chaos.account.${index + 1}`);
+  const wanted = Array.from({ length: Math.ceil(count / families.length) }, (_, round) =>
+    families.map((family, place) => ({ family, username: `chaos.account.${round * families.length + place + 1}` })),
+  ).flat();
   async function connectNext(): Promise<void> {
-    for (let username = names.shift(); username !== undefined; username = names.shift()) {
+    for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+      const { family, username } = next;
       // The rates of TikTok stay as they are; its caps of a whole day would end the run.
       const { openId } = needs.sandbox.control.addAccount({ username, dailyPostCap: 1_000_000 });
-      const connectionId = await consent(needs, openId);
+      const connectionId = await consent(needs, { family, openId });
       if (connectionId === undefined) throw new Error(`${username} could not be connected`);
-      accounts.push({ openId, username, connectionId });
+      accounts.push({ family, openId, username, connectionId });
     }
   }
   await Promise.all(Array.from({ length: CONNECTING_AT_ONCE }, connectNext));
@@ -43,12 +54,12 @@ export async function connectAccounts(needs: Needs, count: number): Promise<read
 /** Undefined when no answer came: whoever does this in a browser looks at how things stand before trying again. */
 async function consent(
   { sandbox, calls, workspaceId }: Needs,
-  openId: string,
+  { family, openId }: Pick<ConnectedAccount, 'family' | 'openId'>,
   reconnects = '',
 ): Promise<string | undefined> {
   const { authorize_uri } = await calls.repeat('StartConnection', ({ connections }) =>
     connections.StartConnection<{ authorize_uri: string }>(
-      { workspace_id: workspaceId, reconnect_connection_id: reconnects },
+      { workspace_id: workspaceId, reconnect_connection_id: reconnects, api_family: `API_FAMILY_${family}` },
       CALL,
     ),
   );
@@ -67,15 +78,22 @@ export type Reconnecting = {
 };
 
 export function reconnecting(
-  needs: Needs & { readonly postgres: OwnPostgres; readonly journal: Journal; readonly random: Random },
+  needs: Needs & {
+    readonly accounts: readonly ConnectedAccount[];
+    readonly postgres: OwnPostgres;
+    readonly journal: Journal;
+    readonly random: Random;
+  },
 ): Reconnecting {
-  const { postgres, journal, random, calls } = needs;
+  const { accounts, postgres, journal, random, calls } = needs;
+  const byConnection = new Map(accounts.map((account) => [account.connectionId, account]));
   const underWay = new Set<string>();
   let count = 0;
 
-  async function reconnect(connectionId: string, openId: string, signal: AbortSignal): Promise<void> {
+  async function reconnect(account: ConnectedAccount, signal: AbortSignal): Promise<void> {
+    const { connectionId } = account;
     await delay(random.between(0, LONGEST_REACTION_MILLISECONDS), undefined, { signal });
-    const connected = await consent(needs, openId, connectionId);
+    const connected = await consent(needs, account, connectionId);
     const { connection } = await calls.repeat('GetConnection', ({ connections }) =>
       connections.GetConnection<{ connection: { state: string } }>({ connection_id: connectionId }, CALL),
     );
@@ -91,13 +109,14 @@ export function reconnecting(
       const failed = Promise.withResolvers<never>();
       failed.promise.catch(() => undefined); // thrown at the next look
       while (!signal.aborted) {
-        const waiting = await postgres.ask<{ id: string; open_id: string }>(
-          `select id, open_id from connection where state = 'RECONNECT_REQUIRED'`,
+        const waiting = await postgres.ask<{ id: string }>(
+          `select id from connection where state = 'RECONNECT_REQUIRED'`,
         );
-        for (const { id, open_id } of waiting) {
-          if (underWay.has(id)) continue;
+        for (const { id } of waiting) {
+          const account = byConnection.get(id);
+          if (account === undefined || underWay.has(id)) continue;
           underWay.add(id);
-          reconnect(id, open_id, signal)
+          reconnect(account, signal)
             .catch((error) => (signal.aborted ? undefined : failed.reject(error)))
             .finally(() => underWay.delete(id));
         }

@@ -4,7 +4,7 @@ import { judge, percentiles } from './judge.ts';
 import type { EntrustedPost } from './posts.ts';
 import type { PostRecord } from './records.ts';
 
-const account = { openId: 'open-1', username: 'one', connectionId: 'conn-1' };
+const account = { family: 'OPEN' as const, openId: 'open-1', username: 'one', connectionId: 'conn-1' };
 const post: EntrustedPost = {
   number: 1,
   postId: 'post-1',

@@ -1,5 +1,9 @@
+import type { Family } from '../../sandbox/state.ts';
+
 /** What the person who runs it decides. */
 export type ChaosOptions = {
+  /** Whose accounts the posts go to. */
+  readonly family: FamilyChoice;
   /** SIGKILLs of workers. */
   readonly kills: number;
   /** Processes of the service at work. */
@@ -11,6 +15,18 @@ export type ChaosOptions = {
   /** A file that gets everything that happened, line by line. */
   readonly journal?: string;
 };
+
+const FAMILIES = {
+  open: ['OPEN'],
+  business: ['BUSINESS'],
+  both: ['OPEN', 'BUSINESS'],
+} as const satisfies Record<string, readonly Family[]>;
+export type FamilyChoice = keyof typeof FAMILIES;
+
+const isFamilyChoice = (name: string): name is FamilyChoice => Object.hasOwn(FAMILIES, name);
+
+/** TikTok's API families that take part. */
+export const familiesOf = ({ family }: Pick<ChaosOptions, 'family'>): readonly Family[] => FAMILIES[family];
 
 /** Every flag that can't be used, each with the value seen, the limit and the remedy. */
 export class FlagError extends Error {
@@ -37,7 +53,7 @@ type FlagName = keyof typeof FLAGS;
 
 const isFlagName = (name: string): name is FlagName => Object.hasOwn(FLAGS, name);
 
-const KNOWN = [...Object.keys(FLAGS), 'journal', 'help'].map((name) => `--${name}`).join(', ');
+const KNOWN = [...Object.keys(FLAGS), 'family', 'journal', 'help'].map((name) => `--${name}`).join(', ');
 
 export const HELP = `npm run chaos -- [flags]
 
@@ -48,6 +64,7 @@ every accepted post went out once, or says why not.
 ${Object.entries(FLAGS)
   .map(([name, { least, most, usual, what }]) => `${`  --${name} N`.padEnd(16)}${what} (${least} to ${most}; ${usual})`)
   .join('\n')}
+  --family F    TikTok's API family that the posts go through: open, business or both (open)
   --journal F   writes to file F what happened and what the workers logged, line by line
   --help        this
 
@@ -60,18 +77,27 @@ export function readOptions(args: readonly string[], randomSeed: () => number): 
   const numbers = new Map<FlagName, number>();
   const problems: string[] = [];
   let journal: string | undefined;
+  let family: FamilyChoice | undefined;
 
   const left = [...args];
   for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
     const [isFlag, name = '', attached] = /^--([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
     const value = attached ?? (isFlag === undefined || left[0]?.startsWith('--') ? undefined : left.shift());
-    if (name !== 'journal' && !isFlagName(name)) {
+    if (name !== 'journal' && name !== 'family' && !isFlagName(name)) {
       problems.push(`${arg}: there is no such flag; choose from ${KNOWN}.`);
       continue;
     }
     if (name === 'journal') {
       if (value === undefined || value === '') problems.push('--journal: seen no value; name a file, or leave it out.');
       journal = value;
+      continue;
+    }
+    if (name === 'family') {
+      if (value !== undefined && isFamilyChoice(value)) family = value;
+      else {
+        const seen = value === undefined ? 'no value' : `"${value}"`;
+        problems.push(`--family: seen ${seen}; choose open, business or both. Leave it out for open.`);
+      }
       continue;
     }
     if (numbers.has(name)) problems.push(`--${name}: is there twice; give it once.`);
@@ -81,6 +107,7 @@ export function readOptions(args: readonly string[], randomSeed: () => number): 
   }
   if (problems.length > 0) throw new FlagError(problems);
   return {
+    family: family ?? 'open',
     kills: numbers.get('kills') ?? Number(FLAGS.kills.usual),
     workers: numbers.get('workers') ?? Number(FLAGS.workers.usual),
     seed: numbers.get('seed') ?? randomSeed(),

@@ -81,10 +81,12 @@ export function callers(needs: {
     serial += 1;
     const number = serial;
     const chance = random.branch(`post ${number}`);
-    const wish = wishOf(chance);
+    const wished = wishOf(chance);
     // In turn, so that no account gets more than TikTok takes from one in a minute.
     const account = accounts[number % accounts.length];
     if (account === undefined) throw new Error('there is no account to post to');
+    // The Business family posts publicly, and takes no drafts from this app.
+    const wish = account.family === 'BUSINESS' ? { ...wished, draft: false, everyone: true } : wished;
     const { sha256, named } = await videoFor(wish, number, chance);
     const due = wish.aheadMilliseconds === undefined ? undefined : new Date(Date.now() + wish.aheadMilliseconds);
     const caption = `Chaos ${seed}, post ${number}`;

@@ -70,6 +70,7 @@ export async function report(given: {
       stuck: judgement.stuck.length,
       unconfirmed: judgement.unconfirmed,
       lateness_ms: percentiles(judgement.latenessMilliseconds),
+      family: options.family,
       seed: options.seed,
       workers: options.workers,
       published: judgement.published,

@@ -10,10 +10,12 @@ import { callsTo } from './calls.ts';
 import { type Crew, crew } from './crew.ts';
 import { type Fleet, fleet } from './fleet.ts';
 import { follow } from './follow.ts';
+import { openFront } from './front.ts';
 import { type Journal, startJournal } from './journal.ts';
-import type { ChaosOptions } from './options.ts';
+import { type ChaosOptions, familiesOf } from './options.ts';
 import { type OwnPostgres, startOwnPostgres } from './own-postgres.ts';
 import { callers, type EntrustedPost } from './posts.ts';
+import { endDayOfUnanswered, shortenPullWaits } from './pull-waits.ts';
 import { type Random, seededRandom } from './random.ts';
 import { hasEnded, type PostRecord, readPosts } from './records.ts';
 import { type ChaosReport, report } from './report.ts';
@@ -80,6 +82,7 @@ async function run(
   const { kills, workers, seed, leaseSeconds } = options;
   const { orOver, signal } = together;
   const random = seededRandom(seed);
+  const families = familiesOf(options);
   const tell = (text: string): void => say(`${journal.secondsSoFar().toFixed(1).padStart(6)} s  ${text}`);
 
   const { postgres, sandbox, videoOrigin, environment } = await surroundings({
@@ -87,10 +90,12 @@ async function run(
     crew: together,
     endings,
     random,
+    fleet: () => processes,
   });
   const faults = workerFaults({
     kills,
     workers,
+    families,
     leaseSeconds,
     fleet: () => processes,
     postgres,
@@ -112,7 +117,7 @@ async function run(
 
   await orOver(processes.start());
   const connecting = { sandbox, calls, workspaceId: WORKSPACE };
-  const accounts = await orOver(connectAccounts(connecting, ACCOUNTS));
+  const accounts = await orOver(connectAccounts(connecting, families, ACCOUNTS));
   const videos = await orOver(takeInVideos(calls, WORKSPACE));
   const following = follow({
     fleet: processes,
@@ -141,12 +146,14 @@ async function run(
   await orOver(Promise.all([handing.handIn(), following.begun]));
   tell(`${workers} workers, ${accounts.length} accounts: the first post is on its way, and trouble begins`);
 
-  const people = reconnecting({ ...connecting, postgres, journal, random: random.branch('people') });
+  const people = reconnecting({ ...connecting, accounts, postgres, journal, random: random.branch('people') });
   together.add(people.run(signal));
+  if (families.includes('BUSINESS')) together.add(shortenPullWaits(postgres, signal));
   const trouble = tiktokFaults({
     sandbox,
     calls,
     crew: together,
+    families,
     accounts,
     busyAccounts: () =>
       handing
@@ -178,7 +185,9 @@ async function run(
     settle({
       postgres,
       crew: together,
-      tiktokIsBusy: () => sandbox.control.ledger().inits.some(({ stage }) => stage === 'PROCESSING'),
+      tiktokIsBusy: () =>
+        sandbox.control.ledger().inits.some(({ stage }) => stage === 'PROCESSING' || stage === 'DOWNLOADING'),
+      endDayOfUnanswered: () => endDayOfUnanswered(postgres),
     }),
   );
   const records = await orOver(readPosts(postgres));
@@ -223,13 +232,14 @@ async function surroundings(needs: {
   readonly crew: Crew;
   readonly endings: Endings;
   readonly random: Random;
+  readonly fleet: () => Fleet;
 }): Promise<{
   readonly postgres: OwnPostgres;
   readonly sandbox: Sandbox;
   readonly videoOrigin: VideoOrigin;
   readonly environment: Readonly<Record<string, string>>;
 }> {
-  const { options, crew, endings, random } = needs;
+  const { options, crew, endings, random, fleet } = needs;
   const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-chaos-'));
   endings.push(() => rm(folder, { recursive: true, force: true }));
   const postgres = await startOwnPostgres(join(folder, 'postgres'));
@@ -239,9 +249,17 @@ async function surroundings(needs: {
     tokenRegime: 'rotating',
     // As few drafts as TikTok lets wait would stop an account after five of them, for nobody here finishes any.
     pendingDraftCap: 1_000_000,
+    pullFromLoopback: true,
+    business: { urlProperties: ['127.0.0.1'] },
+    // The app's own pace is not what is looked at here, and would be that of the whole run.
+    businessAppPerSecond: 1_000,
+    businessAppPerMinute: 60_000,
     report: (problem, error) => crew.fail(new Error(`the sandbox: ${problem}`, { cause: error })),
   });
   endings.push(() => sandbox.close());
+  const front = await openFront(fleet, random.branch('front'));
+  endings.push(() => front.close());
+  sandbox.control.changeBusinessApp({ callbackUrls: { VIDEO: `${front.origin}/webhooks/tiktok` } });
   const videoOrigin = await openVideoOrigin(ownVideoToFetch, random.branch('video origin'));
   endings.push(() => videoOrigin.close());
   return {
@@ -253,12 +271,18 @@ async function surroundings(needs: {
       DATA_DIR: join(folder, 'data'),
       TOKEN_KEYS: `chaos:${randomBytes(32).toString('base64')}`,
       // One for all of them: whichever worker is asked, TikTok is told the same address to come back to.
-      PUBLIC_URL: 'http://127.0.0.1:8080',
+      PUBLIC_URL: front.origin,
       TIKTOK_CLIENT_KEY: sandbox.clientKey,
       TIKTOK_CLIENT_SECRET: sandbox.clientSecret,
       TIKTOK_OPEN_API_URL: sandbox.openApiUrl,
       TIKTOK_AUTHORIZE_URL: sandbox.authorizeUrl,
       TIKTOK_UPLOAD_ORIGINS: sandbox.origin,
+      TIKTOK_BUSINESS_APP_ID: sandbox.businessAppId,
+      TIKTOK_BUSINESS_SECRET: sandbox.businessSecret,
+      TIKTOK_BUSINESS_API_URL: sandbox.businessApiUrl,
+      TIKTOK_BUSINESS_APP_QPS: '1000',
+      TIKTOK_BUSINESS_APP_QPM: '60000',
+      TIKTOK_BUSINESS_DAILY_POSTS: '1000000',
       TIKTOK_CHUNK_BYTES: String(CHUNK_BYTES),
       IMPORT_ALLOWED_ORIGINS: videoOrigin.origin,
       LEASE_SECONDS: String(options.leaseSeconds),

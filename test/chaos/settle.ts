@@ -8,6 +8,9 @@ export const STUCK_AFTER_SECONDS = 300;
 /** What is due for so long was forgotten. */
 export const OVERDUE_SECONDS = 300;
 
+/** TikTok has shown all that it will by then. */
+const UNANSWERED_SECONDS = 45;
+
 const LOOK_MILLISECONDS = 500;
 
 /**
@@ -19,8 +22,10 @@ export async function settle(needs: {
   readonly crew: Crew;
   /** Whether TikTok still works on a video. */
   readonly tiktokIsBusy: () => boolean;
+  /** Ends the day of posts that only TikTok could tell about, and that it tells nothing about. */
+  readonly endDayOfUnanswered: () => Promise<unknown>;
 }): Promise<ReadonlySet<string>> {
-  const { postgres, crew, tiktokIsBusy } = needs;
+  const { postgres, crew, tiktokIsBusy, endDayOfUnanswered } = needs;
   const began = Date.now();
   const atBeginning = new Map((await readPosts(postgres)).map((record) => [record.id, record]));
   /** What waits for a moment of the near future gets its time from there. */
@@ -42,6 +47,7 @@ export async function settle(needs: {
       );
       return new Set([...open, ...overdue].map(({ id }) => id));
     }
+    if (!tiktokIsBusy() && now - began > UNANSWERED_SECONDS * 1000) await endDayOfUnanswered();
     await delay(LOOK_MILLISECONDS, undefined, { signal: crew.signal });
   }
 }

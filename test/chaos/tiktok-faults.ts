@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultSpec } from '../../sandbox/faults.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { Family } from '../../sandbox/state.ts';
 import type { ConnectedAccount } from './accounts.ts';
 import type { Calls } from './calls.ts';
 import type { Crew } from './crew.ts';
@@ -27,7 +28,16 @@ const REFRESH = { deadlineMilliseconds: 20_000 };
 /** Three of these in a row fail a post for good. */
 const PASSING_FAILURE: FaultSpec = { kind: 'fail_reason', reason: 'internal' };
 
-/** The next calls to fit, whosever they are. */
+type Troubles = {
+  /** The next calls to fit, whosever they are. */
+  lostAnswers(random: Random): FaultSpec;
+  badAnswers(random: Random): FaultSpec;
+  lateAnswers(random: Random): FaultSpec;
+  heldAnswers(random: Random): FaultSpec;
+  /** Of a refresh, for one account. */
+  lostRefreshes(random: Random, account: string): FaultSpec | undefined;
+};
+
 const lostAnswers = (random: Random): FaultSpec =>
   random.weighted<FaultSpec>([
     [8, { endpoint: 'video_init', kind: 'execute_then_drop' }],
@@ -72,7 +82,6 @@ const heldAnswers = (random: Random): FaultSpec => ({
   when: random.pick(['before', 'after']),
 });
 
-/** Of a refresh, for one account. */
 const lostRefreshes = (random: Random, account: string): FaultSpec | undefined =>
   random.weighted<FaultSpec | undefined>([
     [4, undefined],
@@ -82,17 +91,66 @@ const lostRefreshes = (random: Random, account: string): FaultSpec | undefined =
     [2, { endpoint: 'token', grantType: 'refresh_token', kind: 'delay', ms: 3_000, when: 'after', account }],
   ]);
 
+const open: Troubles = { lostAnswers, badAnswers, lateAnswers, heldAnswers, lostRefreshes };
+
+/** Of what the Business family is asked while it publishes. */
+const BUSINESS_CALLS = ['business_status', 'business_publish', 'business_settings'] as const;
+
+/** There is nothing to upload; an announcement alone is enough to publish, so its answers get lost most of all. */
+const business: Troubles = {
+  lostAnswers: (random) =>
+    random.weighted<FaultSpec>([
+      [12, { endpoint: 'business_publish', kind: 'execute_then_drop' }],
+      [4, { endpoint: 'business_publish', kind: 'drop_before' }],
+      [4, { endpoint: 'business_status', kind: 'execute_then_drop' }],
+      [2, { endpoint: 'business_status', kind: 'drop_before' }],
+      [2, { endpoint: 'business_videos', kind: 'drop_before' }],
+      [2, { endpoint: 'business_settings', kind: 'drop_before' }],
+    ]),
+  badAnswers: (random) =>
+    random.weighted<FaultSpec>([
+      [5, { endpoint: random.pick(BUSINESS_CALLS), kind: 'status', status: 503 }],
+      [4, { endpoint: random.pick(BUSINESS_CALLS), kind: 'error', code: random.pick(['50000', '51065', '60001']) }],
+      // They may have been a yes.
+      [2, { endpoint: 'business_publish', kind: 'error', code: '40050' }],
+      [1, { endpoint: random.pick(BUSINESS_CALLS), kind: 'error', code: '40100' }],
+      [2, { endpoint: random.pick(BUSINESS_CALLS), kind: 'error', code: random.pick(['40102', '40105']) }],
+    ]),
+  lateAnswers: (random) => ({
+    endpoint: random.pick(BUSINESS_CALLS),
+    kind: 'delay',
+    ms: random.whole(200, 5_000),
+    when: random.pick(['before', 'after']),
+  }),
+  heldAnswers: (random) => ({
+    endpoint: random.pick(BUSINESS_CALLS),
+    kind: 'hold',
+    when: random.pick(['before', 'after']),
+  }),
+  lostRefreshes: (random, account) =>
+    random.weighted<FaultSpec | undefined>([
+      [4, undefined],
+      [3, { endpoint: 'business_refresh', kind: 'execute_then_drop', account }],
+      [3, { endpoint: 'business_refresh', kind: 'drop_before', account }],
+      [2, { endpoint: 'business_refresh', kind: 'status', status: 503, account }],
+      [2, { endpoint: 'business_refresh', kind: 'delay', ms: 3_000, when: 'after', account }],
+    ]),
+};
+
+const TROUBLES: Readonly<Record<Family, Troubles>> = { OPEN: open, BUSINESS: business };
+
 export function tiktokFaults(needs: {
   readonly sandbox: Sandbox;
   readonly calls: Calls;
   readonly crew: Crew;
+  readonly families: readonly Family[];
   readonly accounts: readonly ConnectedAccount[];
   /** Those with posts under way, more or less: what befalls the others is not felt before their next post. */
   readonly busyAccounts: () => readonly ConnectedAccount[];
   readonly random: Random;
   readonly journal: Journal;
 }): TiktokFaults {
-  const { sandbox, calls, crew, accounts, busyAccounts, journal } = needs;
+  const { sandbox, calls, crew, families, accounts, busyAccounts, journal } = needs;
   const { control } = sandbox;
   const random = needs.random.branch('TikTok faults');
   const orderTimes = new Map<string, number>();
@@ -123,8 +181,8 @@ export function tiktokFaults(needs: {
     if (control.holds().some(({ id }) => id === hold.id)) control.release(hold.id, how);
   }
 
-  async function refresh({ openId, connectionId }: ConnectedAccount): Promise<void> {
-    const fault = lostRefreshes(random, openId);
+  async function refresh({ family, openId, connectionId }: ConnectedAccount): Promise<void> {
+    const fault = TROUBLES[family].lostRefreshes(random, openId);
     if (fault !== undefined) order(fault);
     journal.note(`RefreshConnection of ${connectionId}`);
     try {
@@ -138,10 +196,10 @@ export function tiktokFaults(needs: {
   }
 
   /** In the settings of the TikTok app. */
-  function removeOurApp({ openId, connectionId }: ConnectedAccount): void {
+  function removeOurApp({ family, openId, connectionId }: ConnectedAccount): void {
     journal.note(`the owner of ${connectionId} removes our app`);
     count += 1;
-    control.disconnectAccount(openId);
+    control.disconnectAccount(openId, 1, family);
   }
 
   const anAccount = (): ConnectedAccount => {
@@ -161,18 +219,20 @@ export function tiktokFaults(needs: {
       [12, 'REFRESH'],
       [4, 'REMOVAL'],
     ] as const);
+    const [first, ...others] = families;
+    const troubles = TROUBLES[others.length === 0 && first !== undefined ? first : random.pick(families)];
     switch (kind) {
       case 'LOST':
-        order(lostAnswers(random));
+        order(troubles.lostAnswers(random));
         break;
       case 'BAD':
-        order(badAnswers(random));
+        order(troubles.badAnswers(random));
         break;
       case 'LATE':
-        order(lateAnswers(random));
+        order(troubles.lateAnswers(random));
         break;
       case 'HELD':
-        crew.add(releaseLater(order(heldAnswers(random)), signal));
+        crew.add(releaseLater(order(troubles.heldAnswers(random)), signal));
         break;
       case 'FAILURE':
         order(PASSING_FAILURE);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallFaultSpec } from '../../sandbox/faults.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { Family } from '../../sandbox/state.ts';
 import type { FailPointName } from '../../src/application/ports/fail-point.ts';
 import type { Crew } from './crew.ts';
 import type { Fleet } from './fleet.ts';
@@ -61,15 +62,32 @@ const PLACES: Readonly<Record<FailPointName, readonly [weight: number, mostTimes
   'video-forgotten': [0, 1],
 };
 
+/** Nobody passes here who sends no bytes. */
+const PLACES_OF_UPLOADS: ReadonlySet<FailPointName> = new Set([
+  'chunk-sent',
+  'chunk-stored',
+  'finalizing-stored',
+  'last-byte-sent',
+  'processing-stored',
+]);
+
 /** Where a call of a worker's may be when all of them die. */
-const TIKTOK_CALLS: readonly CallInHand[] = [
-  { endpoint: 'video_init' },
-  { endpoint: 'upload' },
-  { endpoint: 'upload', chunk: 'last' },
-  { endpoint: 'upload', chunk: 'last' },
-  { endpoint: 'status' },
-  { endpoint: 'token', grantType: 'refresh_token' },
-];
+const TIKTOK_CALLS: Readonly<Record<Family, readonly CallInHand[]>> = {
+  OPEN: [
+    { endpoint: 'video_init' },
+    { endpoint: 'upload' },
+    { endpoint: 'upload', chunk: 'last' },
+    { endpoint: 'upload', chunk: 'last' },
+    { endpoint: 'status' },
+    { endpoint: 'token', grantType: 'refresh_token' },
+  ],
+  BUSINESS: [
+    { endpoint: 'business_publish' },
+    { endpoint: 'business_publish' },
+    { endpoint: 'business_status' },
+    { endpoint: 'business_refresh' },
+  ],
+};
 
 const MEAN_SECONDS_BETWEEN = 1.4;
 const SHORTEST_SECONDS_BETWEEN = 0.2;
@@ -96,6 +114,7 @@ const PATIENCE_MILLISECONDS = 1_500;
 export function workerFaults(needs: {
   readonly kills: number;
   readonly workers: number;
+  readonly families: readonly Family[];
   readonly leaseSeconds: number;
   readonly fleet: () => Fleet;
   readonly postgres: OwnPostgres;
@@ -104,7 +123,7 @@ export function workerFaults(needs: {
   readonly random: Random;
   readonly journal: Journal;
 }): WorkerFaults {
-  const { leaseSeconds, fleet, postgres, sandbox, crew, journal } = needs;
+  const { families, leaseSeconds, fleet, postgres, sandbox, crew, journal } = needs;
   const random = needs.random.branch('worker faults');
   const places = needs.random.branch('places');
   const inCalls = needs.random.branch('calls');
@@ -177,7 +196,7 @@ export function workerFaults(needs: {
    */
   async function killAll(): Promise<void> {
     const { control } = sandbox;
-    const call = random.pick(TIKTOK_CALLS);
+    const call = random.pick(families.flatMap((family) => TIKTOK_CALLS[family]));
     const when = random.pick(['before', 'after'] as const);
     const release = {
       after: random.between(0, LONGEST_HOLD_MILLISECONDS),
@@ -239,7 +258,9 @@ export function workerFaults(needs: {
     counts,
     nextPlace() {
       if (enough || !places.chance(ARMED)) return undefined;
-      const all = Object.keys(PLACES) as FailPointName[];
+      const all = (Object.keys(PLACES) as FailPointName[]).filter(
+        (name) => families.includes('OPEN') || !PLACES_OF_UPLOADS.has(name),
+      );
       const point = places.weighted(all.map((name) => [PLACES[name][0], name] as const));
       return { point, count: places.whole(1, PLACES[point][1]) };
     },

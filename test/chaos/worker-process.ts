@@ -24,6 +24,8 @@ export type Ending = {
 export type Worker = {
   readonly name: string;
   readonly clients: GrpcClients;
+  /** Where it listens for HTTP, once it is ready. */
+  readonly httpPort: number;
   readonly haltsAt: HaltingPlace | undefined;
   phase(): WorkerPhase;
   /** Callers can find it: it said that it was ready. */
@@ -102,6 +104,7 @@ export async function startWorker(given: {
   const worker: Worker = {
     name,
     clients,
+    httpPort,
     haltsAt,
     phase: () => phase,
     wasReady: () => ready,

@@ -22,6 +22,7 @@ import {
   type Video,
   WORKSPACE,
 } from '../support/story.ts';
+import { BUSINESS, OPEN_UPLOAD, onTikTokOnce } from '../support/ways.ts';
 
 const surroundings = realService();
 const CALLERS = 100;
@@ -173,11 +174,27 @@ describe('PUB-13 (C16) A cancel', () => {
     ['verdict-read', 'is too late', 1],
   ];
 
-  it.each(places)('that comes while a worker is at %s %s', async (at, end, inits) => {
+  /** What TikTok was told of it publishes, whatever happens here: too late is as early as the intent. */
+  const placesOfPulls: typeof places = [
+    ['claimed', 'wins', 0],
+    ['intent-stored', 'is too late', 1],
+    ['announced', 'is too late', 1],
+    ['ids-stored', 'is too late', 1],
+    ['verdict-read', 'is too late', 1],
+  ];
+  const ways = [
+    ...places.map(([at, end, inits]) => ({ way: OPEN_UPLOAD, at, end, inits })),
+    ...placesOfPulls.map(([at, end, inits]) => ({ way: BUSINESS, at, end, inits })),
+  ];
+
+  it.each(ways)('of a post $way.name that comes while a worker is at $at $end', async ({ way, at, end, inits }) => {
     const wins = end === 'wins';
     const processes = [service, other];
     const stops = await Promise.all(processes.map((each) => each.stopAt(at)));
-    const { post_id, caption } = await publish(service.clients, aPost(await connect(), big));
+    const { post_id, caption } = await publish(
+      service.clients,
+      way.post(await way.connect({ clients: service.clients, sandbox: world.sandbox }), big),
+    );
     await Promise.race(stops.map((stop) => stop.reached()));
 
     const answer = other.clients.posts.CancelPost<{ post: Post }>({ post_id });
@@ -195,7 +212,7 @@ describe('PUB-13 (C16) A cancel', () => {
     const post = await postThat(service.clients, post_id, wins ? 'CANCELLED' : 'PUBLISHED');
     expect(initsOf(world.sandbox, post)).toHaveLength(inits);
     if (!wins) {
-      publishedOnce(world.sandbox, post, big);
+      onTikTokOnce(way, world.sandbox, post, big);
       return;
     }
     expect(outcomesOf(post).filter((outcome) => outcome !== 'CANCELLED')).toEqual([]);

@@ -2,8 +2,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { bytesOf, chunksOf, initsOf, outcomesOf, recordOf } from '../support/judge.ts';
 import { realService, type ServiceProcess, type StopPoint, type Surroundings } from '../support/service-process.ts';
 import {
-  aPost,
-  connectNewAccount,
   endLeases,
   type Post,
   postThatHurries,
@@ -14,6 +12,7 @@ import {
   type Video,
 } from '../support/story.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
+import { BUSINESS, OPEN_UPLOAD, onTikTokOnce } from '../support/ways.ts';
 
 const surroundings = realService();
 const LOST = 'work stopped on a failure; it is taken up again when its lease ends';
@@ -40,11 +39,18 @@ const behind = (leaseSeconds: number): Promise<ServiceProcess> =>
   });
 
 /** A post that TikTok took on just now: its ids are read, and not stored yet. */
-async function announced(service: ServiceProcess): Promise<{ readonly stop: StopPoint; readonly post: Post }> {
-  const connection = await connectNewAccount({ clients: service.clients, sandbox: world.sandbox });
+async function announced(
+  service: ServiceProcess,
+  way = OPEN_UPLOAD,
+): Promise<{ readonly stop: StopPoint; readonly post: Post }> {
+  const connection = await way.connect({ clients: service.clients, sandbox: world.sandbox });
   const stop = await service.stopAt('announced');
-  const post = await publish(service.clients, aPost(connection, small));
+  const post = await publish(service.clients, way.post(connection, small));
   await stop.reached();
+  // The witness writes as well: what TikTok fetches it fetches before the database is away.
+  await world.sandbox.control.waitUntil(({ inits }) =>
+    inits.every(({ title, stage }) => title !== post.caption || stage !== 'DOWNLOADING'),
+  );
   return { stop, post };
 }
 
@@ -144,5 +150,39 @@ describe('PUB-03 (C4) ids that TikTok gave while the database is away', () => {
     expect(await recordOf(world, post.post_id)).toEqual(record);
     expect(chunksOf(world.sandbox, post)).toHaveLength(1);
     await Promise.all([service.kill(), other.kill()]);
+  });
+});
+
+describe('PUB-03 (C4) the id of a pull that TikTok gave while the database is away', () => {
+  it('is stored when it comes back before the lease is known to be lost', async () => {
+    const service = await behind(600);
+    const { stop, post } = await announced(service, BUSINESS);
+    way.cut();
+    const refused = way.refused();
+    await stop.goOn();
+    await vi.waitUntil(() => way.refused() >= refused + 4, { timeout: 50_000 });
+    expect(await publishIdsOf(post)).toEqual([null]);
+    way.resume();
+
+    const after = await published(service, post);
+    onTikTokOnce(BUSINESS, world.sandbox, after, small);
+    expect(await publishIdsOf(post)).toEqual([after.publish_id]);
+    expect(initsOf(world.sandbox, post).map(({ publishId }) => publishId)).toEqual([after.publish_id]);
+    await service.kill();
+  });
+
+  it('is dropped when it stays away for longer, and the post is not announced again: TikTok fetched all of it', async () => {
+    const service = await behind(2);
+    const { stop, post } = await announced(service, BUSINESS);
+    way.cut();
+    await stop.goOn();
+    await service.logged(LOST, { postId: post.post_id });
+    way.resume();
+
+    const after = await published(service, post);
+    onTikTokOnce(BUSINESS, world.sandbox, after, small);
+    expect(outcomesOf(after)).toEqual(['PUBLISHED']);
+    expect(initsOf(world.sandbox, post)).toHaveLength(1);
+    await service.kill();
   });
 });

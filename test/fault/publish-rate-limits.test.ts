@@ -15,6 +15,7 @@ import {
   type Video,
 } from '../support/story.ts';
 import { skipToNextMoment } from '../support/time-passes.ts';
+import { BUSINESS, onTikTokOnce } from '../support/ways.ts';
 
 const surroundings = realService();
 const MINUTE = 60_000;
@@ -139,5 +140,86 @@ describe("PUB-16 TikTok's limits for an account", () => {
     for (const post of posts) publishedOnce(world.sandbox, post, small);
     expect(tooMany(limited)).toHaveLength(1);
     expect(callsOf(world.sandbox, limited, 'video_init')).toHaveLength(5);
+  });
+});
+
+describe("PUB-16 TikTok's limits for the app of the Business family", () => {
+  const endpoints = [
+    'business_account',
+    'business_settings',
+    'business_publish',
+    'business_status',
+    'business_videos',
+  ] as const;
+  let paced: readonly [ServiceProcess, ServiceProcess];
+  const calls = () => {
+    const counted = new Set<EndpointName>(endpoints);
+    return world.sandbox.control.ledger().calls.filter(({ endpoint }) => counted.has(endpoint));
+  };
+
+  it('are never met by 24 posts of 8 accounts that two processes publish at once: each call waits for its turn', {
+    timeout: 120_000,
+  }, async () => {
+    // As many as TikTok really takes from one account; half as many again from the app, for here the processes themselves may be slow.
+    world.sandbox.control.changeSettings({
+      businessPerMinute: 40,
+      businessPublishPerMinute: 6,
+      businessAppPerSecond: 15,
+      businessAppPerMinute: 600,
+    });
+    const environment = { TIKTOK_BUSINESS_APP_QPS: '10', TIKTOK_BUSINESS_APP_QPM: '600' };
+    paced = await Promise.all([world.start({ environment }), world.start({ environment })]);
+    // These two are not to know of any other pace.
+    await Promise.all(processes.map((each) => each.kill()));
+    const [first, second] = paced;
+    const story = { clients: first.clients, sandbox: world.sandbox };
+    const before = calls().length;
+    const connections = await Promise.all(Array.from({ length: 8 }, () => BUSINESS.connect(story)));
+    const posts = await Promise.all(
+      connections.flatMap((connection, account) =>
+        [0, 1, 2].map((post) =>
+          publish(((account + post) % 2 === 0 ? first : second).clients, BUSINESS.post(connection, small)),
+        ),
+      ),
+    );
+    for (const { post_id } of posts) {
+      const post = await postThat(first.clients, post_id, 'PUBLISHED', { withinSeconds: 90 });
+      onTikTokOnce(BUSINESS, world.sandbox, post, small);
+      expect(outcomesOf(post)).toEqual(['PUBLISHED']);
+    }
+    const made = calls().slice(before);
+    expect(made.filter(({ errorCode }) => errorCode !== null)).toEqual([]);
+    // Two for each account, three for each post at least.
+    expect(made.length).toBeGreaterThanOrEqual(8 * 2 + posts.length * 3);
+    const times = made.map(({ time }) => time);
+    const inTenSeconds = times.map((first) => times.filter((time) => time >= first && time < first + 10_000).length);
+    expect(Math.max(...inTenSeconds)).toBeLessThanOrEqual(100);
+  });
+
+  it('tell before it is asked that an account had its posts of the day: the next one is held, with its time', async () => {
+    const one = await world.start({ environment: { TIKTOK_BUSINESS_DAILY_POSTS: '2' } });
+    await Promise.all(paced.map((each) => each.kill()));
+    const connection = await BUSINESS.connect({ clients: one.clients, sandbox: world.sandbox });
+    const posts = [];
+    for (let post = 0; post < 2; post += 1) {
+      posts.push(await publish(one.clients, BUSINESS.post(connection, small)));
+    }
+    for (const { post_id } of posts) await postThat(one.clients, post_id, 'PUBLISHED');
+    const before = callsOf(world.sandbox, connection, ...endpoints).length;
+    const { post_id } = await publish(one.clients, BUSINESS.post(connection, small));
+    const held = await postThat(one.clients, post_id, 'HELD');
+    expect(held).toMatchObject({
+      hold: { reason: 'HOLD_REASON_QUOTA' },
+      error: { code: 'ACCOUNT_DAILY_POST_CAP' },
+      attempts: [],
+    });
+    const [oldest] = await world.sql(
+      "select times[1] as time from turn where key like 'POSTS:%' and cardinality(times) = 2",
+    );
+    const { release_time } = held.hold ?? {};
+    if (!release_time || !oldest) throw new Error('it has no time');
+    const wait = Number(release_time.seconds) - (oldest['time'] as Date).getTime() / 1000;
+    expect(Math.abs(wait - 86_460)).toBeLessThan(2);
+    expect(callsOf(world.sandbox, connection, ...endpoints)).toHaveLength(before);
   });
 });

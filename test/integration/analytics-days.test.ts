@@ -13,6 +13,7 @@ import { rpcServer } from '../../src/adapters/rpc/server.ts';
 import { businessTikTok } from '../../src/adapters/tiktok/business/business-tiktok.ts';
 import { openTikTok } from '../../src/adapters/tiktok/open/open-tiktok.ts';
 import { accountAccess } from '../../src/application/account-access.ts';
+import { appTurns } from '../../src/application/app-turns.ts';
 import { collectMetrics } from '../../src/application/collect-metrics.ts';
 import { getAccountMetrics } from '../../src/application/get-account-metrics.ts';
 import { getPostMetrics } from '../../src/application/get-post-metrics.ts';
@@ -126,11 +127,13 @@ async function given(family: ApiFamily) {
     clock,
     wait,
   };
+  const stopping = new AbortController().signal;
   const access = accountAccess({
     ...needs,
+    appTurns: appTurns({ ...needs, stopping }),
     health: platformHealth(needs),
     owner: 'this process',
-    stopping: new AbortController().signal,
+    stopping,
     failPoint: async () => undefined,
   });
   const collector = collectMetrics({

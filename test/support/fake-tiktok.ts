@@ -6,6 +6,7 @@ import type {
   CreatorInfo,
   GrantRefusal,
   ListedVideo,
+  Quota,
   Quotas,
   TikTok,
   TokenGrant,
@@ -136,6 +137,8 @@ export class FakeTikTok implements TikTok {
     READ_CREATOR: { calls: 20, windowSeconds: 62 },
     READ_STATUS: { calls: 30, windowSeconds: 62 },
   };
+  appQuotas: readonly Quota[] = [];
+  postQuota?: Quota;
   /** Whether a pair stays good after the next one was issued. */
   keepsOlderPairs = false;
   /** What becomes of everything announced from now on. Unless said: what the post's settings ask for. */

@@ -10,12 +10,17 @@ const HALF_STATES: Readonly<Record<string, string>> = {
   'somebody holds it, without an end': `
     select id from post where lease_owner is not null and next_action_at is null`,
   'TikTok took the attempt on, and the address for its bytes is not there': `
-    select post_id from attempt where publish_id is not null and upload_url is null and outcome is null`,
+    select post_id from attempt
+    where transfer = 'UPLOAD' and publish_id is not null and upload_url is null and outcome is null`,
+  'TikTok may be told where to fetch, and nobody notes who does': `
+    select post_id from attempt where transfer = 'PULL' and outcome is null and not exists (
+      select 1 from media_address where media_address.post_id = attempt.post_id and attempt_number = number)`,
   'the attempt has ended, and the address for its bytes is still there': `
     select post_id from attempt where outcome is not null and (upload_url is not null or end_time is null)`,
   'it sends bytes of an attempt that is not there': `
     select id from post where state = 'PUBLISHING' and phase <> 'INITIALIZING' and not exists (
-      select 1 from attempt where post_id = post.id and outcome is null and publish_id is not null)`,
+      select 1 from attempt where post_id = post.id and outcome is null
+        and (publish_id is not null or transfer = 'PULL' and phase = 'FINALIZING'))`,
   'it has ended, and an attempt of it lives': `
     select id from post where state in ('PUBLISHED', 'IN_CREATOR_INBOX', 'FAILED', 'UNCONFIRMED', 'CANCELLED')
       and exists (select 1 from attempt where post_id = post.id and outcome is null)`,

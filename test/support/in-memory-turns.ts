@@ -50,6 +50,11 @@ export function inMemoryTurns({ clock }: { readonly clock: Clock }): Turns {
       return { taken: true };
     },
 
+    async giveBack(key) {
+      const before = find(key);
+      known.set(key, { ...before, times: before.times.slice(0, -1) });
+    },
+
     async exhaust(key, { windowSeconds }) {
       known.set(key, { ...find(key), exhaustedUntil: clock.now().getTime() + windowSeconds * 1000 });
     },

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { openIdOf } from '../../sandbox/business/business-id.ts';
 import type { EndpointName } from '../../sandbox/endpoint.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import type { Surroundings } from './service-process.ts';
@@ -20,7 +21,10 @@ export function chunksOf(sandbox: Sandbox, post: Pick<Post, 'caption'>) {
 export const callsOf = (sandbox: Sandbox, { account }: Pick<Connection, 'account'>, ...endpoints: EndpointName[]) =>
   sandbox.control
     .ledger()
-    .calls.filter((call) => call.account === account.open_id && endpoints.includes(call.endpoint));
+    .calls.filter((call) => call.account === ledgerName(account.open_id) && endpoints.includes(call.endpoint));
+
+/** The sandbox knows an account by one name, whichever app is told another one. */
+const ledgerName = (openId: string): string => (openId.startsWith('_') ? openIdOf(openId) : openId);
 
 /** How many bytes TikTok has of each publish of this post. */
 export function bytesOf(sandbox: Sandbox, post: Pick<Post, 'caption'>): readonly (number | undefined)[] {

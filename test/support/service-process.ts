@@ -100,6 +100,10 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       businessPublishPerMinute: 1_000,
       businessAppPerSecond: 1_000,
       businessAppPerMinute: 10_000,
+      // Whatever port a process gets, TikTok may fetch there.
+      pullFromLoopback: true,
+      verifiedUrlProperties: ['127.0.0.1'],
+      business: { urlProperties: ['127.0.0.1'] },
       ...options,
     });
     endings.push(() => sandbox.close());
@@ -122,6 +126,10 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       TIKTOK_BUSINESS_APP_ID: sandbox.businessAppId,
       TIKTOK_BUSINESS_SECRET: sandbox.businessSecret,
       TIKTOK_BUSINESS_API_URL: sandbox.businessApiUrl,
+      // As the sandbox's: what is not about them is not to wait for them.
+      TIKTOK_BUSINESS_APP_QPS: '1000',
+      TIKTOK_BUSINESS_APP_QPM: '10000',
+      TIKTOK_BUSINESS_DAILY_POSTS: '1000',
       TIKTOK_OPEN_API_URL: sandbox.openApiUrl,
       TIKTOK_AUTHORIZE_URL: sandbox.authorizeUrl,
       TIKTOK_UPLOAD_ORIGINS: sandbox.origin,

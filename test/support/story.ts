@@ -6,6 +6,7 @@ import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { fixtureVideo, inChunks } from './fixture-videos.ts';
 import { type ErrorDetails, type GrpcClients, type Message, refusalOf } from './grpc-client.ts';
 import type { Surroundings } from './service-process.ts';
+import { witnessWaited } from './witness-time.ts';
 
 export type Timestamp = { readonly seconds: string; readonly nanos: number };
 export type Account = Message & { readonly open_id: string; readonly username: string };
@@ -214,11 +215,17 @@ export const postThatHurries = (
   waiting: Waiting = {},
 ): Promise<Post> => postThat(clients, postId, wanted, { ...waiting, meanwhile: () => hurry({ clients, sql }, postId) });
 
-/** As `postThatHurries`, of many posts that are all to be published. Gives them in the order of their ids here. */
+/**
+ * As `postThatHurries`, of many posts that are all to be published. Gives them in the order of their ids here. With `witnessSeconds` so much
+ * time goes by for pulls, too, each time that they rest.
+ */
 export async function allThatHurry(
   { clients, sql }: { readonly clients: GrpcClients; readonly sql: Surroundings['sql'] },
   postIds: readonly string[],
-  { withinSeconds = 120 }: Pick<Waiting, 'withinSeconds'> = {},
+  {
+    withinSeconds = 120,
+    witnessSeconds = 0,
+  }: Pick<Waiting, 'withinSeconds'> & { readonly witnessSeconds?: number } = {},
 ): Promise<Post[]> {
   const watch = await clients.watch(
     { workspace_id: WORKSPACE, post_ids: postIds },
@@ -230,6 +237,7 @@ export async function allThatHurry(
       const states = rows.map(({ state }) => `POST_STATE_${state}`);
       if (states.some((state) => ENDED.has(state) && state !== 'POST_STATE_PUBLISHED')) throw new Error(`${states}`);
       if (states.every((state) => state === 'POST_STATE_PUBLISHED')) break;
+      if (witnessSeconds > 0) await witnessWaited({ sql }, postIds, witnessSeconds);
       const resting = await sql(
         `update post set next_action_at = now()
          where id = any($1) and lease_owner is null and next_action_at > now() returning id`,

@@ -8,6 +8,8 @@ type World = Pick<Surroundings, 'sandbox' | 'sql'>;
 const TIMES = {
   post: ['schedule_time', 'turn_time', 'next_action_at'],
   attempt: ['start_time', 'upload_expire_time', 'finalize_time'],
+  media_address: ['close_time'],
+  media_fetch: ['fetch_time'],
   gate: ['shut_until'],
   connection: ['access_expire_time', 'refresh_expire_time'],
   credential: ['access_expire_time', 'refresh_expire_time'],

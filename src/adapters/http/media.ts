@@ -15,6 +15,8 @@ export const mediaAnswer =
   async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [, token] = TOKEN.exec(request.url ?? '') ?? [];
     const found = token === undefined ? ({ kind: 'NOT_FOUND' } as const) : await serve(new Secret(token));
+    // Who fetches may have hung up while it was looked for.
+    if (response.destroyed) return;
     if (found.kind !== 'VIDEO') return end(response, found.kind === 'GONE' ? 410 : 404);
     const { video, bytes } = found;
     const range = readRange(request.headers.range, video.sizeBytes);

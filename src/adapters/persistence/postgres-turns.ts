@@ -96,6 +96,9 @@ export function postgresTurns({ pool }: Pick<Database, 'pool'>): Turns {
         ...(notBefore === undefined ? {} : { not_before: notBefore }),
       }),
     take: (key, { calls, windowSeconds }) => take({ key, calls, window_seconds: windowSeconds }),
+    async giveBack(key) {
+      await pool.query('update turn set times = times[:cardinality(times) - 1] where key = $1', [key]);
+    },
     async exhaust(key, { calls }) {
       await pool.query(
         `insert into turn (key, times) values ($1, array_fill(${NOW}, array[$2::integer]))

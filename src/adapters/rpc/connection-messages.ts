@@ -9,7 +9,7 @@ import {
   type ConnectionState,
   missingScopes,
 } from '../../domain/connection/connection.ts';
-import { openVideoPolicy } from '../../domain/video/video-policy.ts';
+import { businessVideoPolicy, openVideoPolicy } from '../../domain/video/video-policy.ts';
 import * as pb from './gen/glowtify/tiktok/v1/connection_pb.js';
 import {
   ConnectionEventSchema,
@@ -133,6 +133,9 @@ export function capabilitiesMessage(capabilities: PublishingCapabilities): GetPu
     commentAvailable: creator?.commentAvailable ?? false,
     duetAvailable: creator?.duetAvailable ?? false,
     stitchAvailable: creator?.stitchAvailable ?? false,
+    draftsAvailable: connection.grantedScopes.includes('video.upload'),
+    privacySelectable: connection.apiFamily === 'OPEN',
+    maxVideoBytes: BigInt((connection.apiFamily === 'OPEN' ? openVideoPolicy : businessVideoPolicy).maxSizeBytes),
     canPublish: creator !== undefined && reason === undefined,
     fetchTime: timestampFromDate(fetchTime),
     ...(seconds === undefined

@@ -18,6 +18,10 @@ export interface TikTok {
   readonly publishing: Publishing;
   readonly insights: Insights;
   readonly quotas: Quotas;
+  /** What TikTok counts for the app as a whole, whichever account a call is for: all of them hold, the shortest first. */
+  readonly appQuotas: readonly Quota[];
+  /** Direct posts of one account. Absent: only TikTok knows how many, and tells when there were too many. */
+  readonly postQuota?: Quota;
   /** True when this is the bundled sandbox, and nothing reaches TikTok. */
   readonly sandbox: boolean;
 }

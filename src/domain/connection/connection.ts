@@ -3,6 +3,9 @@ import type { PublishError } from '../publish-error.ts';
 
 export type ApiFamily = 'OPEN' | 'BUSINESS';
 
+/** What others may do with a video. */
+export type Interaction = 'COMMENT' | 'DUET' | 'STITCH';
+
 /** A TikTok account as TikTok last described it. Counts are absent when the scope for them was not granted. */
 export type Account = {
   /** TikTok's id of the account for our app. Opaque. */
@@ -19,6 +22,8 @@ export type Account = {
   readonly verified?: boolean;
   /** The account's own longest video, when last read. Checked again before sending. */
   readonly maxVideoSeconds?: number;
+  /** What the account's own settings allowed nobody, when last read. Absent: never read. */
+  readonly forbids?: readonly Interaction[];
 };
 
 type Core = {
@@ -88,6 +93,13 @@ export const missingScopes = ({ apiFamily, grantedScopes }: Pick<Core, 'apiFamil
 /** Without these nothing can be published, so a connection is not made. */
 export const missingRequiredScopes = (apiFamily: ApiFamily, grantedScopes: readonly string[]) =>
   missing(REQUIRED_SCOPES[apiFamily], grantedScopes);
+
+/**
+ * Why nothing goes out to the account, whatever the post. That it has to be a Business account is our contract's rule: TikTok itself would
+ * take a personal one. Undefined when nothing is known against it; the open family never tells.
+ */
+export const ineligibility = ({ accountType }: Account): PublishError | undefined =>
+  accountType === 'PERSONAL' ? { code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' } : undefined;
 
 /** What TikTok says of a fresh consent. */
 export type Consent = TokenLife & { readonly account: Account; readonly grantedScopes: readonly string[] };

@@ -72,6 +72,38 @@ async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
 }
 
 describe('GET /media/…', () => {
+  it('fails nobody when who fetches hangs up before the video is found, and reads nothing', async () => {
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
+    const { promise: found, resolve: find } = Promise.withResolvers<void>();
+    const video = aReadyVideo({ sizeBytes: 10 });
+    let read = false;
+    const answer = mediaAnswer(async () => {
+      onAsked();
+      await found;
+      return {
+        kind: 'VIDEO',
+        video,
+        async *bytes() {
+          read = true;
+          yield Buffer.alloc(10);
+        },
+      };
+    });
+    const { promise: answered, resolve: onAnswered } = Promise.withResolvers<unknown>();
+    const server = createServer((message, response) => {
+      response.once('close', find);
+      onAnswered(answer(message, response).then(() => 'no failure'));
+    });
+    running.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const call = request({ port: (server.address() as AddressInfo).port, path: `/media/${TOKEN}` }).end();
+    call.on('error', () => undefined);
+    await asked;
+    call.destroy();
+    expect(await answered).toBe('no failure');
+    expect(read).toBe(false);
+  });
+
   it('reads no further ahead than slow readers read, eight of them at once (MED-01)', async () => {
     const size = 64 * 2 ** 20;
     const { bytesRead, origin, get } = await given(size);

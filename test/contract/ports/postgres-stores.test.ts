@@ -138,6 +138,7 @@ async function turnStore(): Promise<TurnStore> {
         const turn = await turns.take(key, quota);
         return turn.taken ? turn : { taken: false, freeTime: ahead(turn.freeTime) };
       },
+      giveBack: (key) => turns.giveBack(key),
       exhaust: (key, quota) => turns.exhaust(key, quota),
     },
   };

@@ -126,6 +126,16 @@ export function turnsContract(name: string, make: () => Promise<TurnStore>, { ru
       expect(await store.turns.take(key, QUOTA)).toEqual({ taken: true });
     });
 
+    it('gives a turn that was handed back to the next one, and the others stay taken', async () => {
+      const { turns } = await make();
+      const key = aKey();
+      await turns.giveBack(key);
+      for (let turn = 0; turn < 3; turn += 1) await turns.take(key, QUOTA);
+      await turns.giveBack(key);
+      expect(await turns.take(key, QUOTA)).toEqual({ taken: true });
+      expect(await turns.take(key, QUOTA)).toMatchObject({ taken: false });
+    });
+
     it('may be exhausted before anyone had a turn', async () => {
       const { turns } = await make();
       const key = aKey();

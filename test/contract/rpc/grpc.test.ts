@@ -345,6 +345,22 @@ describe('ConnectionService over gRPC', () => {
       can_publish: true,
       reason: null,
       fetch_time: seconds('12:00:00'),
+      drafts_available: false,
+      privacy_selectable: true,
+      max_video_bytes: String(4 * 2 ** 30),
+    });
+  });
+
+  it('tells that an account of the Business family takes smaller files, for everyone, and drafts with their permission', async () => {
+    const connection = aConnection({ apiFamily: 'BUSINESS', grantedScopes: ['video.upload'] });
+    const { connections } = await serve({
+      getPublishingCapabilities: async () =>
+        ok({ connection, reason: { code: 'ACCOUNT_DAILY_POST_CAP' }, fetchTime: NOW }),
+    });
+    expect(await connections.GetPublishingCapabilities({ connection_id: 'conn_01' })).toMatchObject({
+      drafts_available: true,
+      privacy_selectable: false,
+      max_video_bytes: String(2 ** 30),
     });
   });
 

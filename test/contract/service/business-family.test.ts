@@ -17,6 +17,7 @@ import {
   type Video,
   WORKSPACE,
 } from '../../support/story.ts';
+import { signatureOf, webhookBody } from '../../support/webhooks.ts';
 
 const surroundings = realService();
 
@@ -122,6 +123,83 @@ describe('An account of the Business family', () => {
     expect(fieldsOf(refusal)).toEqual(fields);
   });
 
+  it.each([
+    ['commentDisabled', 'allow_comment'],
+    ['duetDisabled', 'allow_duet'],
+    ['stitchDisabled', 'allow_stitch'],
+  ] as const)('with %s refuses a post with %s before TikTok hears of it', async (setting, field) => {
+    const connection = await connectNewAccount(story, { [setting]: true }, BUSINESS);
+    const request = aPublicPost(connection);
+    const refusal = await refused(
+      publish(service.clients, { ...request, settings: { ...request.settings, [field]: true } }),
+    );
+    expect(fieldsOf(refusal)).toEqual([`settings.${field} INTERACTION_NOT_AVAILABLE`]);
+    const { post_id } = await publish(service.clients, { ...request, request_id: `${request.request_id} again` });
+    await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
+  });
+
+  it('that forbids comments after the post was accepted lets it fail before TikTok hears of it', async () => {
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const request = aPublicPost(connection);
+    world.sandbox.control.changeAccount(connection.account.username, { commentDisabled: true });
+    const { post_id } = await publish(service.clients, {
+      ...request,
+      settings: { ...request.settings, allow_comment: true },
+    });
+    const post = await postThat(service.clients, post_id, 'FAILED');
+    expect(post).toMatchObject({ error: { code: 'INTERACTION_NOT_AVAILABLE', tiktok_code: '' }, attempts: [] });
+  });
+
+  it('allows again what GetPublishingCapabilities offers again', async () => {
+    const connection = await connectNewAccount(story, { commentDisabled: true }, BUSINESS);
+    const { connection_id } = connection;
+    world.sandbox.control.changeAccount(connection.account.username, { commentDisabled: false });
+    expect(await service.clients.connections.GetPublishingCapabilities({ connection_id })).toMatchObject({
+      comment_available: true,
+      drafts_available: false,
+      privacy_selectable: false,
+      max_video_bytes: String(2 ** 30),
+    });
+    const request = aPublicPost(connection);
+    await publish(service.clients, { ...request, settings: { ...request.settings, allow_comment: true } });
+  });
+
+  it('that turns personal is told on the connection and to its posts, and is fine again as a Business account', async () => {
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const { connection_id, account } = connection;
+    const due = { seconds: String(Math.floor(Date.now() / 1000) + 3_600), nanos: 0 };
+    const [doomed, spared] = [
+      await publish(service.clients, { ...aPublicPost(connection), schedule_time: due }),
+      await publish(service.clients, { ...aPublicPost(connection), schedule_time: due }),
+    ];
+    const comeDue = async (postId: string) =>
+      world.sql('update post set schedule_time = now(), next_action_at = now() where id = $1', [postId]);
+    const refresh = () => service.clients.connections.RefreshConnection<{ connection: Connection }>({ connection_id });
+
+    world.sandbox.control.changeAccount(account.username, { businessAccount: false });
+    expect((await refresh()).connection).toMatchObject({
+      state: 'CONNECTION_STATE_ACTIVE',
+      account: { account_type: 'ACCOUNT_TYPE_PERSONAL' },
+    });
+    expect(await service.clients.connections.GetPublishingCapabilities({ connection_id })).toMatchObject({
+      can_publish: false,
+      reason: { code: 'ACCOUNT_NOT_ELIGIBLE', remedy: expect.stringContaining('switch to a Business account') },
+    });
+    const refusal = await refused(publish(service.clients, aPublicPost(connection)));
+    expect(refusal).toMatchObject({ code: status.FAILED_PRECONDITION, reason: 'ACCOUNT_NOT_ELIGIBLE' });
+    await comeDue(doomed.post_id);
+    const failed = await postThat(service.clients, doomed.post_id, 'FAILED');
+    expect(failed).toMatchObject({ error: { code: 'ACCOUNT_NOT_ELIGIBLE' }, attempts: [] });
+
+    world.sandbox.control.changeAccount(account.username, { businessAccount: true });
+    // A post whose time comes before anybody refreshes the connection asks for itself.
+    await comeDue(spared.post_id);
+    await postThatHurries({ clients: service.clients, sql: world.sql }, spared.post_id, 'PUBLISHED');
+    expect((await refresh()).connection).toMatchObject({ account: { account_type: 'ACCOUNT_TYPE_BUSINESS' } });
+    const { post_id } = await publish(service.clients, aPublicPost(connection));
+    await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
+  });
+
   it('is refreshed and disconnected like any other', async () => {
     const { connection_id, account } = await connectNewAccount(story, { followerCount: 7 }, BUSINESS);
     const openId = account.open_id.replace(/^_/, '-');
@@ -151,6 +229,24 @@ describe('An account of the Business family', () => {
       state: 'CONNECTION_STATE_RECONNECT_REQUIRED',
       reconnect_reason: { code: 'ACCOUNT_ACCESS_REVOKED' },
     });
+  });
+});
+
+describe('A webhook of the Business family', () => {
+  it('may be signed with the secret before, as long as the operator says so (WHK-06)', async () => {
+    const { businessAppId, businessSecret } = world.sandbox;
+    const turned = await world.start({
+      environment: { TIKTOK_BUSINESS_SECRET: 'the-next-secret', TIKTOK_BUSINESS_SECRET_PREVIOUS: businessSecret },
+    });
+    const tell = async (secret: string): Promise<number> => {
+      const body = webhookBody({ client_key: businessAppId, event: 'post.publish.complete', user_openid: '_x' });
+      const headers = { 'tiktok-signature': signatureOf(body, secret) };
+      return (await fetch(`${turned.httpUrl}/webhooks/tiktok`, { method: 'POST', headers, body })).status;
+    };
+    expect(await tell(businessSecret)).toBe(200);
+    expect(await tell('the-next-secret')).toBe(200);
+    expect(await tell('another-secret')).toBe(401);
+    await turned.kill();
   });
 });
 

@@ -431,6 +431,9 @@ describe('GetPublishingCapabilities', () => {
       ],
       comment_available: true,
       duet_available: true,
+      drafts_available: true,
+      privacy_selectable: true,
+      max_video_bytes: String(4 * 2 ** 30),
       stitch_available: true,
       // TikTok says an hour; this service takes ten minutes.
       max_video_duration: { seconds: '600', nanos: 0 },

@@ -639,6 +639,108 @@ describe('an account with more posts than TikTok takes in a minute', () => {
   );
 });
 
+describe('the posts of an account in a day, where TikTok tells how many those are', () => {
+  const DAILY = { calls: 15, windowSeconds: DAY };
+
+  async function givenFullDay(world: World) {
+    world.tiktok.postQuota = DAILY;
+    world.tiktok.quotas = {
+      ANNOUNCE: { calls: 100, windowSeconds: 62 },
+      READ_CREATOR: { calls: 100, windowSeconds: 62 },
+      READ_STATUS: { calls: 1000, windowSeconds: 62 },
+    };
+    const [connection] = await world.givenAccounts(1);
+    if (connection === undefined) throw new Error('no account');
+    await givenDue(world, connection, 15);
+    await world.workOnAll();
+    await world.workUntilQuiet({ withinDays: 0.5 });
+    expect(world.tiktok.called('announce')).toBe(15);
+    return connection;
+  }
+
+  it('are followed by none: the next one waits with its time, and TikTok is not asked', async () => {
+    const world = new World();
+    const connection = await givenFullDay(world);
+    const [post] = await givenDue(world, connection);
+    if (post === undefined) throw new Error('no post');
+    const calls = world.tiktok.calls.length;
+    await world.work();
+    expect(world.tiktok.calls).toHaveLength(calls);
+    expect(await world.post(post.id)).toMatchObject({
+      state: 'HELD',
+      hold: { reason: 'QUOTA', releaseTime: later(DAY) },
+      error: { code: 'ACCOUNT_DAILY_POST_CAP', seenCap: 15 },
+      attempts: [],
+    });
+    await world.workUntilQuiet();
+    expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });
+    expect(world.tiktok.called('announce')).toBe(16);
+  });
+
+  it('do not keep drafts back', async () => {
+    const world = new World();
+    const connection = await givenFullDay(world);
+    const [draft] = await givenDue(world, connection, 1, { settings: someSettings({ draft: true }) });
+    if (draft === undefined) throw new Error('no post');
+    await world.work();
+    await world.workUntilQuiet({ withinDays: 0.5 });
+    expect(await world.post(draft.id)).toMatchObject({ state: 'IN_CREATOR_INBOX' });
+  });
+
+  it('hold what comes too late by then, as its late policy says', async () => {
+    const world = new World();
+    const connection = await givenFullDay(world);
+    const latePolicy = { maxLatenessSeconds: 60, action: 'FAIL' } as const;
+    const scheduleTime = world.clock.now();
+    const [post] = await givenDue(world, connection, 1, { latePolicy, scheduleTime });
+    if (post === undefined) throw new Error('no post');
+    await world.work();
+    expect(await world.post(post.id)).toMatchObject({ state: 'FAILED', error: { code: 'SCHEDULE_MISSED' } });
+  });
+
+  it.each<[string, PublishError]>([
+    ['readCreator', { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: [], tiktokCode: 'x' }],
+    ['announcePull', { code: 'CONNECTOR_REQUEST_REJECTED', tiktokCode: '40002' }],
+  ] as const)('do not count what TikTok refused at %s', async (method, error) => {
+    const world = new World();
+    world.policy = { ...world.policy, transfer: 'PULL' };
+    world.tiktok.postQuota = { ...DAILY, calls: 1 };
+    const [connection] = await world.givenAccounts(1);
+    if (connection === undefined) throw new Error('no account');
+    world.tiktok.next(method as 'announcePull', refuses(error));
+    const [refused] = await givenDue(world, connection);
+    await world.work();
+    expect(await world.post(refused?.id as Post['id'])).toMatchObject({ state: 'FAILED' });
+    const [next] = await givenDue(world, connection);
+    await world.work();
+    expect((await world.post(next?.id as Post['id'])).state).not.toBe('HELD');
+    expect(world.tiktok.called('announcePull')).toBe(method === 'announcePull' ? 2 : 1);
+  });
+});
+
+describe('a video that TikTok fetches, announced when the app has no turn left', () => {
+  it('was never told of: its address is closed, and it goes out later, once', async () => {
+    const world = new World();
+    world.policy = { ...world.policy, transfer: 'PULL' };
+    // Enough to read the creator, and nothing more for a minute.
+    world.tiktok.appQuotas = [{ calls: 1, windowSeconds: 60 }];
+    const [connection] = await world.givenAccounts(1);
+    if (connection === undefined) throw new Error('no account');
+    const [post] = await givenDue(world, connection);
+    if (post === undefined) throw new Error('no post');
+    await world.work();
+    expect(world.tiktok.calls.map((call) => call.split(' ')[0])).toEqual(['readCreator']);
+    expect(await world.step(post.id)).toMatchObject({
+      post: { phase: 'INITIALIZING', setbacks: 0, attempts: [{ outcome: 'FAILED' }] },
+      nextActionTime: later(60),
+    });
+    world.tiktok.appQuotas = [];
+    await world.workUntilQuiet();
+    expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });
+    expect(world.tiktok.called('announcePull')).toBe(1);
+  });
+});
+
 describe('the verdict of many posts of one account', () => {
   it('is asked for no more often than TikTok allows, and nothing counts as a setback', async () => {
     const world = new World();

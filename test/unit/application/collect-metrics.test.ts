@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { appTurns } from '../../../src/application/app-turns.ts';
 import { COLLECTION_RATES, collectMetrics, type MetricCollecting } from '../../../src/application/collect-metrics.ts';
 import type { MetricCollections } from '../../../src/application/ports/metric-collections.ts';
 import type { Insights, TikTok } from '../../../src/application/ports/tiktok.ts';
@@ -80,8 +81,9 @@ function crowd(world: World, family: TikTok['family'] = 'OPEN') {
     },
   };
   const { authorization, publishing, quotas } = world.tiktok;
-  const tiktok: TikTok = { family, sandbox: true, authorization, publishing, quotas, insights };
-  Object.assign(world, { tiktoks: { default: family, families: new Map([[family, tiktok]]) } });
+  const tiktok: TikTok = { family, sandbox: true, authorization, publishing, quotas, appQuotas: [], insights };
+  const tiktoks = { default: family, families: new Map([[family, tiktok]]) };
+  Object.assign(world, { tiktoks, appTurns: appTurns({ ...world, tiktoks, wait: world.wait }) });
   return {
     calls,
     async account(videos: readonly VideoReading[], parts: Partial<Active> = {}): Promise<Active & { token: string }> {

@@ -43,6 +43,17 @@ describe('tokens that nobody uses', () => {
     expect(world.tiktok.called('refresh')).toBe(2);
   });
 
+  it("take half of the app's turns at most: somebody waits for the others", async () => {
+    const world = new World();
+    await givenAccounts(world, 4);
+    world.clock.advance(43_200);
+    const start = world.clock.now();
+    world.tiktok.appQuotas = [{ calls: 2, windowSeconds: 5 }];
+    await keeping(world).sweep();
+    expect(world.tiktok.called('refresh')).toBe(4);
+    expect(world.clock.now().getTime() - start.getTime()).toBeGreaterThanOrEqual(10_000);
+  });
+
   it('are renewed once by four processes at the same moment', async () => {
     const world = new World();
     await givenAccounts(world, 20);

@@ -1,6 +1,7 @@
 import { asyncCallTrace } from '../../../src/adapters/system/async-call-trace.ts';
 import { type AccountAccess, accountAccess } from '../../../src/application/account-access.ts';
 import { type AdvancePost, advancePost } from '../../../src/application/advance-post.ts';
+import { type AppTurns, appTurns } from '../../../src/application/app-turns.ts';
 import { type AskTikTok, askTikTok } from '../../../src/application/ask-tiktok.ts';
 import { type PlatformHealth, platformHealth } from '../../../src/application/platform-health.ts';
 import type { Connections } from '../../../src/application/ports/connections.ts';
@@ -87,6 +88,19 @@ export class World {
   policy: PostPolicy = aPolicy();
   gates: Gates = inMemoryGates({ clock: this.clock });
   turns: Turns = inMemoryTurns({ clock: this.clock });
+  appTurns: AppTurns = appTurns({
+    // A test may change what keeps the turns.
+    turns: {
+      next: (...given) => this.turns.next(...given),
+      take: (...given) => this.turns.take(...given),
+      giveBack: (key) => this.turns.giveBack(key),
+      exhaust: (...given) => this.turns.exhaust(...given),
+    },
+    tiktoks: this.tiktoks,
+    clock: this.clock,
+    wait: (seconds) => this.wait(seconds),
+    stopping: new AbortController().signal,
+  });
   health: PlatformHealth = platformHealth(this);
   readonly publicUrl = 'https://connector.example';
   addresses: MediaAddresses = inMemoryMediaAddresses({ clock: this.clock });

@@ -29,6 +29,27 @@ describe('What a family can not do', () => {
     expect(codes(draft, open)).toEqual([]);
   });
 
+  it.each([
+    ['COMMENT', 'allowComment', 'settings.allow_comment'],
+    ['DUET', 'allowDuet', 'settings.allow_duet'],
+    ['STITCH', 'allowStitch', 'settings.allow_stitch'],
+  ] as const)('is to allow what the account forbids: %s', (interaction, setting, field) => {
+    const none = {
+      privacyLevel: 'PUBLIC_TO_EVERYONE',
+      allowComment: false,
+      allowDuet: false,
+      allowStitch: false,
+    } as const;
+    const forbidding = { ...business, account: { ...business.account, forbids: [interaction] } };
+    expect(codes({ ...none, [setting]: true }, forbidding)).toEqual([`INTERACTION_NOT_AVAILABLE ${field}`]);
+    expect(codes(none, forbidding)).toEqual([]);
+    expect(codes({ ...none, [setting]: true })).toEqual([]);
+    expect(
+      codes({ ...none, [setting]: true, draft: true }, { ...forbidding, grantedScopes: ['video.upload'] }),
+    ).toEqual([]);
+    expect(codes({ ...none, [setting]: true }, { ...open, account: forbidding.account })).toEqual([]);
+  });
+
   it('is not known without a connection', () => {
     expect(checkFamily(settingsOf({ privacyLevel: 'SELF_ONLY' }), undefined)).toEqual([]);
   });

@@ -84,6 +84,24 @@ describe('settings', () => {
     });
   });
 
+  it('tell what TikTok granted the Business app: the level that all begin at, unless said', () => {
+    expect(readConfig({}).businessLimits).toEqual({ appCallsPerSecond: 10, appCallsPerMinute: 600, postsPerDay: 15 });
+    const advanced = { TIKTOK_BUSINESS_APP_QPS: '20', TIKTOK_BUSINESS_APP_QPM: '1000' };
+    expect(readConfig({ ...advanced, TIKTOK_BUSINESS_DAILY_POSTS: '30' }).businessLimits).toEqual({
+      appCallsPerSecond: 20,
+      appCallsPerMinute: 1000,
+      postsPerDay: 30,
+    });
+  });
+
+  it("name the Business app's secret of before, whichever settings name the app", () => {
+    const own = { ...APP, ...BUSINESS, ...PUBLIC, TIKTOK_BUSINESS_SECRET_PREVIOUS: 'shush' };
+    expect(readConfig(own).business?.previousSecret?.reveal()).toBe('shush');
+    expect(readConfig(own).tiktok?.previousClientSecret).toBeUndefined();
+    const only = { ...APP, ...PUBLIC, TIKTOK_API_FAMILY: 'business', TIKTOK_CLIENT_SECRET_PREVIOUS: 'hush' };
+    expect(readConfig(only).business?.previousSecret?.reveal()).toBe('hush');
+  });
+
   it('take the one app that is named for the one family that is named', () => {
     const config = readConfig({ ...APP, ...PUBLIC, TIKTOK_API_FAMILY: 'business' });
     expect(config).toMatchObject({ defaultFamily: 'BUSINESS', business: { appId: 'aw1' } });
@@ -197,6 +215,19 @@ describe('settings', () => {
       { ...APP, TIKTOK_CLIENT_SECRET_PREVIOUS: APP.TIKTOK_CLIENT_SECRET },
       /TIKTOK_CLIENT_SECRET_PREVIOUS is the same/,
     ],
+    [
+      'a Business secret before that is the secret',
+      { ...APP, ...BUSINESS, ...PUBLIC, TIKTOK_BUSINESS_SECRET_PREVIOUS: BUSINESS.TIKTOK_BUSINESS_SECRET },
+      /TIKTOK_BUSINESS_SECRET_PREVIOUS is the same/,
+    ],
+    [
+      'a Business secret before without its app',
+      { ...APP, TIKTOK_BUSINESS_SECRET_PREVIOUS: 'shush' },
+      /TIKTOK_BUSINESS_SECRET_PREVIOUS is set without TIKTOK_BUSINESS_APP_ID/,
+    ],
+    ['no calls at all', { TIKTOK_BUSINESS_APP_QPS: '0' }, /TIKTOK_BUSINESS_APP_QPS=0.*calls from 1/],
+    ['half a call', { TIKTOK_BUSINESS_APP_QPM: '1.5' }, /TIKTOK_BUSINESS_APP_QPM=1\.5/],
+    ['no posts at all', { TIKTOK_BUSINESS_DAILY_POSTS: '0' }, /TIKTOK_BUSINESS_DAILY_POSTS=0.*posts from 1/],
     ['no room at all', { WORKSPACE_VIDEO_BYTES: '0' }, /WORKSPACE_VIDEO_BYTES=0.*bytes from 1/],
     ['a lateness of nothing', { LATE_MAX_SECONDS: '0' }, /LATE_MAX_SECONDS=0/],
     [

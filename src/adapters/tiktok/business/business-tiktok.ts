@@ -5,7 +5,8 @@ import { readAccount } from './account.ts';
 import { businessApi } from './api.ts';
 import { type BusinessApp, businessOAuth } from './authorization.ts';
 import { businessInsights } from './insights.ts';
-import { BUSINESS_QUOTAS, businessPublishing } from './publishing.ts';
+import { appQuotas, BUSINESS_LIMITS, BUSINESS_QUOTAS, type BusinessLimits, postQuota } from './limits.ts';
+import { businessPublishing } from './publishing.ts';
 import { businessVerdict } from './verdict.ts';
 
 /** What we speak; earlier ones differ in their paths (business-api §1). */
@@ -39,12 +40,15 @@ export type BusinessTikTokOptions = BusinessApp & {
   /** Tells how old a video is, and which days TikTok still knows. */
   readonly clock: Clock;
   readonly limits?: { readonly [Limit in keyof (typeof BUSINESS_TIKTOK)['limits']]?: number };
+  /** What TikTok granted the app, where that is not the level that all begin at. */
+  readonly granted?: Partial<BusinessLimits>;
   readonly onCall?: (call: Call) => void;
 };
 
 /** TikTok through its Business API, as account holders let us. Keeps connections until `close`, which waits for the calls under way. */
 export function businessTikTok(options: BusinessTikTokOptions): TikTok & { close(): Promise<void> } {
   const limits = { ...BUSINESS_TIKTOK.limits, ...options.limits };
+  const granted = { ...BUSINESS_LIMITS, ...options.granted };
   const host = (options.businessApiUrl ?? BUSINESS_TIKTOK.businessApiUrl).replace(/\/+$/, '');
   const at = below(host.endsWith(VERSION) ? host : host + VERSION);
   const http = openHttp({ ...limits, said: businessVerdict, onCall: options.onCall });
@@ -53,6 +57,8 @@ export function businessTikTok(options: BusinessTikTokOptions): TikTok & { close
     family: 'BUSINESS',
     sandbox: options.sandbox,
     quotas: BUSINESS_QUOTAS,
+    appQuotas: appQuotas(granted),
+    postQuota: postQuota(granted),
     authorization: {
       ...businessOAuth({
         http,

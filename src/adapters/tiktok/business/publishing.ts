@@ -1,4 +1,4 @@
-import type { CreatorInfo, Publishing, Quotas } from '../../../application/ports/tiktok.ts';
+import type { CreatorInfo, Publishing } from '../../../application/ports/tiktok.ts';
 import type { ListedVideo } from '../../../domain/post/match.ts';
 import type { PostSettings } from '../../../domain/post/settings.ts';
 import type { PublishStatus } from '../../../domain/post/verdict.ts';
@@ -10,15 +10,6 @@ import { asBoolean, asId, asList, asPositive, asText, isDefined, present } from 
 import { isJsonObject, type JsonObject } from '../lossless-json.ts';
 import { malformed } from '../refusal.ts';
 import type { Approved, BusinessApi } from './api.ts';
-
-/** A minute, and how much longer than another a call may be on its way. */
-const WINDOW_SECONDS = 62;
-/** For each account: 40 a minute at each endpoint, and 6 posts (business-api §9.3). */
-export const BUSINESS_QUOTAS: Quotas = {
-  ANNOUNCE: { calls: 6, windowSeconds: WINDOW_SECONDS },
-  READ_CREATOR: { calls: 40, windowSeconds: WINDOW_SECONDS },
-  READ_STATUS: { calls: 40, windowSeconds: WINDOW_SECONDS },
-};
 
 const MAX_TASK_ID_LENGTH = 64;
 const MAX_LISTED = 20;

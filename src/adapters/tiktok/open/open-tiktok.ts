@@ -57,6 +57,8 @@ export function openTikTok(options: OpenTikTokOptions): TikTok & {
     family: 'OPEN',
     sandbox: options.sandbox,
     quotas: OPEN_QUOTAS,
+    // What publishing needs is counted for each account (open-api §8).
+    appQuotas: [],
     authorization: {
       ...openOAuth({
         http,
