@@ -1,11 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { durationMs, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { type Client, ConnectError, createClient } from '@connectrpc/connect';
+import { type Client, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
+import { AnalyticsService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/analytics_service_pb.js';
 import { ApiFamily } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_pb.js';
 import { ConnectionService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/connection_service_pb.js';
 import {
@@ -19,10 +20,12 @@ import { type Finding, FindingSchema, Severity } from '../src/adapters/rpc/gen/g
 import { VideoService } from '../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
 import { readConfig } from '../src/config.ts';
 import { type Stop, startService } from '../src/service.ts';
+import { writeReport } from './report/write-report.ts';
 
 /**
  * The main job, end to end, in a temporary folder: the embedded PostgreSQL, the sandbox and the service are started, accounts
- * are connected, a real video is published now and five seconds ahead, a bad one is refused, and a lost grant is mended.
+ * are connected, a real video is published now and five seconds ahead, a bad one is refused, a lost grant is mended, and what TikTok
+ * counts of the account becomes a page to look at.
  */
 const WORKSPACE = 'ws_demo';
 const LEAD_SECONDS = 5;
@@ -87,8 +90,54 @@ type Clients = {
   readonly connections: Client<typeof ConnectionService>;
   readonly videos: Client<typeof VideoService>;
   readonly posts: Client<typeof PostService>;
+  readonly analytics: Client<typeof AnalyticsService>;
+  readonly transport: Transport;
   readonly sandbox: string;
 };
+
+async function tellSandbox({ sandbox }: Clients, path: string, body: unknown): Promise<void> {
+  const answer = await fetch(`${sandbox}/_sandbox/${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`the sandbox answered ${answer.status}: ${await answer.text()}`);
+}
+
+const DAY_MS = 86_400_000;
+/** What the bakery posted in the app, long before it was connected: how many days ago, and how many will have seen it in the end. */
+const EARLIER = [
+  { daysAgo: 45, caption: 'How we roll croissants #bakery', finalViews: 48_000 },
+  { daysAgo: 31, caption: 'Four in the morning', finalViews: 12_500 },
+  { daysAgo: 17, caption: 'The oven is hot #bread', finalViews: 87_000 },
+  { daysAgo: 6, caption: 'Sourdough, day 3', finalViews: 31_000 },
+];
+
+const postEarlier = (clients: Clients, account: string): Promise<void> =>
+  tellSandbox(
+    clients,
+    `accounts/${account}/videos`,
+    EARLIER.map(({ daysAgo, caption, finalViews }) => ({
+      createTime: Date.now() - daysAgo * DAY_MS,
+      caption,
+      durationSeconds: 18,
+      model: { finalViews, halfLifeMs: 3 * DAY_MS },
+    })),
+  );
+
+/** Once the service has read the account and all of its earlier videos: a page about them. */
+async function reportOn({ analytics, transport }: Clients, connectionId: string, file: string): Promise<number> {
+  for (;;) {
+    const { metrics } = await analytics.getAccountMetrics({ connectionId });
+    const { postMetrics } = await analytics.listPostMetrics({ workspaceId: WORKSPACE, connectionIds: [connectionId] });
+    const counted = postMetrics.filter(({ views }) => views?.value !== undefined);
+    if (metrics?.collectTime !== undefined && counted.length >= EARLIER.length) {
+      await writeReport({ transport }, { connection: connectionId }, file);
+      return counted.reduce((sum, { views }) => sum + Number(views?.value), 0);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
 
 /** What the person does: opens the address, agrees, and is sent back to us. */
 async function connect({ connections }: Clients, account: string, reconnectConnectionId = ''): Promise<string> {
@@ -181,6 +230,7 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
   const watching = new AbortController();
   const watch = await follow(clients, watching);
 
+  await postEarlier(clients, 'glow.bakery');
   const bakery = await connect(clients, 'glow.bakery');
   const { nickname, privacyLevels } = await connections.getPublishingCapabilities({ connectionId: bakery });
   tell(`connected ${nickname}; it may post to ${privacyLevels.map((level) => PrivacyLevel[level]).join(', ')}`);
@@ -217,12 +267,7 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
   }
 
   const other = await connect(clients, second.account);
-  const removed = await fetch(`${sandbox}/_sandbox/accounts/${second.account}/revoke`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ family: family.toUpperCase() }),
-  });
-  if (!removed.ok) throw new Error(`the sandbox answered ${removed.status}: ${await removed.text()}`);
+  await tellSandbox(clients, `accounts/${second.account}/revoke`, { family: family.toUpperCase() });
   tell(`${second.account} removed our app in its TikTok settings`);
   const waiting = await publish(other, second.caption, second.privacyLevel);
   const held = await watch.until(waiting.postId, ({ state }) => state === PostState.HELD);
@@ -245,6 +290,11 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
   };
   const strays = ledger.inits.filter((init) => init.family !== family.toUpperCase());
   tell(`the sandbox counts ${ledger.posts.length} posts, ${ledger.duplicates.length} of them double`);
+
+  const views = await reportOn(clients, bakery, reportFile);
+  tell(
+    `the bakery's earlier videos were seen ${views.toLocaleString('en')} times; open ${reportFile} to look at its account`,
+  );
   const [, scheduled] = done;
   return {
     ok: ledger.posts.length === done.length && ledger.duplicates.length === 0 && strays.length === 0,
@@ -261,15 +311,19 @@ async function story(clients: Clients): Promise<Record<string, unknown>> {
     })),
     held: { reason: 'RECONNECT', code: held.error?.code, remedy: held.error?.remedy },
     links: done.map(({ shareUri }) => shareUri).filter((uri) => uri !== ''),
+    views,
+    report: reportFile,
   };
 }
 
+/** What is left of the demo. */
+const reportFile = join('data', `demo-report-${family}.html`);
 const folder = await mkdtemp(join(tmpdir(), 'tiktok-connector-demo-'));
 let stop: Stop = async () => undefined;
 
 let ending: Promise<never> | undefined;
 
-/** Leaves nothing behind: PostgreSQL would go on running without us. What fails after that is of no interest. */
+/** Leaves nothing behind but the report: PostgreSQL would go on running without us. What fails after that is of no interest. */
 function end(code: number): Promise<never> {
   ending ??= (async () => {
     await stop();
@@ -293,11 +347,14 @@ try {
       LOG_LEVEL: 'error',
     }),
   );
+  await mkdir('data', { recursive: true });
   const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${rpcPort}` });
   const result = await story({
+    transport,
     connections: createClient(ConnectionService, transport),
     videos: createClient(VideoService, transport),
     posts: createClient(PostService, transport),
+    analytics: createClient(AnalyticsService, transport),
     sandbox: `http://127.0.0.1:${sandboxPort}`,
   });
   tell(result['ok'] ? 'done: everything went out once' : 'done, but not as it should');
