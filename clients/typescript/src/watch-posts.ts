@@ -24,8 +24,8 @@ export type WatchOptions = {
 /** What a watch gives. */
 export type WatchStep =
   /**
-   * The stream is open and goes on after no event: at first (unless there is a `resumeToken`), and when it broke before any event had come.
-   * What happened until now is in no event of it: read it (GetPost, ListPosts) before going on.
+   * The stream goes on after no event: at first (unless there is a `resumeToken`), and each time it broke before any event had come. What
+   * happened until now is in no event of it: read it (GetPost, ListPosts) before going on.
    */
   | { readonly kind: 'FRESH' }
   /** Store `event.resumeToken` once the event is handled. The same event may come again. */
@@ -65,12 +65,13 @@ export async function* watchPosts(
         [Symbol.asyncIterator]();
       let next = messages.next();
       await Promise.race([opened.promise, next]);
-      failures = 0;
-      wasRenewed = false;
       if (resumeToken === '') yield { kind: 'FRESH' };
       for (;;) {
         const { done, value } = await next;
         if (done) throw new ConnectorError(new ConnectError('the stream ended', Code.Unavailable));
+        // Headers prove nothing: a refusal comes after them.
+        failures = 0;
+        wasRenewed = false;
         if (value.event !== undefined) {
           yield { kind: 'EVENT', event: value.event };
           resumeToken = value.event.resumeToken;
