@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { breakableWay } from './breakable-way.ts';
 import { type ConnectorOptions, connectorClient } from './connector-client.ts';
@@ -15,12 +16,19 @@ CONNECTOR_CREDENTIAL in the environment is the key or token, where the service a
   --server HOST:PORT    the gRPC port
   --workspace ID        where to act (by default a new one)
   --account NAME        an account of the sandbox (glow.bakery)
+  --patience SECONDS    how long a check may take (120)
   --ca FILE             PEM of the authorities to trust: turns on TLS
   --cert FILE           PEM of our certificate, with --cert-key FILE (mTLS)
   --cert-key FILE
 
 Exits with 0 when every check passed, 1 when one failed, 2 when nothing could be checked.
 `;
+
+/** A check that hears nothing must not wait for ever. */
+async function tooLate(seconds: number): Promise<never> {
+  await delay(seconds * 1000, undefined, { ref: false });
+  throw new Error(`it did not end within ${seconds} seconds`);
+}
 
 /** Prints a line for each check and the count. Resolves with the exit code. */
 async function contractTest(args: readonly string[]): Promise<number> {
@@ -30,13 +38,15 @@ async function contractTest(args: readonly string[]): Promise<number> {
       server: { type: 'string' },
       workspace: { type: 'string', default: `ws_contract_${randomUUID().slice(0, 8)}` },
       account: { type: 'string', default: 'glow.bakery' },
+      patience: { type: 'string', default: '120' },
       ca: { type: 'string' },
       cert: { type: 'string' },
       'cert-key': { type: 'string' },
     },
   });
-  const { server, workspace: workspaceId, account, ca, cert, 'cert-key': certKey } = values;
+  const { server, workspace: workspaceId, account, patience, ca, cert, 'cert-key': certKey } = values;
   if (server === undefined) throw new Error('--server is missing');
+  if (!(Number(patience) > 0)) throw new Error(`--patience ${patience} is no number of seconds`);
   const credential = process.env['CONNECTOR_CREDENTIAL'];
   const options = {
     ...(credential === undefined ? {} : { credential }),
@@ -74,7 +84,7 @@ async function contractTest(args: readonly string[]): Promise<number> {
     let failed = 0;
     for (const { name, run } of CHECKS) {
       try {
-        await run(world);
+        await Promise.race([run(world), tooLate(Number(patience))]);
         console.log(`✓ ${name}`);
       } catch (error) {
         failed += 1;

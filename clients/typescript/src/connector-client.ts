@@ -40,7 +40,7 @@ export type ConnectorClient = {
     request: MessageInitShape<typeof PublishPostRequestSchema>,
     options?: WatchOptions,
   ): AsyncGenerator<Post, void, undefined>;
-  /** Ends the connection and every call that is open. */
+  /** Ends the connection and, with CANCELED, every call and watch that is open. Later calls are refused likewise. */
   close(): void;
 };
 

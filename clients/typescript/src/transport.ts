@@ -1,5 +1,5 @@
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
-import type { Interceptor, StreamResponse, Transport } from '@connectrpc/connect';
+import { Code, ConnectError, type Interceptor, type StreamResponse, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { toConnectorError } from './connector-error.ts';
 import type { ServiceConfig } from './service-config.ts';
@@ -56,7 +56,15 @@ export function connectorTransport(
     sessionManager,
     interceptors: [...interceptors, ...(credential === undefined ? [] : [authorized(credential)])],
   });
-  return { transport: withDeadlinesAndErrors(transport, config), close: () => sessionManager.abort() };
+  const closing = new AbortController();
+  return {
+    transport: withDeadlinesAndErrors(transport, config, closing.signal),
+    close() {
+      // First: a connection that broke would be made again.
+      closing.abort(new ConnectError('the client was closed', Code.Canceled));
+      sessionManager.abort();
+    },
+  };
 }
 
 /** Innermost, so that a repeat asks for the token again. */
@@ -69,31 +77,38 @@ const authorized =
     return next(request);
   };
 
-/** The deadline of `service-config.json` where the caller names none (0: none at all), and a `ConnectorError` whatever fails. */
-export function withDeadlinesAndErrors(transport: Transport, config: ServiceConfig): Transport {
+/**
+ * The deadline of `service-config.json` where the caller names none (0: none at all), and a `ConnectorError` whatever fails. With
+ * `closing` every call ends, also one that waits to be repeated.
+ */
+export function withDeadlinesAndErrors(transport: Transport, config: ServiceConfig, closing: AbortSignal): Transport {
+  const untilClosed = (signal: AbortSignal | undefined): AbortSignal =>
+    signal === undefined ? closing : AbortSignal.any([signal, closing]);
   const deadline = (method: DescMethod, given: number | undefined): number =>
     given ?? config.policyOf(method.parent.typeName, method.name).timeoutMilliseconds ?? 0;
   return {
     async unary(method, signal, timeoutMs, header, input, contextValues) {
+      const ended = untilClosed(signal);
       try {
-        return await transport.unary(method, signal, deadline(method, timeoutMs), header, input, contextValues);
+        return await transport.unary(method, ended, deadline(method, timeoutMs), header, input, contextValues);
       } catch (thrown) {
-        throw toConnectorError(thrown, signal?.aborted === true);
+        throw toConnectorError(thrown, ended.aborted);
       }
     },
     async stream(method, signal, timeoutMs, header, input, contextValues) {
+      const ended = untilClosed(signal);
       try {
         const response = await transport.stream(
           method,
-          signal,
+          ended,
           deadline(method, timeoutMs),
           header,
           input,
           contextValues,
         );
-        return { ...response, message: told(response, signal) };
+        return { ...response, message: told(response, ended) };
       } catch (thrown) {
-        throw toConnectorError(thrown, signal?.aborted === true);
+        throw toConnectorError(thrown, ended.aborted);
       }
     },
   };
@@ -101,11 +116,11 @@ export function withDeadlinesAndErrors(transport: Transport, config: ServiceConf
 
 async function* told<I extends DescMessage, O extends DescMessage>(
   { message }: StreamResponse<I, O>,
-  signal: AbortSignal | undefined,
+  ended: AbortSignal,
 ) {
   try {
     yield* message;
   } catch (thrown) {
-    throw toConnectorError(thrown, signal?.aborted === true);
+    throw toConnectorError(thrown, ended.aborted);
   }
 }

@@ -125,6 +125,34 @@ describe('the login of the TypeScript client', () => {
   });
 });
 
+describe('close of the TypeScript client', () => {
+  it('ends open calls, watches and calls that wait to be repeated, and refuses new ones', async () => {
+    const open = (await served())({ credential: 'key-robot' });
+    await open.posts.getPost(POST);
+    const call = failure(open.posts.getPost({ postId: 'post_slow' }));
+    open.close();
+    expect((await call).code).toBe(Code.Canceled);
+    expect((await failure(open.posts.getPost(POST))).code).toBe(Code.Canceled);
+    expect((await failure(open.watchPosts({ workspaceId: 'ws_a' }).next())).code).toBe(Code.Canceled);
+
+    const waiting = Promise.withResolvers<void>();
+    const nobody = connectorClient({
+      address: '127.0.0.1:1',
+      surroundings: {
+        random: () => 0,
+        wait: (_, signal) => {
+          waiting.resolve();
+          return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        },
+      },
+    });
+    const repeated = failure(nobody.posts.getPost(POST));
+    await waiting.promise;
+    nobody.close();
+    expect((await repeated).code).toBe(Code.Canceled);
+  });
+});
+
 describe('ConnectorError', () => {
   it('has what TikTok refused, and who can mend it', async () => {
     const client = (await served())({ credential: 'key-robot' });

@@ -47,7 +47,7 @@ function answering(...answers: Answer[]) {
       },
     },
   );
-  const posts = createClient(PostService, withDeadlinesAndErrors(transport, config));
+  const posts = createClient(PostService, withDeadlinesAndErrors(transport, config, new AbortController().signal));
   return { posts, requestIds, waits };
 }
 
@@ -142,7 +142,7 @@ describe('repeats of the TypeScript client', () => {
         },
       },
     );
-    const posts = createClient(PostService, withDeadlinesAndErrors(transport, config));
+    const posts = createClient(PostService, withDeadlinesAndErrors(transport, config, new AbortController().signal));
     const error = failure(posts.publishPost({ requestId: 'a' }, { timeoutMs: 50 }));
     await waiting.promise;
     expect((await error).code).toBe(Code.DeadlineExceeded);

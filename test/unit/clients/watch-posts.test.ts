@@ -51,7 +51,10 @@ function serving(streams: readonly Stream[], stored: () => Stored = () => ({})) 
       }),
     });
   });
-  const posts = createClient(PostService, withDeadlinesAndErrors(transport, readServiceConfig()));
+  const posts = createClient(
+    PostService,
+    withDeadlinesAndErrors(transport, readServiceConfig(), new AbortController().signal),
+  );
   const surroundings = { random: () => 0.5, wait: async (milliseconds: number) => void pauses.push(milliseconds) };
   return {
     watch: (filter: { resumeToken?: string } = {}, options: WatchOptions = {}) =>
