@@ -6,7 +6,7 @@ import { ConnectionService } from '../../../clients/typescript/gen/glowtify/tikt
 import { PostService } from '../../../clients/typescript/gen/glowtify/tiktok/v1/post_service_pb.js';
 import { RetryInfoSchema } from '../../../clients/typescript/gen/google/rpc/error_details_pb.js';
 import { ConnectorError } from '../../../clients/typescript/src/connector-error.ts';
-import { repeating } from '../../../clients/typescript/src/retry.ts';
+import { repeating, retryThrottle } from '../../../clients/typescript/src/retry.ts';
 import { readServiceConfig } from '../../../clients/typescript/src/service-config.ts';
 import { withDeadlinesAndErrors } from '../../../clients/typescript/src/transport.ts';
 
@@ -102,20 +102,27 @@ describe('repeats of the TypeScript client', () => {
 
   it('stop while most calls fail, and come back with the successes', async () => {
     const { posts, requestIds } = answering(
-      ...times(5, Code.Unavailable), // 10 tokens, 5 left: from here on nothing is repeated
-      Code.Unavailable, // 4 left
-      ...times(20, 'OK'), // 6 again
-      Code.Unavailable, // 5 left
-      ...times(11, 'OK'), // 6.1
+      ...times(5, Code.Unavailable), // of 10 tokens 5 are left
+      Code.Unavailable, // 4: not more than half, so nothing is repeated
+      ...times(21, 'OK'), // 6.1
+      Code.Unavailable, // 5.1: more than half
     );
     await failure(posts.publishPost({ requestId: 'a' }));
     await failure(posts.publishPost({ requestId: 'b' }));
-    expect(requestIds).toHaveLength(6);
-    for (let call = 0; call < 20; call += 1) await posts.publishPost({ requestId: 'c' });
-    await failure(posts.publishPost({ requestId: 'd' }));
-    expect(requestIds.filter((id) => id === 'd')).toHaveLength(1);
-    for (let call = 0; call < 11; call += 1) await posts.publishPost({ requestId: 'e' });
-    expect(requestIds).toHaveLength(38);
+    expect(requestIds.filter((id) => id === 'b')).toHaveLength(1);
+    for (let call = 0; call < 21; call += 1) await posts.publishPost({ requestId: 'c' });
+    await posts.publishPost({ requestId: 'd' });
+    expect(requestIds.filter((id) => id === 'd')).toHaveLength(2);
+  });
+
+  it('stop at half of the tokens, not below it', () => {
+    const throttle = retryThrottle({ maxTokens: 10, tokenRatio: 0.5 });
+    for (let call = 0; call < 100; call += 1) throttle.succeeded(); // never more than 10
+    const allowed = Array.from({ length: 6 }, () => {
+      throttle.failed();
+      return throttle.mayRetry();
+    });
+    expect(allowed).toEqual([true, true, true, true, false, false]);
   });
 
   it('end with the deadline of the call', async () => {
