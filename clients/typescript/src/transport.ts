@@ -82,8 +82,9 @@ const authorized =
  * `closing` every call ends, also one that waits to be repeated.
  */
 export function withDeadlinesAndErrors(transport: Transport, config: ServiceConfig, closing: AbortSignal): Transport {
+  // One of its own for each call: Node takes many listeners on one signal for a leak.
   const untilClosed = (signal: AbortSignal | undefined): AbortSignal =>
-    signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    AbortSignal.any(signal === undefined ? [closing] : [signal, closing]);
   const deadline = (method: DescMethod, given: number | undefined): number =>
     given ?? config.policyOf(method.parent.typeName, method.name).timeoutMilliseconds ?? 0;
   return {

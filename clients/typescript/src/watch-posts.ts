@@ -56,15 +56,15 @@ export async function* watchPosts(
     // Ends this stream also when the loop over the steps is left early.
     const stream = new AbortController();
     try {
-      const opened = Promise.withResolvers<void>();
-      const messages = posts
-        .watchPosts(
-          { workspaceId, connectionIds: [...connectionIds], postIds: [...postIds], resumeToken },
-          { signal: AbortSignal.any([signal, stream.signal]), onHeader: () => opened.resolve() },
-        )
-        [Symbol.asyncIterator]();
+      const ended = AbortSignal.any([signal, stream.signal]);
+      const filter = { workspaceId, connectionIds: [...connectionIds], postIds: [...postIds], resumeToken };
+      let opened: () => void = () => undefined;
+      const headers = new Promise<void>((resolve) => {
+        opened = resolve;
+      });
+      const messages = posts.watchPosts(filter, { signal: ended, onHeader: () => opened() })[Symbol.asyncIterator]();
       let next = messages.next();
-      await Promise.race([opened.promise, next]);
+      await Promise.race([headers, next]);
       if (resumeToken === '') yield { kind: 'FRESH' };
       for (;;) {
         const { done, value } = await next;
