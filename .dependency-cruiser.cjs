@@ -83,6 +83,16 @@ module.exports = {
       from: { path: '^sandbox/' },
       to: { path: '^(src|test)/' },
     },
+    only(
+      'client-stands-alone',
+      'The client is published: it has nothing of this repository but its own folder.',
+      { path: '^clients/' },
+      [
+        '^clients/typescript/',
+        '^(assert/strict|crypto|events|fs|fs/promises|net|path|stream/promises|timers/promises|url|util)$',
+        ...npm('@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node'),
+      ],
+    ),
     {
       name: 'sources-know-no-tests',
       comment: 'Nothing that runs in production imports a test, a bench or a script.',
@@ -102,10 +112,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    exclude: { path: '^src/adapters/rpc/gen/' },
+    exclude: { path: '^(src/adapters/rpc|clients/typescript)/gen/|^clients/typescript/dist/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
-      conditionNames: ['node', 'import', 'types', 'default'],
+      conditionNames: ['@glowtify/source', 'node', 'import', 'types', 'default'],
       extensions: ['.ts', '.js'],
     },
   },

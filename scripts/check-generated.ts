@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Generates the contract's code anew, aside, and compares it byte for byte with what is checked in. */
-const GENERATED = 'src/adapters/rpc/gen';
+const GENERATED = ['src/adapters/rpc/gen', 'clients/typescript/gen'];
 
 const files = (folder: string): ReadonlyMap<string, string> =>
   new Map(
@@ -17,12 +17,14 @@ const files = (folder: string): ReadonlyMap<string, string> =>
 const aside = mkdtempSync(join(tmpdir(), 'generated-'));
 try {
   execFileSync('buf', ['generate', '--output', aside], { stdio: 'inherit' });
-  const fresh = files(join(aside, GENERATED));
-  const stored = files(GENERATED);
-  const stale = new Set([...fresh.keys(), ...stored.keys()].filter((name) => fresh.get(name) !== stored.get(name)));
-  if (fresh.size === 0) throw new Error('nothing was generated: this check proves nothing');
-  if (stale.size > 0) throw new Error(`run "npm run generate": stale are ${[...stale].join(', ')}`);
-  console.log(`${fresh.size} generated files are up to date`);
+  for (const folder of GENERATED) {
+    const fresh = files(join(aside, folder));
+    const stored = files(folder);
+    const stale = new Set([...fresh.keys(), ...stored.keys()].filter((name) => fresh.get(name) !== stored.get(name)));
+    if (fresh.size === 0) throw new Error(`nothing was generated for ${folder}: this check proves nothing`);
+    if (stale.size > 0) throw new Error(`run "npm run generate": stale in ${folder} are ${[...stale].join(', ')}`);
+    console.log(`${fresh.size} generated files in ${folder} are up to date`);
+  }
 } finally {
   rmSync(aside, { recursive: true });
 }

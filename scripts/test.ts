@@ -19,6 +19,7 @@ const CHECKS: readonly (readonly [name: string, command: string, ...args: string
   ['contract: format', 'buf', 'format', '--diff', '--exit-code'],
   ['contract: compatible with the last release', 'buf', 'breaking', '--against', 'proto/baseline.binpb'],
   ['generated code', node, 'scripts/check-generated.ts'],
+  ['API reference', node, 'scripts/api-reference.ts', '--check'],
   ['packages', node, 'scripts/check-packages.ts'],
   ['bill of materials', node, 'scripts/check-sbom.ts'],
   ['known holes in packages', node, 'scripts/check-audit.ts'],

@@ -56,7 +56,9 @@ export function connectError(answer: Answer, now: Date): ConnectError {
       value: create(ErrorInfoSchema, {
         reason,
         domain: ERROR_DOMAIN,
-        metadata: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, clipped(value)])),
+        metadata: Object.fromEntries(
+          Object.entries({ ...metadata, remedy }).map(([name, value]) => [name, clipped(value)]),
+        ),
       }),
     },
     ...(violations.length === 0 ? [] : [{ desc: BadRequestSchema, value: badRequest(violations) }]),

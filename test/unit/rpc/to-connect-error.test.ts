@@ -112,7 +112,12 @@ describe('toConnectError', () => {
     expect(info(answer)).toMatchObject([
       {
         reason: error.code === 'CHECK_FAILED' ? 'VIDEO_TOO_SHORT' : error.code,
-        metadata: { tiktok_code: 'their_code', tiktok_log_id: '2026LOG', actor: explain(error).actor },
+        metadata: {
+          tiktok_code: 'their_code',
+          tiktok_log_id: '2026LOG',
+          actor: explain(error).actor,
+          remedy: explain(error).remedy,
+        },
       },
     ]);
     expect(answer.rawMessage).toBe(`${explain(error).message} ${explain(error).remedy}`);

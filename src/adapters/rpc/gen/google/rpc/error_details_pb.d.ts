@@ -35,7 +35,7 @@ export declare type ErrorInfo = Message<"google.rpc.ErrorInfo"> & {
   domain: string;
 
   /**
-   * More facts, such as `tiktok_code`.
+   * More facts, such as `tiktok_code`. Always among them is `remedy`: what to do now, in one sentence.
    *
    * @generated from field: map<string, string> metadata = 3;
    */
