@@ -42,7 +42,7 @@ describe('settings', () => {
     expect(config).toMatchObject({
       databaseUrl: OUTSIDE.DATABASE_URL,
       publicUrl: 'https://tiktok.glowtify.example',
-      videoFolder: '/var/videos',
+      videoStore: { kind: 'FILE', folder: '/var/videos' },
       tiktok: { clientKey: 'aw1', uploadOrigins: ['https://a.example', 'https://b.example'] },
     });
     expect(config.tiktok?.clientSecret.reveal()).toBe('hush-hush');
