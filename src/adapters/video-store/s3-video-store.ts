@@ -83,7 +83,10 @@ export function s3VideoStore({ bucket, prefix, ...place }: S3Place, limits: S3Li
             ...(etag === undefined ? {} : { IfMatch: etag }),
           }),
         ),
-      );
+      ).catch((error: unknown) => {
+        if (!isNamed(error, 'PreconditionFailed')) throw error;
+        throw new Error(`video ${id} was replaced while it was read`, { cause: error });
+      });
       const { first, last, ...version } = announced(answer);
       try {
         const bytes = await answer.Body?.transformToByteArray();
