@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { crc32 } from 'node:zlib';
 
 /**
- * One S3 bucket in memory, as strict as Amazon's where our store depends on it: parts of at least 5 MiB except the last, part
- * numbers in order with the ETags that were given, ranges, If-Match, checksums of each body, and an upload that is gone once it
- * was ended. It knows its one caller by the key id and checks no signature: real stores do (S3_TEST_URL).
+ * One S3 bucket in memory, as strict as Amazon's where our store depends on it: parts of at least 5 MiB except the last, in order,
+ * with the ETags and sums that were given; a kind of sum that was named beforehand; ranges, `If-Match`, a sum for each body; and an
+ * upload that is gone once it was ended. It knows its one caller by the key id and checks no signature: real stores do (S3_TEST_URL).
  */
 export type S3Server = {
   readonly url: string;
@@ -35,8 +35,10 @@ export type Upload = {
   readonly metadata: Headers;
   readonly time: Date;
   readonly parts: Map<number, Part>;
+  /** Whether each part comes with its CRC-32. */
+  readonly summed: boolean;
 };
-type Part = { readonly bytes: Buffer; readonly etag: string };
+type Part = { readonly bytes: Buffer; readonly etag: string; readonly sum: string };
 type Headers = Readonly<Record<string, string>>;
 
 export type Operation =
@@ -141,26 +143,33 @@ export async function s3Server(): Promise<S3Server> {
         ),
       );
     },
-    CreateMultipartUpload({ key, metadata }) {
+    CreateMultipartUpload({ key, metadata, headers }) {
       const id = randomUUID();
-      uploads.set(id, { key, metadata, time: now(), parts: new Map() });
+      const summed = headers['x-amz-checksum-algorithm'] === 'CRC32';
+      uploads.set(id, { key, metadata, summed, time: now(), parts: new Map() });
       return xml('InitiateMultipartUploadResult', `<UploadId>${id}</UploadId>`);
     },
-    UploadPart({ query, body }) {
+    UploadPart({ query, headers, body }) {
+      const { summed, parts } = uploadOf(query.get('uploadId'));
+      const sum = headers['x-amz-checksum-crc32'];
+      // "Checksum Type mismatch occurred, expected checksum Type: null, actual checksum Type: crc32"
+      if (summed !== (sum !== undefined)) throw new Refusal(400, 'InvalidRequest');
       const etag = `"${md5(body)}"`;
-      uploadOf(query.get('uploadId')).parts.set(Number(query.get('partNumber')), { bytes: body, etag });
-      return { status: 200, headers: { etag } };
+      parts.set(Number(query.get('partNumber')), { bytes: body, etag, sum: String(sum) });
+      return { status: 200, headers: { etag, ...(sum === undefined ? {} : { 'x-amz-checksum-crc32': String(sum) }) } };
     },
     CompleteMultipartUpload({ query, body }) {
-      const { key, metadata, parts } = uploadOf(query.get('uploadId'));
+      const { key, metadata, summed, parts } = uploadOf(query.get('uploadId'));
       const wanted = [...body.toString().matchAll(/<Part>(.*?)<\/Part>/gs)].map(([, part = '']) => ({
         number: Number(/<PartNumber>(\d+)</.exec(part)?.[1]),
         etag: /<ETag>(.*?)</.exec(part)?.[1]?.replaceAll('&quot;', '"'),
+        sum: /<ChecksumCRC32>(.*?)</.exec(part)?.[1],
       }));
       if (wanted.length === 0) throw new Refusal(400, 'MalformedXML');
-      const chosen = wanted.map(({ number, etag }, index) => {
+      const chosen = wanted.map(({ number, etag, sum }, index) => {
         const part = parts.get(number);
         if (part === undefined || part.etag !== etag) throw new Refusal(400, 'InvalidPart');
+        if (summed && part.sum !== sum) throw new Refusal(400, 'InvalidRequest');
         if (number <= (wanted[index - 1]?.number ?? 0)) throw new Refusal(400, 'InvalidPartOrder');
         if (index < wanted.length - 1 && part.bytes.length < SMALLEST_PART) throw new Refusal(400, 'EntityTooSmall');
         return part;

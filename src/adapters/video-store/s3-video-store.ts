@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
+  type CompletedPart,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -119,18 +120,23 @@ export function s3VideoStore({ bucket, prefix, ...place }: S3Place, limits: S3Li
   ): { send(part: Uint8Array): Promise<void>; end(last: Uint8Array): Promise<void> } & AsyncDisposable {
     const object = objectOf(id);
     const mark = randomUUID();
-    const parts: { readonly PartNumber: number; readonly ETag: string | undefined }[] = [];
+    const parts: CompletedPart[] = [];
     let uploadId: string | undefined;
 
     async function send(part: Uint8Array): Promise<void> {
       uploadId ??= (
-        await answered(client.send(new CreateMultipartUploadCommand({ ...object, Metadata: { upload: mark } })))
+        await answered(
+          client.send(
+            // Named here, or Amazon refuses the sums that the library adds to the parts.
+            new CreateMultipartUploadCommand({ ...object, ChecksumAlgorithm: 'CRC32', Metadata: { upload: mark } }),
+          ),
+        )
       ).UploadId;
       const PartNumber = parts.length + 1;
-      const { ETag } = await answered(
+      const { ETag, ChecksumCRC32 } = await answered(
         client.send(new UploadPartCommand({ ...object, UploadId: uploadId, PartNumber, Body: part })),
       );
-      parts.push({ PartNumber, ETag });
+      parts.push({ PartNumber, ETag, ChecksumCRC32 });
     }
 
     async function complete(): Promise<void> {
