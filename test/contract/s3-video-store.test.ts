@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type S3Place, s3VideoStore } from '../../src/adapters/video-store/s3-video-store.ts';
+import { type S3Limits, type S3Place, s3VideoStore } from '../../src/adapters/video-store/s3-video-store.ts';
 import { type SweptVideoStore, VideoStoreDown } from '../../src/application/ports/video-store.ts';
 import { readConfig } from '../../src/config.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
@@ -23,6 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 beforeEach(() => {
+  server.heal();
   for (const [name, value] of Object.entries(CREDENTIALS)) vi.stubEnv(name, value);
 });
 
@@ -33,7 +34,8 @@ const place = (): S3Place => ({
   endpoint: server.url,
   pathStyle: true,
 });
-function storeAt(at = place(), limits = { connect: 1_000, idle: 300, tries: 3 }): SweptVideoStore {
+const PATIENT: S3Limits = { connect: 5_000, idle: 20_000, tries: 3 };
+function storeAt(at = place(), limits = PATIENT): SweptVideoStore {
   const store = s3VideoStore(at, limits);
   onTestFinished(() => store.close?.());
   return store;
@@ -52,7 +54,7 @@ else {
   const real = () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', AWS_ACCESS_KEY_ID);
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', AWS_SECRET_ACCESS_KEY);
-    return storeAt({ ...given, prefix: `${given.prefix}${randomUUID()}/` }, { connect: 5_000, idle: 20_000, tries: 3 });
+    return storeAt({ ...given, prefix: `${given.prefix}${randomUUID()}/` });
   };
   videoStoreContract('the S3 of S3_TEST_URL', async () => real());
   describe('the S3 of S3_TEST_URL', () => {
@@ -212,8 +214,9 @@ describe('an S3 that fails', () => {
     ['breaks off', 'ANSWER_CUT'],
     ['stands still', 'ANSWER_STALLS'],
   ])('in the middle of a video, where it %s, is asked for that piece again', async (_, fault) => {
-    const store = storeAt();
-    await store.put(ID, inChunks(BIG, MIB), ROOMY);
+    const at = place();
+    await storeAt(at).put(ID, inChunks(BIG, MIB), ROOMY);
+    const store = storeAt(at, { ...PATIENT, idle: 1_500 });
     server.fail('GetObject', fault, 2);
     expect((await collect(store.read(ID))).equals(BIG)).toBe(true);
     server.fail('GetObject', fault, 3);
@@ -234,7 +237,7 @@ describe('an S3 that fails', () => {
     server.fail(operation, { status: 503, code: 'ServiceUnavailable' }, 3);
     await expect(call(storeAt())).rejects.toBeInstanceOf(VideoStoreDown);
     server.fail(operation, 'NO_ANSWER', 3);
-    await expect(call(storeAt())).rejects.toBeInstanceOf(VideoStoreDown);
+    await expect(call(storeAt(place(), { ...PATIENT, idle: 300 }))).rejects.toBeInstanceOf(VideoStoreDown);
     const nowhere = storeAt({ ...place(), endpoint: 'http://127.0.0.1:1' });
     await expect(call(nowhere)).rejects.toBeInstanceOf(VideoStoreDown);
   });

@@ -19,6 +19,8 @@ export type S3Server = {
   askedFor(operation: Operation, times: number): Promise<void>;
   /** The next so many such calls meet with it. */
   fail(operation: Operation, fault: Fault, times?: number): void;
+  /** Nothing fails any more. */
+  heal(): void;
   /** What is stored or begun from now on is of this time; undefined: of its own. */
   setTime(time: Date | undefined): void;
   close(): Promise<void>;
@@ -252,6 +254,9 @@ export async function s3Server(): Promise<S3Server> {
       }),
     fail(operation, fault, times = 1) {
       faults.push(...Array.from({ length: times }, () => ({ operation, fault })));
+    },
+    heal() {
+      faults.length = 0;
     },
     setTime(to) {
       time = to;
