@@ -33,7 +33,7 @@ export type S3Place = {
   readonly pathStyle: boolean;
 };
 
-/** How long S3 is waited for, in milliseconds. Each call is tried `tries` times. */
+/** In milliseconds: until it is connected, and from one sign of life to the next. Each call is tried `tries` times. */
 export type S3Limits = { readonly connect: number; readonly idle: number; readonly tries: number };
 
 const LIMITS: S3Limits = { connect: 5_000, idle: 20_000, tries: 3 };
@@ -61,12 +61,7 @@ export function s3VideoStore({ bucket, prefix, ...place }: S3Place, limits: S3Li
     ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
     forcePathStyle: place.pathStyle,
     maxAttempts: limits.tries,
-    requestHandler: {
-      connectionTimeout: limits.connect,
-      socketTimeout: limits.idle,
-      requestTimeout: limits.idle,
-      throwOnRequestTimeout: true,
-    },
+    requestHandler: { connectionTimeout: limits.connect, socketTimeout: limits.idle },
   });
   const objectOf = (id: VideoId) => ({ Bucket: bucket, Key: prefix + nameOf(id) });
 
