@@ -57,7 +57,7 @@ module.exports = {
     adapter('tiktok', '^(crypto|stream|stream/promises|events|buffer)$', ...npm('undici')),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
-    adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises)$'),
+    adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises)$', ...npm('@aws-sdk/client-s3')),
     {
       name: 'every-adapter-has-a-rule',
       comment: 'A new folder under src/adapters needs its line above.',

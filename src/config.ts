@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
+import type { S3Place } from './adapters/video-store/s3-video-store.ts';
 import type { Retention } from './application/collect-garbage.ts';
 import { COLLECTION_RATES, type CollectionRates } from './application/collect-metrics.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
@@ -24,7 +25,7 @@ export type Config = {
   /** Absent: the embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl?: string;
   readonly agendaMongodbUrl?: string;
-  readonly videoFolder: string;
+  readonly videoStore: VideoStoreConfig;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
   readonly tokenKeys?: KeyRing;
   /** Neither this nor the next: the bundled sandbox. */
@@ -59,6 +60,8 @@ export type Config = {
   readonly videoUriAllow?: readonly string[];
   readonly logLevel: string;
 };
+
+export type VideoStoreConfig = { readonly kind: 'FILE'; readonly folder: string } | ({ readonly kind: 'S3' } & S3Place);
 
 /** PEM files. With `clientCa`, nobody connects without a certificate of one of these authorities. */
 export type TlsFiles = { readonly cert: string; readonly key: string; readonly clientCa?: string };
@@ -139,8 +142,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const value = text(name);
     if (value === undefined) return undefined;
     const parsed = URL.parse(value);
-    const good = parsed?.protocol === 'https:' || (parsed?.protocol === 'http:' && LOOPBACK.has(parsed.hostname));
-    if (!good) problems.push(`${name}=${value}: give an https address, or http on loopback.`);
+    if (!isEncryptedOrOwn(parsed)) problems.push(`${name}=${value}: give an https address, or http on loopback.`);
     return value;
   }
 
@@ -320,7 +322,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       `PUBLIC_URL=${publicUrl} with an app of the Business family: TikTok fetches its videos over https from a domain verified for the app, and takes them in no other way; set such a PUBLIC_URL.`,
     );
   }
-  const videoFolder = parsed('VIDEO_STORE', videoFolderOf) ?? resolve(dataDir, 'videos');
+  const videoStore = parsed('VIDEO_STORE', (value) =>
+    value.startsWith('s3:') ? s3PlaceOf(value, text('AWS_REGION') ?? text('AWS_DEFAULT_REGION')) : videoFolderOf(value),
+  ) ?? { kind: 'FILE', folder: resolve(dataDir, 'videos') };
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
   const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
@@ -335,7 +339,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
         : { host: metricsHost ?? '127.0.0.1', port: port('METRICS_PORT', 9464) },
     publicUrl,
     dataDir,
-    videoFolder,
+    videoStore,
     sandboxPort: port('SANDBOX_PORT', 8090),
     tiktokLimits: {
       connectMilliseconds: milliseconds('TIKTOK_CONNECT_SECONDS', 5),
@@ -410,8 +414,68 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return config;
 }
 
-function videoFolderOf(value: string): string {
+/** An https address, or http on loopback. */
+const isEncryptedOrOwn = (url: URL | null): boolean =>
+  url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.has(url.hostname));
+
+function videoFolderOf(value: string): VideoStoreConfig {
   if (!value.startsWith('file:'))
-    throw new Error(`VIDEO_STORE=${value}: this version stores videos in file: folders only.`);
-  return resolve(decodeURIComponent(value.slice('file:'.length).replace(/^\/\//, '')));
+    throw new Error(`VIDEO_STORE=${value}: give a file: folder or an s3://bucket/prefix?region=… address.`);
+  return { kind: 'FILE', folder: resolve(decodeURIComponent(value.slice('file:'.length).replace(/^\/\//, ''))) };
+}
+
+const S3_OPTIONS = ['endpoint', 'region', 'path_style'] as const;
+/** What S3 asks of new buckets. */
+const BUCKET = /^(?=.{3,63}$)[a-z0-9](?:[a-z0-9-]|\.(?=[a-z0-9]))*[a-z0-9]$/;
+/** Characters that every S3 and every tool takes as they are. */
+const S3_PREFIX = /^(?:[\w!.*'()-]+\/)*$/;
+
+/** `s3://bucket/prefix?endpoint=https://…&region=…&path_style=1`. Throws the first thing that is wrong, with its remedy. */
+function s3PlaceOf(value: string, regionOfEnvironment: string | undefined): VideoStoreConfig {
+  const url = URL.parse(value);
+  if (url?.username || url?.password) {
+    throw new Error(
+      'VIDEO_STORE holds credentials (its value is not shown here): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead.',
+    );
+  }
+  const wrong = (problem: string): Error => new Error(`VIDEO_STORE=${value}: ${problem}`);
+  if (url === null || url.port !== '' || url.hash !== '') {
+    throw wrong('give s3://bucket/prefix?endpoint=https://…&region=…&path_style=1.');
+  }
+  if (!BUCKET.test(url.hostname)) {
+    throw wrong(`"${url.hostname}" is no bucket: 3 to 63 lower-case letters, digits, "-" and single "." between them.`);
+  }
+  const prefix = url.pathname.replace(/^\//, '').replace(/(?<=[^/])$/, '/');
+  if (!S3_PREFIX.test(prefix) || prefix.length > 512) {
+    throw wrong(
+      `"${prefix}" is no prefix: at most 512 letters, digits and !_.*'()-, in parts divided by single slashes.`,
+    );
+  }
+  for (const name of url.searchParams.keys()) {
+    if (!S3_OPTIONS.some((each) => each === name))
+      throw wrong(`there is no option "${name}": ${S3_OPTIONS.join(', ')}.`);
+    if (url.searchParams.getAll(name).length > 1) throw wrong(`"${name}" is given twice: give it once.`);
+  }
+  const endpoint = url.searchParams.get('endpoint')?.replace(/\/$/, '');
+  const origin = URL.parse(endpoint ?? '');
+  if (endpoint !== undefined && (!isEncryptedOrOwn(origin) || origin?.origin !== endpoint)) {
+    throw wrong(`endpoint "${endpoint}" is no https origin such as https://s3.example.com (http on loopback only).`);
+  }
+  const region = url.searchParams.get('region') ?? regionOfEnvironment;
+  if (region === undefined || !/^[a-z0-9-]{1,64}$/i.test(region)) {
+    throw wrong('name the region, as region=eu-central-1 or in AWS_REGION; a store without regions takes us-east-1.');
+  }
+  const pathStyle = url.searchParams.get('path_style') ?? '0';
+  if (pathStyle !== '0' && pathStyle !== '1') throw wrong(`path_style "${pathStyle}": choose one of 0, 1.`);
+  if (url.hostname.includes('.') && pathStyle === '0') {
+    throw wrong('no certificate covers a bucket with dots as a host name: add path_style=1.');
+  }
+  return {
+    kind: 'S3',
+    bucket: url.hostname,
+    prefix,
+    region,
+    pathStyle: pathStyle === '1',
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
 }

@@ -50,7 +50,7 @@ import { ERROR_CODES, OAUTH_ERRORS } from './adapters/tiktok/open/errors.ts';
 import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
 import { guardedVideoFetcher } from './adapters/video-fetcher/guarded-video-fetcher.ts';
 import { mediabunnyVideoProbe } from './adapters/video-probe/mediabunny-video-probe.ts';
-import { type FileVideoStore, fileVideoStore } from './adapters/video-store/file-video-store.ts';
+import { fileVideoStore } from './adapters/video-store/file-video-store.ts';
 import { type AccountAccess, accountAccess } from './application/account-access.ts';
 import { type AdvancePost, advancePost } from './application/advance-post.ts';
 import { type AppTurns, appTurns } from './application/app-turns.ts';
@@ -103,6 +103,7 @@ import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
 import type { VideoMetrics } from './application/ports/video-metrics.ts';
 import type { VideoProbe } from './application/ports/video-probe.ts';
+import { type SweptVideoStore, VideoStoreDown } from './application/ports/video-store.ts';
 import type { Videos } from './application/ports/videos.ts';
 import type { WebhookInbox } from './application/ports/webhook-inbox.ts';
 import { type PostPolicy, publishPost } from './application/publish-post.ts';
@@ -121,7 +122,7 @@ import { updatePost } from './application/update-post.ts';
 import { uploadVideo } from './application/upload-video.ts';
 import { watchConnections } from './application/watch-connections.ts';
 import { watchPosts } from './application/watch-posts.ts';
-import type { BusinessTikTokConfig, Config, TikTokConfig } from './config.ts';
+import type { BusinessTikTokConfig, Config, TikTokConfig, VideoStoreConfig } from './config.ts';
 import type { ApiFamily } from './domain/connection/connection.ts';
 import type { ConnectionId, PostId, VideoId } from './domain/ids.ts';
 import { openVideoPolicy } from './domain/video/video-policy.ts';
@@ -188,7 +189,7 @@ export const tokens = {
   routes: token<ReturnType<typeof connectorRoutes>>('routes'),
   rpcServer: token<RpcServer>('rpcServer'),
   sealedSecrets: token<SealedSecrets>('sealedSecrets'),
-  store: token<FileVideoStore>('store'),
+  store: token<SweptVideoStore>('store'),
   tiktoks: token<TikToks & { close(): Promise<void> }>('tiktoks'),
   tokenKeeping: token<TokenKeeping>('tokenKeeping'),
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
@@ -305,7 +306,10 @@ function bindPersistence(container: Container): void {
 }
 
 function bindNeighbours(container: Container, { config, databaseUrl, apps }: Ground): void {
-  container.bind(t.store).toResolvedValue(() => fileVideoStore(config.videoFolder));
+  container
+    .bind(t.store)
+    .toResolvedValue(() => videoStore(config.videoStore))
+    .onDeactivation((store) => store.close?.());
   container.bind(t.probe).toResolvedValue(() => mediabunnyVideoProbe());
   container
     .bind(t.fetcher)
@@ -485,7 +489,7 @@ function bindApplication(container: Container, ground: Ground): void {
       posts: Posts,
       connections: Connections,
       videos: Videos,
-      store: FileVideoStore,
+      store: SweptVideoStore,
       addresses: MediaAddresses,
       inbox: WebhookInbox,
       ids: Ids,
@@ -552,7 +556,7 @@ function bindApplication(container: Container, ground: Ground): void {
       queue: PostQueue,
       posts: Posts,
       videos: Videos,
-      store: FileVideoStore,
+      store: SweptVideoStore,
       probe: VideoProbe,
       fetcher: VideoFetcher,
       advance: AdvancePost,
@@ -608,7 +612,7 @@ function bindApplication(container: Container, ground: Ground): void {
     ],
   );
   container.bind(t.garbageCollector).toResolvedValue(
-    (garbage: Garbage, videos: Videos, store: FileVideoStore, clock: Clock, metrics: Metrics, log: Log) =>
+    (garbage: Garbage, videos: Videos, store: SweptVideoStore, clock: Clock, metrics: Metrics, log: Log) =>
       garbageCollector({
         garbage,
         videos,
@@ -651,7 +655,7 @@ function bindApplication(container: Container, ground: Ground): void {
       videos: Videos,
       videoMetrics: VideoMetrics,
       accountMetrics: AccountMetrics,
-      store: FileVideoStore,
+      store: SweptVideoStore,
       probe: VideoProbe,
       fetcher: VideoFetcher,
       access: AccountAccess,
@@ -802,7 +806,7 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         // Addresses on TikTok's site are the same whichever way a post got there.
         shareUri: (username, id) => tiktokOf(tiktoks, tiktoks.default).publishing.shareUri(username, id),
         profileUri: (username) => tiktokOf(tiktoks, tiktoks.default).authorization.profileUri(username),
-        isUnavailable: isDatabaseDown,
+        isUnavailable,
       }),
     [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktoks, t.metrics, t.clock, t.log],
   );
@@ -839,7 +843,7 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
       metrics: PrometheusMetrics,
       addresses: MediaAddresses,
       videos: Videos,
-      store: FileVideoStore,
+      store: SweptVideoStore,
       inbox: WebhookInbox,
       handling: WebhookHandling,
       clock: Clock,
@@ -850,14 +854,14 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         completeConnection: useCases.completeConnection,
         explainRefusal: answerTo,
         isSandbox,
-        isUnavailable: isDatabaseDown,
+        isUnavailable,
         rpc: rpcHandler({ routes, log }),
         ready: async () => !stopping.aborted && isFresh(running.lastLook(), clock.now()),
         ...(config.metrics === 'HTTP_PORT' ? { metrics: () => metrics.expose() } : {}),
         webhook: tiktokWebhook({
           takeWebhook: takeWebhook({ inbox, handling, owner }),
           apps: webhookApps(apps),
-          isUnavailable: isDatabaseDown,
+          isUnavailable,
           metrics,
           log,
         }),
@@ -906,3 +910,12 @@ const webhookApps = ({ tiktok, business }: Ground['apps']): readonly WebhookApp[
 /** Posts go out only while the engine looks for them; it does so every five seconds. */
 const isFresh = (lastLook: Date | undefined, now: Date): boolean =>
   lastLook !== undefined && now.getTime() - lastLook.getTime() < 20_000;
+
+/** Amazon's library is large: only who keeps videos there loads it. */
+async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {
+  if (at.kind === 'FILE') return fileVideoStore(at.folder);
+  const { s3VideoStore } = await import('./adapters/video-store/s3-video-store.ts');
+  return s3VideoStore(at);
+}
+
+const isUnavailable = (error: unknown): boolean => error instanceof VideoStoreDown || isDatabaseDown(error);

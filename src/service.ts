@@ -4,7 +4,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { Log } from './application/ports/log.ts';
 import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
+import { type SweptVideoStore, VideoStoreDown } from './application/ports/video-store.ts';
 import { bundledSandbox } from './bundled-sandbox.ts';
 import { type Config, inTheClear } from './config.ts';
 import { connector, DRAIN_SECONDS, type Ground, tokens } from './container.ts';
@@ -52,8 +54,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   stops.push(() => container.unbindAllAsync());
 
   const log = container.get(tokens.log);
-  const swept = await container.get(tokens.store).sweep();
-  if (swept > 0) log.info({ files: swept }, 'removed what interrupted uploads had left behind');
+  await sweepAtStart(await container.getAsync(tokens.store), log);
   await refuseForeignKeys(await container.getAsync(tokens.sealedSecrets));
   const doorbell = await container.getAsync(tokens.doorbell);
   const pending = await container.getAsync(tokens.pending);
@@ -107,6 +108,18 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const clear = inTheClear(config);
   if (clear.length > 0) log.warn({ settings: clear }, 'keys and tokens pass here unencrypted: put TLS before it');
   log.info({ rpc: rpcAddress, http: httpAddress, publicUrl: config.publicUrl, next: nextStep(httpAddress) }, 'ready');
+}
+
+/** A store that is away for now holds up posts and uploads, and not the start; one that refuses us will not mend by itself. */
+async function sweepAtStart(store: SweptVideoStore, log: Log): Promise<void> {
+  try {
+    const swept = await store.sweep();
+    if (swept > 0) log.info({ files: swept }, 'removed what interrupted uploads had left behind');
+  } catch (error) {
+    if (!(error instanceof VideoStoreDown))
+      throw new Error('The video store (VIDEO_STORE) refuses us', { cause: error });
+    log.error({ error }, 'the video store does not answer: posts and uploads wait for it');
+  }
 }
 
 /** Without its key no stored account could be used, and nobody would know before a post is due. */

@@ -47,7 +47,7 @@ import type { Metrics } from './ports/metrics.ts';
 import type { Lease, PostQueue } from './ports/post-queue.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Turns } from './ports/turns.ts';
-import type { VideoStore } from './ports/video-store.ts';
+import { type VideoStore, VideoStoreDown } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
 import type { WebhookInbox } from './ports/webhook-inbox.ts';
 import type { PostPolicy } from './publish-post.ts';
@@ -67,6 +67,8 @@ const UNSURE_SECONDS = 60;
 /** How long the outcome of an unconfirmed post is still looked for. */
 const RECONCILE_DAYS = 7;
 const RECONCILE_SECONDS = 3600;
+/** The video store is asked again, however long it has been away. */
+const STORE_RETRY_SECONDS = 30;
 /** A link that could not be looked at is looked at again. */
 const LINK_RETRY_SECONDS = 600;
 
@@ -120,6 +122,7 @@ export function advancePost(needs: {
         return step;
       } catch (error) {
         if (error instanceof LeaseLost) return undefined;
+        if (error instanceof VideoStoreDown) return await waitForStore(lease, error);
         throw error;
       }
     });
@@ -162,6 +165,17 @@ export function advancePost(needs: {
     if (!(await needs.queue.putOff(lease, seconds))) return undefined;
     log.warn({ postId, lapses, seconds }, 'workers ended over this post: it rests before the next try');
     return { post, nextActionTime: inSeconds(clock.now(), seconds) };
+  }
+
+  /** As after a worker's end, except that nothing speaks against the post: whatever was stored of it is gone on with. */
+  async function waitForStore(lease: Lease, error: VideoStoreDown): Promise<undefined> {
+    const nextActionTime = inSeconds(clock.now(), STORE_RETRY_SECONDS);
+    if (await needs.queue.letGo(lease, nextActionTime)) {
+      log.warn(
+        { postId: lease.postId, error, nextActionTime },
+        'the video store does not answer: the post waits for it',
+      );
+    }
   }
 
   /** Its worker ended over it again and again. */

@@ -6,7 +6,7 @@ import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
 import { FetchInterrupted, type FetchRefusal, type VideoFetcher } from './ports/video-fetcher.ts';
-import type { VideoStore } from './ports/video-store.ts';
+import { type VideoStore, VideoStoreDown } from './ports/video-store.ts';
 import type { ImportLease, Videos } from './ports/videos.ts';
 import { findingOf, findingOfFull, type TakeInVideo } from './take-in-video.ts';
 
@@ -15,6 +15,8 @@ export type FetchVideo = (lease: ImportLease, signal: AbortSignal) => Promise<vo
 
 /** After so many tries the address is given up. */
 const MAX_TRIES = 5;
+/** The video store is asked again, however long it has been away. */
+const STORE_RETRY_SECONDS = 30;
 
 export function fetchVideo(needs: {
   readonly videos: Videos;
@@ -49,6 +51,10 @@ export function fetchVideo(needs: {
     }
     const outcome = setAside ? { video: reject(lease.video, SET_ASIDE) } : await attempt(lease, signal);
     if (outcome === 'CUT_OFF') return videos.releaseImport(lease);
+    if (outcome === 'STORE_DOWN') {
+      log.warn({ videoId, seconds: STORE_RETRY_SECONDS }, 'the video store does not answer: the import waits for it');
+      return videos.restImport(lease, STORE_RETRY_SECONDS);
+    }
     if ('retry' in outcome && lease.failures + 1 < MAX_TRIES) {
       await videos.postponeImport(lease, 5 * 4 ** lease.failures);
       log.info({ videoId: lease.video.id, finding: outcome.retry.observed }, 'a video could not be fetched yet');
@@ -72,7 +78,7 @@ export function fetchVideo(needs: {
   async function attempt(
     { video }: ImportLease,
     signal: AbortSignal,
-  ): Promise<{ readonly video: Video } | { readonly retry: Finding } | 'CUT_OFF'> {
+  ): Promise<{ readonly video: Video } | { readonly retry: Finding } | 'CUT_OFF' | 'STORE_DOWN'> {
     if (video.sourceUri === undefined) throw new Error(`video ${video.id} has no address to be fetched from`);
     try {
       const fetched = await fetcher.fetch(video.sourceUri, { maxBytes, signal });
@@ -92,6 +98,7 @@ export function fetchVideo(needs: {
       if (error instanceof FetchInterrupted) return judge(error.refusal);
       // This process stops, or another one has the import: nothing speaks against the video.
       if (signal.aborted) return 'CUT_OFF';
+      if (error instanceof VideoStoreDown) return 'STORE_DOWN';
       throw error;
     }
 

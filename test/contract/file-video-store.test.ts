@@ -37,6 +37,17 @@ describe('files of the video store', () => {
     await expect(store.delete(id as VideoId)).rejects.toThrow();
   });
 
+  it('stay readable for who opened them, also when they are deleted or replaced', async () => {
+    const store = fileVideoStore(await temporaryDirectory());
+    await store.put(ID, inChunks(Buffer.from('bytes')), { maxBytes: 10 });
+    await using first = await store.open(ID);
+    await store.put(ID, inChunks(Buffer.from('other')), { maxBytes: 10 });
+    await using second = await store.open(ID);
+    await store.delete(ID);
+    const read = await Promise.all([first?.readAt(0, 5), second?.readAt(0, 5)]);
+    expect(read.map((bytes) => Buffer.from(bytes ?? []).toString())).toEqual(['bytes', 'other']);
+  });
+
   it('are not left half written, neither by a refusal nor by a source that throws', async () => {
     const directory = await temporaryDirectory();
     const store = fileVideoStore(directory);

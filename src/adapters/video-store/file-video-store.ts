@@ -4,32 +4,24 @@ import * as nodeFiles from 'node:fs/promises';
 import { type FileHandle, opendir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { PutLimits, StoreRefusal, VideoStore } from '../../application/ports/video-store.ts';
+import type { PutLimits, StoreRefusal, SweptVideoStore } from '../../application/ports/video-store.ts';
 import type { VideoId } from '../../domain/ids.ts';
-import { err, ok, type Result } from '../../domain/result.ts';
+import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
-
-export interface FileVideoStore extends VideoStore {
-  /**
-   * Removes what dead processes left half written and says how many files that were. Leaves the files of living ones
-   * alone, so it may run at any time; meant for the start.
-   */
-  sweep(): Promise<number>;
-}
+import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
 /** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
 const FOREIGN_LEFTOVER_MS = 24 * 60 * 60 * 1000;
 const PARTIAL = '.partial';
-/** What else is in the folder is somebody else's. */
-const OURS = /^vid_[\w-]{1,124}$/;
 
 /** What writes. For fault tests to fail or to end at. */
 export type Files = Pick<typeof nodeFiles, 'mkdir' | 'open' | 'rename'>;
 
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
-export function fileVideoStore(directory: string, files: Files = nodeFiles): FileVideoStore {
+export function fileVideoStore(directory: string, files: Files = nodeFiles): SweptVideoStore {
   const { mkdir, open, rename } = files;
+  const pathOf = (id: VideoId): string => join(directory, nameOf(id));
 
   /** Written, synced, renamed, and the directory synced: after a power cut the file is there whole or not at all. */
   async function putWhole(
@@ -82,7 +74,7 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Fil
 
   return {
     async put(id, bytes, limits) {
-      const path = pathOf(directory, id);
+      const path = pathOf(id);
       const refusal = refusedBeforehand(limits);
       if (refusal !== undefined) return err(refusal);
       try {
@@ -96,7 +88,7 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Fil
     async *read(id, range) {
       const { start, endExclusive } = range ?? { start: 0, endExclusive: Number.POSITIVE_INFINITY };
       if (start === endExclusive) return;
-      yield* createReadStream(pathOf(directory, id), {
+      yield* createReadStream(pathOf(id), {
         start,
         end: endExclusive - 1,
         highWaterMark: READ_CHUNK_BYTES,
@@ -104,7 +96,7 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Fil
     },
 
     async open(id) {
-      const handle = await orIfMissing(open(pathOf(directory, id), 'r'), undefined);
+      const handle = await orIfMissing(open(pathOf(id), 'r'), undefined);
       if (handle === undefined) return undefined;
       const { size } = await handle.stat();
       return {
@@ -115,7 +107,7 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Fil
     },
 
     async digest(id) {
-      const handle = await orIfMissing(open(pathOf(directory, id), 'r'), undefined);
+      const handle = await orIfMissing(open(pathOf(id), 'r'), undefined);
       if (handle === undefined) return undefined;
       const hash = createHash('sha256');
       // The stream closes the file.
@@ -124,21 +116,21 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Fil
     },
 
     async size(id) {
-      return (await orIfMissing(stat(pathOf(directory, id)), undefined))?.size;
+      return (await orIfMissing(stat(pathOf(id)), undefined))?.size;
     },
 
     async *storedBefore(time) {
       const folder = await orIfMissing(opendir(directory), undefined);
       if (folder === undefined) return;
       for await (const { name } of folder) {
-        if (!OURS.test(name)) continue;
+        if (!isOurs(name)) continue;
         const info = await orIfMissing(stat(join(directory, name)), undefined);
-        if (info?.isFile() && info.mtime < time) yield name as VideoId;
+        if (info?.isFile() && info.mtime < time) yield name;
       }
     },
 
     async delete(id) {
-      await rm(pathOf(directory, id), { force: true });
+      await rm(pathOf(id), { force: true });
     },
 
     async sweep() {
@@ -170,18 +162,6 @@ async function fitting<T>(step: Promise<T>): Promise<T> {
   }
 }
 
-function pathOf(directory: string, id: VideoId): string {
-  // Ids are ours, but a path is no place to find out that one wasn't.
-  if (!/^[\w-]{1,128}$/.test(id)) throw new Error('A video id must consist of letters, digits, "_" and "-"');
-  return join(directory, id);
-}
-
-function refusedBeforehand({ maxBytes, expectedSize }: PutLimits): StoreRefusal | undefined {
-  if (expectedSize === undefined) return undefined;
-  if (expectedSize > maxBytes) return { code: 'TOO_LARGE', seenBytes: expectedSize, limitBytes: maxBytes };
-  return undefined;
-}
-
 async function hasRoomFor(directory: string, { expectedSize }: PutLimits): Promise<boolean> {
   if (expectedSize === undefined) return true;
   const { bavail, bsize } = await statfs(directory);
@@ -191,28 +171,17 @@ async function hasRoomFor(directory: string, { expectedSize }: PutLimits): Promi
 async function write(
   file: FileHandle,
   bytes: AsyncIterable<Uint8Array>,
-  { maxBytes, expectedSize, expectedSha256 }: PutLimits,
+  limits: PutLimits,
 ): Promise<Result<StoredFile, StoreRefusal>> {
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-
+  const video = intake(limits);
   for await (const chunk of bytes) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > maxBytes) return err({ code: 'TOO_LARGE', seenBytes: sizeBytes, limitBytes: maxBytes });
-    if (expectedSize !== undefined && sizeBytes > expectedSize)
-      return err({ code: 'SIZE_MISMATCH', observedBytes: sizeBytes, expectedBytes: expectedSize });
+    const refusal = video.count(chunk);
+    if (refusal !== undefined) return err(refusal);
     const written = fitting(file.writeFile(chunk));
-    hash.update(chunk); // while the disk is busy
+    video.hash(chunk); // while the disk is busy
     await written;
   }
-
-  const sha256 = hash.digest('hex');
-  if (sizeBytes === 0) return err({ code: 'EMPTY' });
-  if (expectedSize !== undefined && sizeBytes !== expectedSize)
-    return err({ code: 'SIZE_MISMATCH', observedBytes: sizeBytes, expectedBytes: expectedSize });
-  if (expectedSha256 !== undefined && sha256 !== expectedSha256.toLowerCase())
-    return err({ code: 'CHECKSUM_MISMATCH', observedSha256: sha256, expectedSha256: expectedSha256.toLowerCase() });
-  return ok({ sizeBytes, sha256 });
+  return video.end();
 }
 
 async function readExactly(file: FileHandle, start: number, endExclusive: number): Promise<Uint8Array> {

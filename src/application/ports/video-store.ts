@@ -25,17 +25,26 @@ export type StoreRefusal =
 /** From `start` up to, but not including, `endExclusive`. Both must lie within the file. */
 export type ByteRange = { readonly start: number; readonly endExclusive: number };
 
+/** Any method may throw it: the store can't be used right now. The same call may succeed later. */
+export class VideoStoreDown extends Error {
+  override readonly name = 'VideoStoreDown';
+}
+
 /** The videos' bytes. A video is there whole or not at all, also after a crash. */
 export interface VideoStore {
   /**
-   * Stores all of `bytes`, never holding more than a chunk in memory and never asking for the next chunk before the
-   * last one is written. Repeating it for the same id replaces the video in one step. A refusal or a source that throws
-   * leaves everything as it was; the source's error is thrown on. When it returns, the bytes survive a power cut.
+   * Stores all of `bytes`, holding a chunk or one part of a few MiB in memory, however long the video is, and never asking
+   * for more while that is being written. Repeating it for the same id replaces the video in one step. A refusal or a source that throws
+   * leaves everything as it was; the source's error is thrown on. When it returns, the bytes survive a power cut. When it
+   * throws `VideoStoreDown` the video may be there all the same: the store's last answer may have been lost.
    */
   put(id: VideoId, bytes: AsyncIterable<Uint8Array>, limits: PutLimits): Promise<Result<StoredFile, StoreRefusal>>;
   /** In order, in chunks of bounded size, without a range the whole video. Throws on the first chunk if it isn't there. */
   read(id: VideoId, range?: ByteRange): AsyncIterable<Uint8Array>;
-  /** `undefined`: not there. The caller disposes of what it gets; until then it stays readable, even when deleted. */
+  /**
+   * `undefined`: not there. The caller disposes of what it gets. Reads the bytes of the video that was opened and never
+   * those of another one: when it is deleted or replaced meanwhile, a store either keeps it readable or `readAt` throws.
+   */
   open(id: VideoId): Promise<(RandomAccess & AsyncDisposable) | undefined>;
   /** Reads all of it, with bounded memory: SHA-256 of the bytes as they are now, in lower-case hex. `undefined`: not there. */
   digest(id: VideoId): Promise<string | undefined>;
@@ -45,4 +54,15 @@ export interface VideoStore {
   storedBefore(time: Date): AsyncIterable<VideoId>;
   /** Deleting what isn't there is fine. */
   delete(id: VideoId): Promise<void>;
+}
+
+/** A store as the root keeps it. */
+export interface SweptVideoStore extends VideoStore {
+  /**
+   * Removes what dead processes left half written and gives how many pieces that were. Leaves those of living ones alone,
+   * so it may run at any time.
+   */
+  sweep(): Promise<number>;
+  /** Lets go of connections. Absent: there are none. */
+  close?(): void;
 }

@@ -5,6 +5,7 @@ import {
   type FetchRefusal,
   type VideoFetcher,
 } from '../../../src/application/ports/video-fetcher.ts';
+import { VideoStoreDown } from '../../../src/application/ports/video-store.ts';
 import type { TakeInVideo } from '../../../src/application/take-in-video.ts';
 import { MAX_IMPORT_LAPSES, restSeconds } from '../../../src/domain/post/pacing.ts';
 import { err, ok } from '../../../src/domain/result.ts';
@@ -54,6 +55,25 @@ describe('fetching a video', () => {
     expect(world.doorbell.rings).toBe(1);
     await world.workUntilQuiet();
     expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });
+  });
+
+  it('waits for a video store that is away, and counts no try and no lapse', async () => {
+    let away = true;
+    const { world, video, attempt } = await given({
+      takeIn: async ({ id }) => {
+        if (away) throw new VideoStoreDown('away');
+        return ok(aReadyVideo({ id }));
+      },
+    });
+    for (let looks = 0; looks < 2 * MAX_IMPORT_LAPSES; looks += 1) {
+      expect(await attempt()).toBe(true);
+      expect(await attempt()).toBe(false);
+      world.clock.advance(30);
+    }
+    expect(await world.videos.find(video.id)).toMatchObject({ state: 'IMPORTING' });
+    away = false;
+    await attempt();
+    expect(await world.videos.find(video.id)).toMatchObject({ state: 'READY' });
   });
 
   it('asks for no more than a video may have, and passes the announced length on', async () => {

@@ -54,11 +54,31 @@ describe('settings', () => {
     expect(config).toMatchObject({
       databaseUrl: OUTSIDE.DATABASE_URL,
       publicUrl: 'https://tiktok.glowtify.example',
-      videoFolder: '/var/videos',
+      videoStore: { kind: 'FILE', folder: '/var/videos' },
       tiktok: { clientKey: 'aw1', uploadOrigins: ['https://a.example', 'https://b.example'] },
     });
     expect(config.tiktok?.clientSecret.reveal()).toBe('hush-hush');
     expect(JSON.stringify(config)).not.toContain('hush-hush');
+  });
+
+  it('name a bucket for the videos, at Amazon or elsewhere', () => {
+    const storeOf = (VIDEO_STORE: string, more = {}) => readConfig({ VIDEO_STORE, ...more }).videoStore;
+    const amazon = { kind: 'S3', bucket: 'videos', prefix: '', region: 'eu-central-1', pathStyle: false };
+    expect(storeOf('s3://videos?region=eu-central-1')).toEqual(amazon);
+    expect(storeOf('s3://videos/', { AWS_REGION: 'eu-central-1' })).toEqual(amazon);
+    expect(storeOf('s3://videos/', { AWS_DEFAULT_REGION: 'eu-central-1' })).toEqual(amazon);
+    const own = 's3://my.videos/tiktok/eu?endpoint=https://s3.example.com:9000/&region=us-east-1&path_style=1';
+    expect(storeOf(own, { AWS_REGION: 'eu-central-1' })).toEqual({
+      kind: 'S3',
+      bucket: 'my.videos',
+      prefix: 'tiktok/eu/',
+      region: 'us-east-1',
+      endpoint: 'https://s3.example.com:9000',
+      pathStyle: true,
+    });
+    expect(storeOf('s3://videos?region=r&endpoint=http://127.0.0.1:9000')).toMatchObject({
+      endpoint: 'http://127.0.0.1:9000',
+    });
   });
 
   it('name hosts in any case', () => {
@@ -193,7 +213,47 @@ describe('settings', () => {
       { TIKTOK_TRANSFER: 'pull', TIKTOK_CLIENT_KEY: 'key', TIKTOK_CLIENT_SECRET: 'secret' },
       /TIKTOK_TRANSFER=pull.*upload/,
     ],
-    ['a video store that is no folder', { VIDEO_STORE: 's3://bucket' }, /VIDEO_STORE=s3:\/\/bucket.*file:/],
+    ['a video store of no kind', { VIDEO_STORE: 'gs://bucket' }, /VIDEO_STORE=gs:\/\/bucket.*file:.*s3:/],
+    [
+      'a bucket without a region',
+      { VIDEO_STORE: 's3://videos' },
+      /VIDEO_STORE=s3:\/\/videos: name the region.*AWS_REGION/,
+    ],
+    ['no bucket', { VIDEO_STORE: 's3:///videos?region=r' }, /"" is no bucket: 3 to 63/],
+    ['a bucket with capitals', { VIDEO_STORE: 's3://Videos?region=r' }, /"Videos" is no bucket: 3 to 63/],
+    ['a bucket that is too long', { VIDEO_STORE: `s3://${'b'.repeat(64)}?region=r` }, /is no bucket: 3 to 63/],
+    ['a bucket with two dots', { VIDEO_STORE: 's3://a..b?region=r' }, /"a\.\.b" is no bucket/],
+    ['a bucket with a port', { VIDEO_STORE: 's3://videos:9000?region=r' }, /give s3:\/\/bucket\/prefix/],
+    ['a bucket with dots in a host name', { VIDEO_STORE: 's3://a.b?region=r' }, /add path_style=1/],
+    ['a prefix with spaces', { VIDEO_STORE: 's3://videos/a%20b?region=r' }, /"a%20b\/" is no prefix: at most 512/],
+    ['a prefix with two slashes', { VIDEO_STORE: 's3://videos/a//b?region=r' }, /"a\/\/b\/" is no prefix/],
+    [
+      'a prefix that is too long',
+      { VIDEO_STORE: `s3://videos/${'a'.repeat(512)}?region=r` },
+      /is no prefix: at most 512/,
+    ],
+    [
+      'an S3 option there is not',
+      { VIDEO_STORE: 's3://videos?region=r&acl=x' },
+      /no option "acl": endpoint, region, path_style/,
+    ],
+    ['an S3 option twice', { VIDEO_STORE: 's3://videos?region=r&region=s' }, /"region" is given twice/],
+    [
+      'an S3 endpoint without TLS',
+      { VIDEO_STORE: 's3://videos?region=r&endpoint=http://minio:9000' },
+      /endpoint "http:\/\/minio:9000".*loopback/,
+    ],
+    [
+      'an S3 endpoint with a path',
+      { VIDEO_STORE: 's3://videos?region=r&endpoint=https://a.example/b' },
+      /endpoint "https:\/\/a.example\/b".*origin/,
+    ],
+    ['an S3 region there can not be', { VIDEO_STORE: 's3://videos?region=eu/1' }, /name the region/],
+    [
+      'a path style there is not',
+      { VIDEO_STORE: 's3://videos?region=r&path_style=yes' },
+      /path_style "yes": choose one of 0, 1/,
+    ],
     ['a public address without TLS', { PUBLIC_URL: 'http://example.com' }, /PUBLIC_URL=.*https/],
     ['half an app', { TIKTOK_CLIENT_KEY: 'aw1' }, /belong together/],
     ['a sandbox and an app', { ...APP, TIKTOK_SANDBOX: '1' }, /choose the sandbox or the app/],
@@ -251,8 +311,10 @@ describe('settings', () => {
       DATABASE_URL: 'mysql://user:p4ssw0rd@host/x',
       TOKEN_KEYS: `k1:${KEY}:extra`,
       TIKTOK_CLIENT_SECRET: 'hush-hush',
+      VIDEO_STORE: 's3://AKIA1:s3cr3t@videos?region=r',
     });
+    expect(problems).toContainEqual(expect.stringMatching(/^VIDEO_STORE holds credentials.*AWS_ACCESS_KEY_ID/));
     expect(problems.length).toBeGreaterThanOrEqual(5);
-    for (const secret of ['p4ssw0rd', KEY, 'hush-hush']) expect(problems.join('\n')).not.toContain(secret);
+    for (const secret of ['p4ssw0rd', KEY, 'hush-hush', 's3cr3t']) expect(problems.join('\n')).not.toContain(secret);
   });
 });

@@ -462,6 +462,29 @@ export declare type GetPublishingCapabilitiesResponse = Message<"glowtify.tiktok
    * @generated from field: google.protobuf.Timestamp fetch_time = 11;
    */
   fetchTime?: Timestamp | undefined;
+
+  /**
+   * False when a post with `settings.draft` would be refused with DRAFT_NOT_AVAILABLE or held for a permission: TikTok was not asked
+   * for `video.upload`, or the person did not grant it.
+   *
+   * @generated from field: bool drafts_available = 12;
+   */
+  draftsAvailable: boolean;
+
+  /**
+   * False in the Business family, where a video is for everyone and nobody chooses: show no choice, and send the only one of
+   * `privacy_levels`.
+   *
+   * @generated from field: bool privacy_selectable = 13;
+   */
+  privacySelectable: boolean;
+
+  /**
+   * Largest video file the account's family takes, in bytes. A post with a larger one is refused with VIDEO_TOO_LARGE.
+   *
+   * @generated from field: int64 max_video_bytes = 14;
+   */
+  maxVideoBytes: bigint;
 };
 
 /**
