@@ -245,6 +245,20 @@ describe('A post of the Business family', () => {
     expect(post.error).toMatchObject({ code: 'MEDIA_DOMAIN_UNVERIFIED', actor: 'ACTOR_OPERATOR' });
   });
 
+  it('fails as well where TikTok finds out only when it fetches: after three attempts that made no post', async () => {
+    const { urlProperties } = world.sandbox.control.businessApp();
+    world.sandbox.control.changeBusinessApp({ urlProperties: [] });
+    world.sandbox.control.changeSettings({ unverifiedUrl: 'verdict' });
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const { post_id, caption } = await publish(service.clients, aPublicPost(connection));
+    const post = await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'FAILED');
+    world.sandbox.control.changeSettings({ unverifiedUrl: 'refusal' });
+    world.sandbox.control.changeBusinessApp({ urlProperties });
+    expect(post.error).toMatchObject({ code: 'MEDIA_PULL_FAILED', tiktok_code: 'video_pull_failed' });
+    expect(post.attempts.map(({ outcome }) => outcome)).toEqual(Array(3).fill('ATTEMPT_OUTCOME_FAILED'));
+    expect(world.sandbox.control.ledger().posts.filter(({ title }) => title === caption)).toEqual([]);
+  });
+
   it('over the cap of the day waits, and says so', async () => {
     const connection = await connectNewAccount(story, { dailyPostCap: 1 }, BUSINESS);
     const first = await publish(service.clients, aPublicPost(connection));
