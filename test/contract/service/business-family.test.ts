@@ -259,6 +259,15 @@ describe('A post of the Business family', () => {
     expect(world.sandbox.control.ledger().posts.filter(({ title }) => title === caption)).toEqual([]);
   });
 
+  it('goes out without what the account has switched off since, which TikTok would refuse it for', async () => {
+    const connection = await connectNewAccount(story, { commentDisabled: true, duetDisabled: true }, BUSINESS);
+    const request = aPublicPost(connection);
+    const settings = { ...request.settings, allow_comment: true, allow_duet: true, allow_stitch: true };
+    const { post_id } = await publish(service.clients, { ...request, settings });
+    const post = await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
+    expect(post.attempts).toHaveLength(1);
+  });
+
   it('over the cap of the day waits, and says so', async () => {
     const connection = await connectNewAccount(story, { dailyPostCap: 1 }, BUSINESS);
     const first = await publish(service.clients, aPublicPost(connection));

@@ -115,6 +115,8 @@ const postInfo = (caption: string, settings: PostSettings): JsonObject => {
 
 /** Bad parameter, no permission, too often: what may stand for a refusal that has no code of its own. */
 const VAGUE: readonly (string | undefined)[] = ['40000', '40001', '40002', '40016', '40100'];
+const POSTS_OF_A_DAY =
+  /too_many_posts|\b(?:posts?|publish\w*|videos?)\b.*\b(?:daily|(?:per|a) day|24 ?h\w*)\b|\bdaily\b.*\b(?:posts?|publish\w*)\b/i;
 
 /**
  * TikTok has no code for an address that is not verified for the app, nor for the posts of a day (business-api §13.1): where it refuses
@@ -125,12 +127,7 @@ function inWords({ code, message = '' }: Answer): PublishError | undefined {
   if (/url|domain/i.test(message) && /verif|ownership|propert/i.test(message)) {
     return { code: 'MEDIA_DOMAIN_UNVERIFIED' };
   }
-  const ofTheDay = /too_many_posts|\b(?:posts?|publish\w*|videos?)\b.*\b(?:daily|(?:per|a) day|24 ?h\w*)\b/i.test(
-    message,
-  );
-  return ofTheDay || /\bdaily\b.*\b(?:posts?|publish\w*)\b/i.test(message)
-    ? { code: 'ACCOUNT_DAILY_POST_CAP' }
-    : undefined;
+  return POSTS_OF_A_DAY.test(message) ? { code: 'ACCOUNT_DAILY_POST_CAP' } : undefined;
 }
 
 function readTaskId({ data, answer }: Approved): Result<{ readonly publishId: string }, PublishError> {
