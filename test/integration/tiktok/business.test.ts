@@ -148,7 +148,8 @@ describe('A refusal of the Business family, with HTTP 200', () => {
 
   it.each([
     ['No permission to operate.', 'CONNECTOR_REQUEST_REJECTED'],
-    ['The account did not grant the scope video.publish.', 'ACCOUNT_SCOPE_MISSING'],
+    ['A field is outside of the scope of this token.', 'ACCOUNT_SCOPE_MISSING'],
+    ['The account does not grant you video.publish.', 'ACCOUNT_SCOPE_MISSING'],
   ])('for a permission is the app’s unless TikTok speaks of the grant: 40125 "%s" means %s', async (message, code) => {
     expect(await statusFrom(said(40_125, message))).toMatchObject({ ok: false, error: { code } });
   });
