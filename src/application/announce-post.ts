@@ -31,6 +31,7 @@ import {
   upload,
 } from '../domain/post/post.ts';
 import { type Moment, meet } from '../domain/post/setback.ts';
+import { type PostSettings, underSwitches } from '../domain/post/settings.ts';
 import { restingStep, type Step } from '../domain/post/step.ts';
 import type { PublishError } from '../domain/publish-error.ts';
 import { err, ok, type Result } from '../domain/result.ts';
@@ -174,11 +175,12 @@ export function announcePost(needs: {
     const refuse = (refused: Initializing, error: PublishError): Promise<Step> =>
       asked ? tried(passed.trying, connection, refused, error) : handedBack(passed.trying, refused, error);
 
-    const refusal = await checkCreator(post, means.value, asking);
-    if (refusal !== undefined) {
+    const checked = await checkCreator(post, means.value, asking);
+    if (!checked.ok) {
       await place.giveBack();
-      return refuse(awaitStart(post), refusal);
+      return refuse(awaitStart(post), checked.error);
     }
+    const settings = checked.value;
 
     // Only now: what came before may have taken its time, and TikTok counts when it is told.
     const key = quotaKey('ANNOUNCE', connection);
@@ -191,7 +193,7 @@ export function announcePost(needs: {
     const { announce } = publishing;
     // Some families take no bytes from us, whatever the operator chose for those that do.
     if (policy.transfer === 'PULL' || announce === undefined) {
-      const told = await pull.announce(post, means.value, work);
+      const told = await pull.announce(post, { ...means.value, settings }, work);
       if ('refused' in told) {
         await place.giveBack();
         return wasNotAsked(told.error)
@@ -205,7 +207,7 @@ export function announcePost(needs: {
     const intent = await work.save(begin(post, { transfer: 'UPLOAD', plan }, clock.now()));
     reportDispatch(metrics, post, intent);
     await failPoint('intent-stored');
-    const { caption, settings } = intent;
+    const { caption } = intent;
     const answer = await access.call(
       post.connectionId,
       asking((token) => announce(token, { caption, settings, plan })),
@@ -428,32 +430,33 @@ export function announcePost(needs: {
     return ineligibility(account);
   }
 
-  /** Everything that can be known before TikTok is asked to take the post. Undefined when all is well. */
+  /** Everything that can be known before TikTok is asked to take the post. Gives what the account's own settings leave of the post's. */
   async function checkCreator(
     post: Post,
     { connection, publishing, video }: Means,
     asking: <T>(request: (token: Secret) => T) => (token: Secret) => T,
-  ): Promise<PublishError | undefined> {
+  ): Promise<Result<PostSettings, PublishError>> {
     const ineligible = await stillIneligible(connection, asking);
-    if (ineligible !== undefined) return ineligible;
-    if (post.settings.draft) return undefined;
+    if (ineligible !== undefined) return err(ineligible);
+    if (post.settings.draft) return ok(post.settings);
     const creator = await access.call(
       post.connectionId,
       asking((token) => publishing.readCreator(token)),
       'READ_CREATOR',
     );
-    if (!creator.ok) return creator.error;
+    if (!creator.ok) return creator;
     const { privacyLevels, maxVideoSeconds } = creator.value;
     const { privacyLevel } = post.settings;
     if (privacyLevel === undefined || !privacyLevels.includes(privacyLevel)) {
-      return { code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: privacyLevels };
+      return err({ code: 'PRIVACY_LEVEL_NOT_ALLOWED', allowed: privacyLevels });
     }
     const account = { ...connection.account, ...toldByCreator(creator.value) };
+    const settings = underSwitches(post.settings, creator.value);
     const finding = [
       ...check(video.spec, videoPolicyFor(policy.video, connection.apiFamily, maxVideoSeconds)),
-      ...checkFamily(post.settings, { ...connection, account }),
+      ...checkFamily(settings, { ...connection, account }),
     ].find(isError);
-    return finding === undefined ? undefined : { code: 'CHECK_FAILED', finding };
+    return finding === undefined ? ok(settings) : err({ code: 'CHECK_FAILED', finding });
   }
 
   return { start, tooLate, findMeans, barredByPlatform, meetRefusal };

@@ -13,6 +13,7 @@ import {
   theAttempt,
 } from '../domain/post/post.ts';
 import { type Moment, meet } from '../domain/post/setback.ts';
+import type { PostSettings } from '../domain/post/settings.ts';
 import type { Step } from '../domain/post/step.ts';
 import { keepTrying, keepWaiting, takeVerdict } from '../domain/post/verdict.ts';
 import type { PublishError } from '../domain/publish-error.ts';
@@ -36,10 +37,10 @@ import type { WorkInHand } from './work-in-hand.ts';
 
 /** Videos that TikTok fetches itself. Its word that it will is all it takes, so the witness decides when that word is lost. */
 export type PullVideo = {
-  /** Opens an address, stores the intent, tells TikTok. `refused`: TikTok said a plain no, and nothing came of it. */
+  /** Opens an address, stores the intent, tells TikTok, with `settings` in place of the post's own. `refused`: TikTok said a plain no, and nothing came of it. */
   announce(
     post: Scheduled | Initializing | Held,
-    means: Means,
+    means: Means & { readonly settings: PostSettings },
     work: WorkInHand,
   ): Promise<Step | { readonly refused: Initializing; readonly error: PublishError }>;
   /** What became of an announcement whose answer is missing. */
@@ -71,7 +72,7 @@ export function pullVideo(needs: {
   const { publicUrl, failPoint } = needs;
 
   return {
-    async announce(post, { video, publishing }, work) {
+    async announce(post, { video, publishing, settings }, work) {
       const damage = await needs.checkBytes(video);
       if (damage !== undefined) return { post: fail(post, damage, clock.now()) };
       const token = new Secret(ids.unguessable());
@@ -82,7 +83,7 @@ export function pullVideo(needs: {
       const intent = await work.save(begun);
       reportDispatch(metrics, post, intent);
       await failPoint('intent-stored');
-      const { caption, settings } = intent;
+      const { caption } = intent;
       const mediaUrl = new Secret(`${publicUrl}/media/${token.reveal()}`);
       const answer = await access.call(post.connectionId, (accessToken) =>
         publishing.announcePull(accessToken, { caption, settings, mediaUrl }),

@@ -56,6 +56,7 @@ export type Twist<M extends Method> = (answer: () => Promise<Answers[M]>) => Pro
 export type Job = {
   readonly publishId: string;
   readonly caption: string;
+  readonly settings: PostSettings;
   readonly plan: ChunkPlan;
   readonly announceTime: Date;
   bytes: number;
@@ -345,7 +346,15 @@ export class FakeTikTok implements TikTok {
     const number = this.jobs.length + 1;
     const publishId = `v_pub_file~${number}`;
     const verdict = this.verdict ?? outcomeOf(settings, number);
-    const job: Job = { publishId, caption, plan: { ...plan }, announceTime: this.#clock.now(), bytes: 0, verdict };
+    const job: Job = {
+      publishId,
+      caption,
+      settings,
+      plan: { ...plan },
+      announceTime: this.#clock.now(),
+      bytes: 0,
+      verdict,
+    };
     this.jobs.push(job);
     return job;
   }

@@ -27,9 +27,11 @@ export function oauthCallback(needs: OAuthCallbackNeeds) {
   return async (query: URLSearchParams, response: ServerResponse): Promise<void> => {
     const tiktokError = query.get('error');
     try {
+      // Which of both names the Business family uses, its sources disagree about (business-api §3.2).
+      const code = query.get('code') ?? query.get('auth_code') ?? '';
       const outcome = await completeConnection({
         state: query.get('state') ?? '',
-        answer: tiktokError ? { tiktokError } : { code: query.get('code') ?? '' },
+        answer: tiktokError ? { tiktokError } : { code },
       });
       if (outcome.ok) {
         const { connection, returnUri } = outcome.value;

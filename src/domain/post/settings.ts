@@ -64,6 +64,24 @@ export function checkSettings(
   return findings;
 }
 
+/** What the account has switched off for all of its posts. */
+export type AccountSwitches = {
+  readonly commentAvailable: boolean;
+  readonly duetAvailable: boolean;
+  readonly stitchAvailable: boolean;
+};
+
+/**
+ * What the account switched off stays off, whatever was chosen for the post when that was not so: the open family switches it off itself
+ * (open-api §4.2), the Business family may refuse the post for it (business-api §6.1, §13.1).
+ */
+export const underSwitches = (settings: PostSettings, account: AccountSwitches): PostSettings => ({
+  ...settings,
+  allowComment: settings.allowComment && account.commentAvailable,
+  allowDuet: settings.allowDuet && account.duetAvailable,
+  allowStitch: settings.allowStitch && account.stitchAvailable,
+});
+
 /** The cover must be a frame of the video; TikTok would quietly take the first one instead (open-api §4.2). */
 export function checkCover(settings: PostSettings, videoSeconds: number): readonly Finding[] {
   const cover = settings.coverMilliseconds;

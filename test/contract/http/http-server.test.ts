@@ -75,6 +75,23 @@ describe('the OAuth callback', () => {
     expect(page).not.toMatch(/https?:|<script|sandbox/);
   });
 
+  it.each([
+    ['auth_code=c&state=s', { code: 'c' }],
+    ['code=c&auth_code=d&state=s', { code: 'c' }],
+    ['error=access_denied&auth_code=d&state=s', { tiktokError: 'access_denied' }],
+    ['state=s', { code: '' }],
+  ])('takes the code by either name, and no code for none: %s', async (query, answer) => {
+    const asked: unknown[] = [];
+    const origin = await serve({
+      completeConnection: async (input) => {
+        asked.push(input);
+        return ok({ connection: aConnection() });
+      },
+    });
+    await get(`${origin}/oauth/tiktok/callback?${query}`);
+    expect(asked).toEqual([{ state: 's', answer }]);
+  });
+
   it('allows exactly the style of the page', async () => {
     const origin = await serve({ completeConnection: async () => ok({ connection: aConnection() }) });
     const response = await get(`${origin}/oauth/tiktok/callback?code=c&state=s`);

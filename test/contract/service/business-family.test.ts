@@ -138,18 +138,6 @@ describe('An account of the Business family', () => {
     await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
   });
 
-  it('that forbids comments after the post was accepted lets it fail before TikTok hears of it', async () => {
-    const connection = await connectNewAccount(story, {}, BUSINESS);
-    const request = aPublicPost(connection);
-    world.sandbox.control.changeAccount(connection.account.username, { commentDisabled: true });
-    const { post_id } = await publish(service.clients, {
-      ...request,
-      settings: { ...request.settings, allow_comment: true },
-    });
-    const post = await postThat(service.clients, post_id, 'FAILED');
-    expect(post).toMatchObject({ error: { code: 'INTERACTION_NOT_AVAILABLE', tiktok_code: '' }, attempts: [] });
-  });
-
   it('allows again what GetPublishingCapabilities offers again', async () => {
     const connection = await connectNewAccount(story, { commentDisabled: true }, BUSINESS);
     const { connection_id } = connection;
@@ -339,6 +327,32 @@ describe('A post of the Business family', () => {
     const post = await postThat(service.clients, post_id, 'FAILED');
     world.sandbox.control.changeBusinessApp({ urlProperties });
     expect(post.error).toMatchObject({ code: 'MEDIA_DOMAIN_UNVERIFIED', actor: 'ACTOR_OPERATOR' });
+  });
+
+  it('fails as well where TikTok finds out only when it fetches: after three attempts that made no post', async () => {
+    const { urlProperties } = world.sandbox.control.businessApp();
+    world.sandbox.control.changeBusinessApp({ urlProperties: [] });
+    world.sandbox.control.changeSettings({ unverifiedUrl: 'verdict' });
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const { post_id, caption } = await publish(service.clients, aPublicPost(connection));
+    const post = await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'FAILED');
+    world.sandbox.control.changeSettings({ unverifiedUrl: 'refusal' });
+    world.sandbox.control.changeBusinessApp({ urlProperties });
+    expect(post.error).toMatchObject({ code: 'MEDIA_PULL_FAILED', tiktok_code: 'video_pull_failed' });
+    expect(post.attempts.map(({ outcome }) => outcome)).toEqual(Array(3).fill('ATTEMPT_OUTCOME_FAILED'));
+    expect(world.sandbox.control.ledger().posts.filter(({ title }) => title === caption)).toEqual([]);
+  });
+
+  it('goes out without what the account has switched off since, which TikTok would refuse it for', async () => {
+    const connection = await connectNewAccount(story, {}, BUSINESS);
+    const request = aPublicPost(connection);
+    const settings = { ...request.settings, allow_comment: true, allow_duet: true, allow_stitch: true };
+    world.sandbox.control.changeAccount(connection.account.username, { commentDisabled: true, duetDisabled: true });
+    const { post_id } = await publish(service.clients, { ...request, settings });
+    const post = await postThatHurries({ clients: service.clients, sql: world.sql }, post_id, 'PUBLISHED');
+    expect(post.attempts).toHaveLength(1);
+    // What was chosen for it is kept as it was.
+    expect(post['settings']).toMatchObject(settings);
   });
 
   it('over the cap of the day waits, and says so', async () => {

@@ -62,6 +62,12 @@ describe('Tokens', () => {
     expect(calls).toEqual([{ endpoint: '/v2/oauth/token/', status: 200, milliseconds: expect.any(Number) }]);
   });
 
+  it.each([',', ' ', ', '])('are exchanged with scopes that are parted by %j', async (between) => {
+    const scopes = ['user.info.basic', 'video.list', 'video.publish'];
+    const { tiktok } = await tiktokReplying(json(200, { ...GRANT, scope: scopes.join(between) }));
+    expect(await tiktok.authorization.exchange('code')).toMatchObject({ ok: true, value: { scopes } });
+  });
+
   it('are refreshed', async () => {
     const { tiktok, seen } = await tiktokReplying(json(200, { ...GRANT, expires_in: 7200, scope: 'video.publish' }));
     expect(await tiktok.authorization.refresh(REFRESH_TOKEN)).toMatchObject({

@@ -265,6 +265,31 @@ describe('The videos of the Business family', () => {
       value: [{ tiktokPostId: ID, numbers: { likes: 2 } }, { tiktokPostId: '8' }],
     });
   });
+
+  it.each([1, 3, 4])(
+    'are asked for by fewer ids where TikTok takes %d at once, each once and in their order',
+    async (most) => {
+      const { insights, seen } = await replying((request, response) => {
+        const { searchParams } = new URL(request.url ?? '', 'http://x');
+        const { video_ids } = JSON.parse(searchParams.get('filters') ?? '{}');
+        const videos = video_ids.map((item_id: string) => ({ ...OLD, item_id }));
+        (video_ids.length > most ? said(40_011, 'Too many ids.') : approved({ videos }))(request, response);
+      });
+      const ids = ['11', '12', '13', '14', '15'];
+      const answer = await insights.readVideos(ACCESS, VIDEO_SCOPES, ids);
+      expect(answer.ok && answer.value.map(({ tiktokPostId }) => tiktokPostId)).toEqual(ids);
+      expect(seen.length).toBeLessThanOrEqual(2 * ids.length - 1);
+    },
+  );
+
+  it('are refused where TikTok finds a single id too many, and the rest is not asked for', async () => {
+    const { insights, seen } = await replying(said(40_011, 'Too many ids.'));
+    expect(await insights.readVideos(ACCESS, VIDEO_SCOPES, ['11', '12', '13'])).toMatchObject({
+      ok: false,
+      error: { code: 'CONNECTOR_REQUEST_REJECTED', tiktokCode: '40011' },
+    });
+    expect(seen).toHaveLength(3);
+  });
 });
 
 const SERIES = [

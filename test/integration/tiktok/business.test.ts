@@ -128,12 +128,30 @@ describe('A refusal of the Business family, with HTTP 200', () => {
   });
 
   it.each([
-    ['The URL is not under a verified URL property of the app.', 'MEDIA_DOMAIN_UNVERIFIED'],
-    ['video_url: domain ownership has not been verified', 'MEDIA_DOMAIN_UNVERIFIED'],
-    ['post_info.caption: too long', 'CONNECTOR_REQUEST_REJECTED'],
-  ])('of an announcement, in words only: "%s" means %s', async (message, code) => {
-    const { publishing } = await replying(said(40_002, message));
-    expect(await publishing.announcePull(ACCESS, post)).toMatchObject({ ok: false, error: { code } });
+    [40_002, 'The URL is not under a verified URL property of the app.', 'MEDIA_DOMAIN_UNVERIFIED'],
+    [40_000, 'video_url: domain ownership has not been verified', 'MEDIA_DOMAIN_UNVERIFIED'],
+    [40_001, 'No permission for this URL: verify its domain first.', 'MEDIA_DOMAIN_UNVERIFIED'],
+    [40_002, 'The account has published 15 videos, the limit per day.', 'ACCOUNT_DAILY_POST_CAP'],
+    [40_001, 'spam_risk_too_many_posts', 'ACCOUNT_DAILY_POST_CAP'],
+    [40_100, 'The daily limit of posts is reached.', 'ACCOUNT_DAILY_POST_CAP'],
+    [40_100, 'App reaches the QPD limit.', 'UPSTREAM_RATE_LIMITED'],
+    [40_001, 'No permission to operate.', 'ACCOUNT_SCOPE_MISSING'],
+    [40_002, 'post_info.caption: too long', 'CONNECTOR_REQUEST_REJECTED'],
+    [50_000, 'The URL is not verified.', 'PLATFORM_UNAVAILABLE'],
+  ])('of an announcement may be in words only: %d "%s" means %s', async (number, message, code) => {
+    const { publishing } = await replying(said(number, message));
+    expect(await publishing.announcePull(ACCESS, post)).toMatchObject({
+      ok: false,
+      error: { code, tiktokCode: String(number) },
+    });
+  });
+
+  it.each([
+    ['No permission to operate.', 'CONNECTOR_REQUEST_REJECTED'],
+    ['A field is outside of the scope of this token.', 'ACCOUNT_SCOPE_MISSING'],
+    ['The account does not grant you video.publish.', 'ACCOUNT_SCOPE_MISSING'],
+  ])('for a permission is the app’s unless TikTok speaks of the grant: 40125 "%s" means %s', async (message, code) => {
+    expect(await statusFrom(said(40_125, message))).toMatchObject({ ok: false, error: { code } });
   });
 
   it('holds no secret in its detail', async () => {
@@ -154,6 +172,15 @@ describe('The status of a publish task', () => {
       });
     },
   );
+
+  it('failed for a reason that is new to us: final, and told as it came', async () => {
+    expect(await statusFrom(approved({ status: 'FAILED', reason: 'brand_new_reason' }))).toMatchObject({
+      value: {
+        state: 'FAILED',
+        error: { code: 'CONNECTOR_REQUEST_REJECTED', detail: 'brand_new_reason', tiktokCode: 'brand_new_reason' },
+      },
+    });
+  });
 
   it.each([
     ['as text', '"7551234567890123457"'],

@@ -688,6 +688,16 @@ describe('the account', () => {
     });
   });
 
+  it('that switched comments off gets its post without them, and the post keeps what was chosen', async () => {
+    const world = new World();
+    world.tiktok.creator = { ...world.tiktok.creator, commentAvailable: false };
+    const settings = someSettings({ allowComment: true, allowStitch: true });
+    const post = await givenDuePost(world, { settings });
+    await world.workUntilQuiet();
+    expect(world.tiktok.jobs.map(({ settings }) => settings)).toEqual([{ ...settings, allowComment: false }]);
+    expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED', settings });
+  });
+
   it('that came back while its post was on the way to a hold wakes it', async () => {
     const world = new World();
     const post = await givenDuePost(world);

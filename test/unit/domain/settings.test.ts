@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkCover, checkSettings, type PostSettings } from '../../../src/domain/post/settings.ts';
+import { checkCover, checkSettings, type PostSettings, underSwitches } from '../../../src/domain/post/settings.ts';
 import { NOW, someSettings } from '../../support/builders.ts';
 
 const withoutLevel = (parts: Partial<PostSettings> = {}): PostSettings => {
@@ -46,6 +46,21 @@ describe('settings', () => {
     const findings = checkSettings(settings, { requireConsent });
     expect(findings.map(({ code }) => code)).toEqual(codes);
     expect(findings.every(({ severity, field }) => severity === 'ERROR' && field.startsWith('settings.'))).toBe(true);
+  });
+});
+
+describe('what an account switched off', () => {
+  it('stays off, and nothing that was not chosen comes on', () => {
+    const names = ['Comment', 'Duet', 'Stitch'] as const;
+    const combinations = Array.from({ length: 64 }, (_, bits) => (bit: number) => (bits & (1 << bit)) !== 0);
+    for (const bit of combinations) {
+      const settings = someSettings({ allowComment: bit(0), allowDuet: bit(1), allowStitch: bit(2), yourBrand: true });
+      const account = { commentAvailable: bit(3), duetAvailable: bit(4), stitchAvailable: bit(5) };
+      const left = underSwitches(settings, account);
+      expect(names.map((name) => left[`allow${name}`])).toEqual([0, 1, 2].map((index) => bit(index) && bit(index + 3)));
+      expect(underSwitches(left, account)).toEqual(left);
+      expect(left).toMatchObject({ yourBrand: true, privacyLevel: settings.privacyLevel });
+    }
   });
 });
 

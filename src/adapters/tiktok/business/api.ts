@@ -93,6 +93,6 @@ export function refused(
 ): PublishError | undefined {
   const { code, status, message = `TikTok answered HTTP ${status}.` } = answer;
   if (code === 'ok' || (partly && code === PARTLY)) return undefined;
-  const known = meaning?.(answer) ?? (code === undefined ? byStatus(answer) : meaningOf(code));
+  const known = meaning?.(answer) ?? (code === undefined ? byStatus(answer) : meaningOf(code, message));
   return refusal(known, { ...answer, message }, scopes);
 }

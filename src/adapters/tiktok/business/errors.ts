@@ -55,6 +55,10 @@ export const BUSINESS_CODES: ReadonlyMap<string, PublishError> = new Map<string,
   ['60001', UNAVAILABLE],
 ]);
 
+/** A code that is for the app's permissions, and may be for those that the account's owner did not give (business-api §13.3). */
+const NOT_PERMITTED = '40125';
+
 /** A code that is new to us: 4… is our request, everything else TikTok's own trouble (business-api §9.2). */
-export const meaningOf = (code: string): PublishError =>
-  BUSINESS_CODES.get(code) ?? (/^4\d{4}$/.test(code) ? REJECTED : UNAVAILABLE);
+export const meaningOf = (code: string, message: string): PublishError =>
+  (code === NOT_PERMITTED && /\bscopes?\b|\bgrant/i.test(message) ? SCOPE_MISSING : BUSINESS_CODES.get(code)) ??
+  (/^4\d{4}$/.test(code) ? REJECTED : UNAVAILABLE);

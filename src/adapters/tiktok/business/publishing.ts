@@ -30,7 +30,7 @@ export function businessPublishing(api: BusinessApi): Publishing {
         accessToken,
         body: { video_url: mediaUrl.reveal(), post_info: postInfo(caption, settings) },
         scopes: settings.draft ? ['video.upload'] : ['video.publish'],
-        meaning: unverified,
+        meaning: inWords,
       });
       return answer.ok ? readTaskId(answer.value) : answer;
     },
@@ -104,13 +104,22 @@ const postInfo = (caption: string, settings: PostSettings): JsonObject => {
   });
 };
 
-const BAD_PARAMETER: readonly (string | undefined)[] = ['40000', '40002'];
+/** Bad parameter, no permission, too often: what may stand for a refusal that has no code of its own. */
+const VAGUE: readonly (string | undefined)[] = ['40000', '40001', '40002', '40016', '40100'];
+const POSTS_OF_A_DAY =
+  /too_many_posts|\b(?:posts?|publish\w*|videos?)\b.*\b(?:daily|(?:per|a) day|24 ?h\w*)\b|\bdaily\b.*\b(?:posts?|publish\w*)\b/i;
 
-/** TikTok has no code for an address that is not verified for the app (business-api §13.1): only its words tell. */
-const unverified = ({ code, message = '' }: Answer): PublishError | undefined =>
-  BAD_PARAMETER.includes(code) && /url|domain/i.test(message) && /verif|ownership|propert/i.test(message)
-    ? { code: 'MEDIA_DOMAIN_UNVERIFIED' }
-    : undefined;
+/**
+ * TikTok has no code for an address that is not verified for the app, nor for the posts of a day (business-api §13.1): where it refuses
+ * them at once, only its words tell.
+ */
+function inWords({ code, message = '' }: Answer): PublishError | undefined {
+  if (!VAGUE.includes(code)) return undefined;
+  if (/url|domain/i.test(message) && /verif|ownership|propert/i.test(message)) {
+    return { code: 'MEDIA_DOMAIN_UNVERIFIED' };
+  }
+  return POSTS_OF_A_DAY.test(message) ? { code: 'ACCOUNT_DAILY_POST_CAP' } : undefined;
+}
 
 function readTaskId({ data, answer }: Approved): Result<{ readonly publishId: string }, PublishError> {
   const publishId = asText(data['share_id']);

@@ -245,21 +245,21 @@ export declare type PostSettings = Message<"glowtify.tiktok.v1.PostSettings"> & 
   privacyLevel: PrivacyLevel;
 
   /**
-   * Let people comment. False unless the person turned it on.
+   * Let people comment. False unless the person turned it on. What the account switched off when the post goes out stays off.
    *
    * @generated from field: bool allow_comment = 2;
    */
   allowComment: boolean;
 
   /**
-   * Let people duet. False unless the person turned it on.
+   * Let people duet. As `allow_comment`.
    *
    * @generated from field: bool allow_duet = 3;
    */
   allowDuet: boolean;
 
   /**
-   * Let people stitch. False unless the person turned it on.
+   * Let people stitch. As `allow_comment`.
    *
    * @generated from field: bool allow_stitch = 4;
    */
