@@ -87,7 +87,7 @@ export function report(
         ['calls refused', '–', shown(spread(trials.map(({ refused }) => refused)))],
       ],
     ),
-    `Cost: ${short(accounts)} accounts of ${videos} videos, ${costCallsPerSecond} calls a second at most, no limits at TikTok. A first round at the default rate takes ${short(fullRoundSeconds / 60)} minutes (${short(slowest)} calls at ${rate}).`,
+    `Cost: ${short(accounts)} accounts of ${videos} videos, ${costCallsPerSecond} calls a second${family === 'OPEN' ? ' and endpoint' : ''} at most, no limits at TikTok. A first round at the default rate takes ${short(fullRoundSeconds / 60)} minutes (${short(slowest)} calls at ${rate}).`,
     table(
       ['', 'first round', 'second, nothing changed', 'bare loop'],
       [
