@@ -1,10 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { burst } from './burst.ts';
 import { history } from './history.ts';
+import { metricsOf } from './metrics.ts';
 import type { Bench, Options } from './support/bench.ts';
 import { BadCommand, readCommand, usage } from './support/command-line.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { burst, history };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  burst,
+  history,
+  metrics: metricsOf('BUSINESS'),
+  'metrics-open': metricsOf('OPEN'),
+};
 
 const began = performance.now();
 const resources = new AsyncDisposableStack();

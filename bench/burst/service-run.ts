@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { startChild } from '../support/child.ts';
 import type { DatabaseServer } from '../support/database-server.ts';
+import { errorsIn } from '../support/errors-in.ts';
 import { freePorts } from '../support/free-ports.ts';
 import type { SandboxProcess } from '../support/sandbox-process.ts';
 import { ascending, percentile } from '../support/statistics.ts';
@@ -41,8 +42,6 @@ const LEAD_MILLISECONDS = 300;
 /** A service that takes longer than this is stuck. */
 const PATIENCE_SECONDS = 120;
 const PATIENCE_SECONDS_PER_POST = 0.05;
-/** pino's. */
-const ERROR_LEVEL = 50;
 
 /** Lets one worker process publish all posts, and measures it from outside. */
 export async function runService(needs: {
@@ -162,12 +161,4 @@ export async function runService(needs: {
       transactions: await server.transactions(database),
     };
   }
-}
-
-function errorsIn(lines: readonly string[]): readonly string[] {
-  const errors = lines.filter((line) => {
-    const level = /^\{"level":(\d+)/.exec(line)?.[1];
-    return level !== undefined && Number(level) >= ERROR_LEVEL;
-  });
-  return errors.length === 0 ? [] : [`the service logged ${errors.length} errors, the first: ${errors[0]}`];
 }

@@ -3,25 +3,22 @@ import type { Client } from 'pg';
 import { aesGcmCipher, parseKeyRing } from '../../src/adapters/crypto/aes-gcm-cipher.ts';
 import { openDatabase } from '../../src/adapters/persistence/database.ts';
 import { databaseClock } from '../../src/adapters/persistence/database-clock.ts';
-import { postgresConnections } from '../../src/adapters/persistence/postgres-connections.ts';
-import { postgresCredentials } from '../../src/adapters/persistence/postgres-credentials.ts';
 import { postgresPosts } from '../../src/adapters/persistence/postgres-posts.ts';
 import { postgresVideos } from '../../src/adapters/persistence/postgres-videos.ts';
 import { randomIds } from '../../src/adapters/system/random-ids.ts';
 import { mediabunnyVideoProbe } from '../../src/adapters/video-probe/mediabunny-video-probe.ts';
 import { fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
 import { takeInVideo } from '../../src/application/take-in-video.ts';
-import { tokenLife } from '../../src/application/token-life.ts';
-import { type Active, connect } from '../../src/domain/connection/connection.ts';
+import type { Active } from '../../src/domain/connection/connection.ts';
 import type { WorkspaceId } from '../../src/domain/ids.ts';
 import type { Scheduled } from '../../src/domain/post/post.ts';
 import { restingStep } from '../../src/domain/post/step.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { inSeconds } from '../../src/domain/time.ts';
 import type { ReadyVideo } from '../../src/domain/video/video.ts';
 import { openVideoPolicy } from '../../src/domain/video/video-policy.ts';
 import { inParallel } from '../support/in-parallel.ts';
-import type { SandboxAccount } from '../support/sandbox-process.ts';
+import { putConnection } from '../support/put-connection.ts';
+import { openGrant, type SandboxAccount } from '../support/sandbox-process.ts';
 import { captionOf, VIDEO } from './sample.ts';
 
 /** A workspace has so many accounts, and one video for all of them. */
@@ -58,7 +55,7 @@ export async function setTheStage(needs: {
       (_, index) => `ws_bench_${index}` as WorkspaceId,
     );
     const videos = await putVideos(workspaces);
-    const connections = await inParallel(AT_ONCE, accounts, putConnection);
+    const connections = await inParallel(AT_ONCE, accounts, putAccount);
     const scheduleTime = inSeconds(clock.now(), FAR_AWAY_SECONDS);
     await inParallel(AT_ONCE, Array.from({ length: posts }), (_, index) => putPost(index, scheduleTime));
     return { workspaces: workspaces.length };
@@ -102,30 +99,9 @@ export async function setTheStage(needs: {
     return made;
   }
 
-  async function putConnection({ username, tokens }: SandboxAccount, index: number): Promise<Active> {
-    const now = clock.now();
-    const life = tokenLife({ ...grant(tokens) }, now);
-    const connection = connect(
-      ids.connectionId(),
-      `ws_bench_${Math.floor(index / ACCOUNTS_OF_A_WORKSPACE)}` as WorkspaceId,
-      'OPEN',
-      {
-        ...life,
-        account: { openId: tokens.open_id, displayName: username, username },
-        grantedScopes: tokens.scope.split(','),
-      },
-      now,
-    );
-    await postgresConnections(database, () => {}).add(connection);
-    await postgresCredentials(database, cipher).put({
-      ...life,
-      connectionId: connection.id,
-      workspaceId: connection.workspaceId,
-      accessToken: new Secret(tokens.access_token),
-      refreshToken: new Secret(tokens.refresh_token),
-      refreshDueTime: life.accessExpireTime,
-    });
-    return connection;
+  function putAccount({ username, tokens }: SandboxAccount, index: number): Promise<Active> {
+    const workspaceId = `ws_bench_${Math.floor(index / ACCOUNTS_OF_A_WORKSPACE)}` as WorkspaceId;
+    return putConnection({ database, cipher, ids, clock }, 'OPEN', workspaceId, username, openGrant(tokens));
   }
 
   function scheduledPost(index: number, connection: Active, video: ReadyVideo, scheduleTime: Date): Scheduled {
@@ -176,15 +152,6 @@ export async function setTheMoment(database: Pick<Client, 'query'>): Promise<Dat
     if (tries === MOST_TRIES) throw new Error('this machine is too slow to make the posts due');
   }
 }
-
-const grant = (tokens: SandboxAccount['tokens']) => ({
-  openId: tokens.open_id,
-  accessToken: new Secret(tokens.access_token),
-  refreshToken: new Secret(tokens.refresh_token),
-  accessSeconds: tokens.expires_in,
-  refreshSeconds: tokens.refresh_expires_in,
-  scopes: tokens.scope.split(','),
-});
 
 async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
