@@ -1,5 +1,5 @@
-import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { errorDetails, streamed } from '../../support/grpc-client.ts';
@@ -46,7 +46,19 @@ function registryOf({ file_descriptor_response }: Answer) {
   );
   const [first] = files;
   if (first === undefined) throw new Error('the answer has no file');
-  return { first: first.name, registry: createFileRegistry(first, (name) => files.find((file) => file.name === name)) };
+  // A set has its files after those that they import.
+  const sorted = new Set<FileDescriptorProto>();
+  const add = (file: FileDescriptorProto): void => {
+    for (const name of file.dependency) {
+      const imported = files.find((each) => each.name === name);
+      if (imported === undefined) throw new Error(`the answer has no ${name}, which ${file.name} imports`);
+      add(imported);
+    }
+    sorted.add(file);
+  };
+  add(first);
+  expect(sorted.size).toBe(files.length); // each once, and no other
+  return { first: first.name, registry: createFileRegistry(create(FileDescriptorSetSchema, { file: [...sorted] })) };
 }
 
 describe('grpc.reflection.v1.ServerReflection', () => {
