@@ -1,9 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import { beforeAll, expect, it } from 'vitest';
-import { errorDetails } from '../support/grpc-client.ts';
+import { errorDetails, streamed } from '../support/grpc-client.ts';
 import { call, envelope, FLAG, FRAME, frame, isGoaway, rawHttp2 } from '../support/raw-http2.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
-import { healthClient } from '../support/standard-clients.ts';
+import { healthClient, reflectionCall } from '../support/standard-clients.ts';
 
 const surroundings = realService();
 
@@ -67,4 +67,13 @@ it('on SIGTERM says NOT_SERVING to who watches, before it takes no more calls', 
   });
   expect(await stopped).toBe(0);
   client.close();
+});
+
+it('RPC-10 has reflection when it is asked for', async () => {
+  const service = await world.start({ environment: { RPC_REFLECTION: '1' } });
+  const { call: asking, close } = reflectionCall(rpcOf(service));
+  const answers = streamed(asking);
+  asking.write({ file_containing_symbol: 'glowtify.tiktok.v1.PostService' });
+  expect(await (await answers).next()).toMatchObject({ message_response: 'file_descriptor_response' });
+  close();
 });

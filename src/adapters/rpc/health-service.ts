@@ -9,13 +9,11 @@ import {
   HealthCheckResponse_ServingStatus,
 } from './gen/grpc/health/v1/health_pb.js';
 import { endOf } from './interceptors.ts';
+import type { RpcLimits } from './limits.ts';
 import { sendHeaders } from './send-headers.ts';
 
 const { UNKNOWN, SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingStatus;
 const STATUS = { UNKNOWN, SERVING, NOT_SERVING } satisfies Record<HealthStatus, HealthCheckResponse_ServingStatus>;
-
-/** Watches at once in one process: whoever reaches the port can open one, and each is kept as long as its caller likes. */
-const WATCHES = 1_000;
 
 /**
  * gRPC's own health checking: `""` and the names of `services` for this process, `engine` and `tiktok` for what it leans on. It is open to
@@ -23,6 +21,7 @@ const WATCHES = 1_000;
  */
 export function healthService(
   services: readonly DescService[],
+  { healthWatches }: Pick<RpcLimits, 'healthWatches'>,
   needs: { readonly health: ServiceHealth; readonly stopping: AbortSignal; readonly clock: Clock },
 ): ServiceImpl<typeof Health> {
   const { health, stopping, clock } = needs;
@@ -90,7 +89,7 @@ export function healthService(
     }),
 
     async *watch(request, context) {
-      if (watches >= WATCHES) {
+      if (watches >= healthWatches) {
         throw connectError(
           {
             status: Code.ResourceExhausted,

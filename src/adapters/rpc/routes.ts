@@ -44,7 +44,7 @@ export function connectorRoutes(
     const { watchConnections, ...connections } = connectionService(needs);
     const { uploadVideo, ...videos } = videoService(needs, limits);
     const { watchPosts, ...posts } = postService(needs);
-    const { watch: watchHealth, ...health } = healthService(OWN, needs);
+    const { watch: watchHealth, ...health } = healthService(OWN, limits, needs);
     // The streams come after their services: the later registration of an RPC is the one that counts.
     router
       .service(ConnectionService, connections, unary)

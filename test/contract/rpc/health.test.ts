@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { RpcLimits } from '../../../src/adapters/rpc/limits.ts';
 import { serviceHealth } from '../../../src/application/service-health.ts';
 import { platformGate } from '../../../src/domain/post/gate.ts';
 import { fixedClock } from '../../support/fixed-clock.ts';
@@ -21,7 +22,7 @@ afterEach(async () => {
 });
 
 /** Servers whose engine looks when the test says so, in a world whose second is over when the test says so. */
-async function given() {
+async function given(limits: Partial<RpcLimits> = {}) {
   const clock = fixedClock();
   const gates = inMemoryGates({ clock });
   const stopping = new AbortController();
@@ -43,7 +44,7 @@ async function given() {
   });
   await health.look();
   const callers = { identify: () => Promise.reject(new Error('a login was looked at')) };
-  const servers = await rpcServers(fakeNeeds({}, { health, stopping: stopping.signal, callers, log, clock }));
+  const servers = await rpcServers(fakeNeeds({}, { health, stopping: stopping.signal, callers, log, clock }), limits);
   endings.push(() => servers.close());
   const client = healthClient(servers.rpc);
   endings.push(() => client.close());
@@ -176,6 +177,21 @@ describe('grpc.health.v1.Health', () => {
     expect(await watch.next()).toEqual({ status: 'SERVICE_UNKNOWN' });
     stop();
     expect(errorDetails(await watch.next().catch((error: unknown) => error)).code).toBe(status.UNAVAILABLE);
+  });
+
+  it('takes so many watches of all callers together, and another one when one has ended', async () => {
+    const { client, stop } = await given({ healthWatches: 2 });
+    const [first, second] = [await client.watch(''), await client.watch('none')];
+    await Promise.all([first.next(), second.next()]);
+    const refused = await (await client.watch('')).next().catch((error: unknown) => error);
+    expect(errorDetails(refused)).toMatchObject({ code: status.RESOURCE_EXHAUSTED, reason: 'WATCHES_EXHAUSTED' });
+    expect(await client.check('')).toBe('SERVING');
+    stop(); // both end
+    await expect(second.next()).rejects.toThrow();
+    expect([await first.next(), await (await client.watch('')).next()]).toEqual([
+      { status: 'NOT_SERVING' },
+      { status: 'NOT_SERVING' },
+    ]);
   });
 
   it('tells a change once, and forgets watches whose caller has gone', async () => {
