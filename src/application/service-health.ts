@@ -24,7 +24,7 @@ export interface ServiceHealth {
   stop(): Promise<void>;
   /** As known at this moment. Asks nobody, so that it can't be asked too often. */
   now(): HealthReport;
-  /** Told after each change, at most `LOOK_SECONDS` late, and at once of the stop. Gives what ends it. */
+  /** Told after each change, at most `LOOK_SECONDS` late; of the stop `stopping` tells at once. Gives what ends it. */
   onChange(listener: () => void): () => void;
   /** Looks now, and tells. Never rejects. */
   look(): Promise<void>;
@@ -74,7 +74,6 @@ export function serviceHealth(needs: {
     told = report;
     if (!same) for (const listener of listeners) listener();
   }
-  stopping.addEventListener('abort', tell, { once: true });
 
   async function readGates(): Promise<void> {
     try {
