@@ -21,7 +21,9 @@ const SERVICES = ['ConnectionService', 'VideoService', 'PostService', 'Analytics
 
 const image = execFileSync('buf', ['build', '-o', '-#format=binpb'], { maxBuffer: 64 * 2 ** 20 });
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, image));
-const files = [...registry.files].filter(({ name }) => !name.startsWith('google/protobuf/'));
+const files = [...registry.files].filter(
+  ({ name }) => !name.startsWith('google/protobuf/') && !name.startsWith('grpc/'),
+);
 const config = readServiceConfig();
 
 /** Numbers of the fields of descriptor.proto: a comment's place is the way to what it is about. */

@@ -13,7 +13,13 @@ import { Secret } from './domain/secret.ts';
 
 /** What the operator decides, read once at the start. Every setting of the README, and no other, is here. */
 export type Config = {
-  readonly rpc: { readonly host: string; readonly port: number; readonly tls?: TlsFiles };
+  readonly rpc: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls?: TlsFiles;
+    /** Whether callers can ask for the contract itself (gRPC reflection). */
+    readonly reflection: boolean;
+  };
   readonly http: { readonly host: string; readonly port: number };
   /** Absent: everybody may do everything, which is why nobody but this machine can reach the ports. */
   readonly callersFile?: string;
@@ -231,7 +237,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const callersFile = text('CALLERS_FILE');
   const http = { host: host('HTTP_HOST'), port: port('HTTP_PORT', 8080) };
   const tls = tlsFiles();
-  const rpc = { host: host('RPC_HOST'), port: port('RPC_PORT', 50_051), ...(tls === undefined ? {} : { tls }) };
+  const rpc = {
+    host: host('RPC_HOST'),
+    port: port('RPC_PORT', 50_051),
+    reflection: choice('RPC_REFLECTION', ['0', '1'], '0') === '1',
+    ...(tls === undefined ? {} : { tls }),
+  };
   const metricsHost = text('METRICS_HOST');
   if (metricsHost !== undefined && text('METRICS_PORT') === undefined) {
     problems.push(`METRICS_HOST=${metricsHost} is set without METRICS_PORT: set both, or neither.`);

@@ -114,6 +114,7 @@ import { resealSecrets } from './application/reseal-secrets.ts';
 import { retryPost } from './application/retry-post.ts';
 import { DEFAULT_CAPACITY, type Engine, engine } from './application/run-engine.ts';
 import { serveMedia } from './application/serve-media.ts';
+import { type ServiceHealth, serviceHealth } from './application/service-health.ts';
 import { startConnection } from './application/start-connection.ts';
 import { takeInVideo } from './application/take-in-video.ts';
 import { takeWebhook } from './application/take-webhook.ts';
@@ -167,6 +168,7 @@ export const tokens = {
   database: token<Database>('database'),
   doorbell: token<Doorbell>('doorbell'),
   engine: token<Engine>('engine'),
+  serviceHealth: token<ServiceHealth>('serviceHealth'),
   fetcher: token<VideoFetcher & AsyncDisposable>('fetcher'),
   garbage: token<Garbage>('garbage'),
   garbageCollector: token<Repeated>('garbageCollector'),
@@ -772,6 +774,15 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
       [t.clock, t.log],
     )
     .onDeactivation((callers) => callers.close());
+  container.bind(t.serviceHealth).toResolvedValue(
+    (running: Engine, gates: Gates, clock: Clock, log: Log) => {
+      const families: ApiFamily[] = [];
+      if (apps.tiktok) families.push('OPEN');
+      if (apps.business) families.push('BUSINESS');
+      return serviceHealth({ engine: running, gates, families, stopping, clock, log });
+    },
+    [t.engine, t.gates, t.clock, t.log],
+  );
   container.bind(t.routes).toResolvedValue(
     (
       useCases: UseCases,
@@ -780,6 +791,7 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
       videos: Videos,
       posts: Posts,
       tiktoks: TikToks,
+      health: ServiceHealth,
       metrics: Metrics,
       clock: Clock,
       log: Log,
@@ -801,6 +813,8 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         clock,
         log,
         isSandbox,
+        health,
+        reflection: config.rpc.reflection,
         stopping,
         findConnection: (id) => connections.find(id),
         // Addresses on TikTok's site are the same whichever way a post got there.
@@ -808,12 +822,12 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         profileUri: (username) => tiktokOf(tiktoks, tiktoks.default).authorization.profileUri(username),
         isUnavailable,
       }),
-    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktoks, t.metrics, t.clock, t.log],
+    [t.useCases, t.callers, t.connections, t.videos, t.posts, t.tiktoks, t.serviceHealth, t.metrics, t.clock, t.log],
   );
   container.bind(t.rpcServer).toResolvedValue(
     async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {
-      const { tls: files, ...address } = config.rpc;
-      const options = { ...address, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 };
+      const { tls: files, host, port } = config.rpc;
+      const options = { host, port, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 };
       if (files === undefined) return rpcServer(options);
       const tls = await readTls(files);
       const server = rpcServer({ ...options, tls });
@@ -839,14 +853,13 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
     (
       useCases: UseCases,
       routes: ReturnType<typeof connectorRoutes>,
-      running: Engine,
+      health: ServiceHealth,
       metrics: PrometheusMetrics,
       addresses: MediaAddresses,
       videos: Videos,
       store: SweptVideoStore,
       inbox: WebhookInbox,
       handling: WebhookHandling,
-      clock: Clock,
       log: Log,
     ) =>
       httpServer({
@@ -856,7 +869,7 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         isSandbox,
         isUnavailable,
         rpc: rpcHandler({ routes, log }),
-        ready: async () => !stopping.aborted && isFresh(running.lastLook(), clock.now()),
+        ready: async () => health.now().service === 'SERVING',
         ...(config.metrics === 'HTTP_PORT' ? { metrics: () => metrics.expose() } : {}),
         webhook: tiktokWebhook({
           takeWebhook: takeWebhook({ inbox, handling, owner }),
@@ -872,14 +885,13 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
     [
       t.useCases,
       t.routes,
-      t.engine,
+      t.serviceHealth,
       t.metrics,
       t.addresses,
       t.videos,
       t.store,
       t.webhookInbox,
       t.webhookHandling,
-      t.clock,
       t.log,
     ],
   );
@@ -906,10 +918,6 @@ const webhookApps = ({ tiktok, business }: Ground['apps']): readonly WebhookApp[
       ]
     : []),
 ];
-
-/** Posts go out only while the engine looks for them; it does so every five seconds. */
-const isFresh = (lastLook: Date | undefined, now: Date): boolean =>
-  lastLook !== undefined && now.getTime() - lastLook.getTime() < 20_000;
 
 /** Amazon's library is large: only who keeps videos there loads it. */
 async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
 import type { Log } from './application/ports/log.ts';
@@ -66,6 +67,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const collecting = await container.getAsync(tokens.metricCollecting);
   const resealing = await container.getAsync(tokens.resealing);
   const garbage = await container.getAsync(tokens.garbageCollector);
+  const health = await container.getAsync(tokens.serviceHealth);
   const rpc = await container.getAsync(tokens.rpcServer);
   const http = await container.getAsync(tokens.httpServer);
   const metricsAt = await container.getAsync(tokens.metricsServer);
@@ -89,6 +91,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     stops.push(() => metrics.close());
     log.info({ metrics: metricsAddress }, 'metrics have a port of their own');
   }
+  health.start();
   garbage.start();
   engine.start();
   tokenKeeping.start();
@@ -97,7 +100,9 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   // All at once, so that the slowest of them is all that stopping takes.
   stops.push(async () => {
     stopping.abort(new Error('the service is stopping'));
-    const others = [tokenKeeping, collecting, resealing, garbage];
+    // Whoever watches our health hears of it while calls are still taken.
+    await setImmediate();
+    const others = [health, tokenKeeping, collecting, resealing, garbage];
     const work = [engine.stop(DRAIN_SECONDS), ...others.map((each) => each.stop())];
     await Promise.all([...work, rpc.close(), http.close()]);
   });

@@ -159,40 +159,7 @@ export function grpcClients(address: string): GrpcClients {
       metadataOf(options),
       callOf(options),
     );
-    const opened = Promise.withResolvers<void>();
-    const messages: Message[] = [];
-    let end: Error | undefined;
-    let changed = Promise.withResolvers<void>();
-    const tell = () => {
-      changed.resolve();
-      changed = Promise.withResolvers<void>();
-    };
-    call.on('metadata', () => opened.resolve());
-    call.on('data', (message: Message) => {
-      messages.push(message);
-      tell();
-    });
-    call.on('error', (error) => {
-      end = error;
-      opened.resolve();
-      tell();
-    });
-    call.on('status', ({ code }) => {
-      if (code === status.OK) end = new Error('the stream ended with OK');
-      tell();
-    });
-    await opened.promise;
-    return {
-      async next<T>() {
-        for (;;) {
-          const message = messages.shift();
-          if (message !== undefined) return message as T;
-          if (end !== undefined) throw end;
-          await changed.promise;
-        }
-      },
-      cancel: () => call.cancel(),
-    };
+    return streamed(call);
   }
 
   return {
@@ -211,6 +178,44 @@ export function grpcClients(address: string): GrpcClients {
     watch: (request, options) => watching('PostService', 'WatchPosts', request, options),
     watchConnections: (request, options) => watching('ConnectionService', 'WatchConnections', request, options),
     close: () => client.close(),
+  };
+}
+
+/** Resolves when the headers of the answer are here, before any message. */
+export async function streamed(call: ClientReadableStream<object>): Promise<Watch> {
+  const opened = Promise.withResolvers<void>();
+  const messages: Message[] = [];
+  let end: Error | undefined;
+  let changed = Promise.withResolvers<void>();
+  const tell = () => {
+    changed.resolve();
+    changed = Promise.withResolvers<void>();
+  };
+  call.on('metadata', () => opened.resolve());
+  call.on('data', (message: Message) => {
+    messages.push(message);
+    tell();
+  });
+  call.on('error', (error) => {
+    end = error;
+    opened.resolve();
+    tell();
+  });
+  call.on('status', ({ code }) => {
+    if (code === status.OK) end = new Error('the stream ended with OK');
+    tell();
+  });
+  await opened.promise;
+  return {
+    async next<T>() {
+      for (;;) {
+        const message = messages.shift();
+        if (message !== undefined) return message as T;
+        if (end !== undefined) throw end;
+        await changed.promise;
+      }
+    },
+    cancel: () => call.cancel(),
   };
 }
 

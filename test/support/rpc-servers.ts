@@ -32,7 +32,7 @@ export async function rpcServers(
   const http = httpServer({
     ...here,
     limits,
-    ready: async () => true,
+    ready: async () => needs.health.now().service === 'SERVING',
     serveMedia: async () => ({ kind: 'NOT_FOUND' }),
     webhook: () => Promise.reject(new Error('no webhook is expected')),
     isSandbox: needs.isSandbox,

@@ -8,7 +8,7 @@ import { type ExposeMetrics, METRICS_PATH, metricsAnswer } from './metrics.ts';
 import { type OAuthCallbackNeeds, oauthCallback } from './oauth-callback.ts';
 
 /** Where the services of the contract are. */
-const RPC_PREFIX = '/glowtify.tiktok.v1.';
+const RPC_PREFIXES = ['/glowtify.tiktok.v1.', '/grpc.health.v1.'];
 
 /** How long a connection may be held without being used. Tests hand in shorter times. */
 export type HttpLimits = {
@@ -106,7 +106,7 @@ export function httpServer(
       requestTimeout: 0,
     },
     (request, response) => {
-      if (request.url?.startsWith(RPC_PREFIX)) return rpc(request, response);
+      if (RPC_PREFIXES.some((prefix) => request.url?.startsWith(prefix))) return rpc(request, response);
       // Whoever was answered and still sends the rest of a body, byte by byte, is no longer listened to.
       const { socket } = request;
       response.once('finish', () => request.complete || socket.destroySoon());

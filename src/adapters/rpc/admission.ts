@@ -39,7 +39,8 @@ export const callersWorkspaces: ContextKey<Workspaces> = createContextKey<Worksp
 });
 
 /**
- * Lets in who may make this call, and keeps it to the caller's workspaces. An RPC without a rule is refused to everybody.
+ * Lets in who may make this call, and keeps it to the caller's workspaces. An RPC without a rule is refused to everybody; one that is open
+ * to anyone looks at no login.
  *
  * A stream is looked at again before each message it sends: a caller that was taken out of the file, or whose token or
  * certificate has expired, hears nothing more.
@@ -48,7 +49,9 @@ export function admission(needs: AdmissionNeeds): Interceptor {
   const { callers, onRefused, clock, log } = needs;
   return (next) => async (request) => {
     const rpc = `${request.service.typeName}/${request.method.name}`;
-    const rule = ruleOf(request.method);
+    const decided = ruleOf(request.method);
+    if (decided?.role === 'ANYONE') return next(request);
+    const rule = decided;
 
     async function admit(): Promise<Caller> {
       const authorization = request.header.get('authorization');
@@ -119,7 +122,7 @@ async function keepTo<T>(
   tenancy: Rule['tenancy'],
   { workspaceOf, clock }: AdmissionNeeds,
 ): Promise<T> {
-  if (workspaces === 'ALL' || tenancy.by === 'USE_CASE') return message;
+  if (workspaces === 'ALL' || tenancy.by === 'USE_CASE' || tenancy.by === 'NOTHING') return message;
   const foreign = (resource: Resource | 'workspace', id: string): ConnectError =>
     toConnectError({ code: 'NOT_FOUND', resource, id }, clock.now());
 

@@ -40,6 +40,9 @@ export type RpcLimits = {
   readonly resetBurst: number;
   readonly resetsPerSecond: number;
   readonly headerBytes: number;
+
+  /** Watches of our health at once, of all callers together: they need no login, and last as long as they like. */
+  readonly healthWatches: number;
 };
 
 export const RPC_LIMITS: RpcLimits = {
@@ -60,4 +63,5 @@ export const RPC_LIMITS: RpcLimits = {
   resetBurst: 1_000,
   resetsPerSecond: 33,
   headerBytes: 16 * KIB,
+  healthWatches: 1_000,
 };

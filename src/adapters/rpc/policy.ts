@@ -7,6 +7,8 @@ import {
 import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+import { Health } from './gen/grpc/health/v1/health_pb.js';
+import { ServerReflection } from './gen/grpc/reflection/v1/reflection_pb.js';
 
 /** What the ids of a request name. */
 export type Resource = 'connection' | 'video' | 'post';
@@ -21,13 +23,18 @@ type Tenancy<Request> =
   /** The request names a resource, and may name a workspace beside it. */
   | { readonly by: 'RESOURCE'; readonly namedBy: (request: Request) => Named }
   /** The use case looks after it: what the request names is a secret that belongs to a workspace. */
-  | { readonly by: 'USE_CASE' };
+  | { readonly by: 'USE_CASE' }
+  /** Nothing that it asks for belongs to a workspace. */
+  | { readonly by: 'NOTHING' };
 
 export type Rule<Request = unknown> = { readonly role: Role; readonly tenancy: Tenancy<Request> };
 
+/** For everybody who reaches the port, whoever it is: no login is looked at. */
+export type OpenRule = { readonly role: 'ANYONE' };
+
 /** A rule for every RPC: one without does not compile. */
 type RulesOf<Service extends DescService> = {
-  readonly [Name in keyof Service['method']]: Rule<MessageShape<Service['method'][Name]['input']>>;
+  readonly [Name in keyof Service['method']]: Rule<MessageShape<Service['method'][Name]['input']>> | OpenRule;
 };
 
 const inWorkspace = (role: Role): Rule<{ readonly workspaceId: string }> => ({
@@ -99,16 +106,31 @@ const ANALYTICS_RULES: RulesOf<typeof AnalyticsService> = {
   getAccountMetrics: onConnection('read'),
 };
 
+/** Probes and load balancers have no login, as with `/healthz`. */
+const HEALTH_RULES: RulesOf<typeof Health> = {
+  check: { role: 'ANYONE' },
+  list: { role: 'ANYONE' },
+  watch: { role: 'ANYONE' },
+};
+
+const REFLECTION_RULES: RulesOf<typeof ServerReflection> = {
+  serverReflectionInfo: { role: 'read', tenancy: { by: 'NOTHING' } },
+};
+
 /** Every rule takes the request of its own method: `ruleOf` is the only way to one. */
 const RULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   [ConnectionService.typeName]: CONNECTION_RULES,
   [VideoService.typeName]: VIDEO_RULES,
   [PostService.typeName]: POST_RULES,
   [AnalyticsService.typeName]: ANALYTICS_RULES,
+  [Health.typeName]: HEALTH_RULES,
+  [ServerReflection.typeName]: REFLECTION_RULES,
 };
 
 /** Undefined: nobody may call it. */
-export const ruleOf = (method: DescMethod): Rule | undefined => {
+export const ruleOf = (method: DescMethod): Rule | OpenRule | undefined => {
   const rules = RULES[method.parent.typeName];
-  return rules !== undefined && Object.hasOwn(rules, method.localName) ? (rules[method.localName] as Rule) : undefined;
+  return rules !== undefined && Object.hasOwn(rules, method.localName)
+    ? (rules[method.localName] as Rule | OpenRule)
+    : undefined;
 };

@@ -6,11 +6,17 @@ import { AnalyticsService } from './gen/glowtify/tiktok/v1/analytics_service_pb.
 import { ConnectionService } from './gen/glowtify/tiktok/v1/connection_service_pb.js';
 import { PostService } from './gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+import { Health } from './gen/grpc/health/v1/health_pb.js';
+import { ServerReflection } from './gen/grpc/reflection/v1/reflection_pb.js';
+import { healthService } from './health-service.ts';
 import { answerInTime, hideFailures, refuseStrangeCall, refuseUnusableText } from './interceptors.ts';
 import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { postService } from './post-service.ts';
+import { reflectionService } from './reflection-service.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
 import { videoService } from './video-service.ts';
+
+const OWN = [ConnectionService, VideoService, PostService, AnalyticsService];
 
 /** All RPCs. Who calls is looked at first, so that strangers learn nothing; failures to find out are hidden too. */
 export function connectorRoutes(
@@ -38,6 +44,7 @@ export function connectorRoutes(
     const { watchConnections, ...connections } = connectionService(needs);
     const { uploadVideo, ...videos } = videoService(needs, limits);
     const { watchPosts, ...posts } = postService(needs);
+    const { watch: watchHealth, ...health } = healthService(OWN, limits, needs);
     // The streams come after their services: the later registration of an RPC is the one that counts.
     router
       .service(ConnectionService, connections, unary)
@@ -46,6 +53,11 @@ export function connectorRoutes(
       .rpc(VideoService.method.uploadVideo, uploadVideo, upload)
       .service(PostService, posts, unary)
       .rpc(PostService.method.watchPosts, watchPosts, watch)
-      .service(AnalyticsService, analyticsService(needs), unary);
+      .service(AnalyticsService, analyticsService(needs), unary)
+      .service(Health, health, unary)
+      .rpc(Health.method.watch, watchHealth, watch);
+    if (needs.reflection) {
+      router.service(ServerReflection, reflectionService([...OWN, Health, ServerReflection], needs), watch);
+    }
   };
 }

@@ -18,6 +18,7 @@ import type { PublishPost } from '../../application/publish-post.ts';
 import type { ReconcilePost } from '../../application/reconcile-post.ts';
 import type { RefreshConnection } from '../../application/refresh-connection.ts';
 import type { RetryPost } from '../../application/retry-post.ts';
+import type { ServiceHealth } from '../../application/service-health.ts';
 import type { StartConnection } from '../../application/start-connection.ts';
 import type { UpdatePost } from '../../application/update-post.ts';
 import type { UploadVideo } from '../../application/upload-video.ts';
@@ -65,6 +66,9 @@ export type RpcNeeds = ConnectionSurroundings &
     readonly shareUri: (username: string, tiktokPostId: string) => string;
     /** True for failures that pass by themselves, such as a database that is down. */
     readonly isUnavailable: (error: unknown) => boolean;
+    readonly health: ServiceHealth;
+    /** Whether the contract can be asked for over gRPC itself. */
+    readonly reflection: boolean;
     /** Aborts when the service begins to stop: open streams then end, so that watchers go on elsewhere. */
     readonly stopping: AbortSignal;
   };

@@ -22,7 +22,7 @@ const draftsGate = (connection: Connection): GateKey => ofAccount('drafts', conn
 const rateGate = (connection: Connection): GateKey => ofAccount('rate', connection);
 
 /** What shuts for everyone, whichever account the post goes to. */
-export const platformGates = ({ apiFamily }: Connection): readonly GateKey[] => [
+export const platformGates = ({ apiFamily }: Pick<Connection, 'apiFamily'>): readonly GateKey[] => [
   platformGate(apiFamily),
   credentialsGate(apiFamily),
 ];

@@ -14,6 +14,8 @@ import { ConnectionService } from '../../../src/adapters/rpc/gen/glowtify/tiktok
 import { PostService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/post_service_pb.js';
 import { VideoService } from '../../../src/adapters/rpc/gen/glowtify/tiktok/v1/video_service_pb.js';
 import { ErrorInfoSchema } from '../../../src/adapters/rpc/gen/google/rpc/error_details_pb.js';
+import { Health } from '../../../src/adapters/rpc/gen/grpc/health/v1/health_pb.js';
+import { ServerReflection } from '../../../src/adapters/rpc/gen/grpc/reflection/v1/reflection_pb.js';
 import { ruleOf } from '../../../src/adapters/rpc/policy.ts';
 import { connectorRoutes } from '../../../src/adapters/rpc/routes.ts';
 import type { UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
@@ -52,27 +54,21 @@ const HANDLERS = (() => {
   return [...new Map(router.handlers.map(({ method }) => [`${method.parent.name}/${method.name}`, method]))];
 })();
 
-async function callAny(
-  method: (typeof HANDLERS)[number][1],
-  callers: Callers,
-): Promise<{ code: string; reason: string }> {
+async function ask(method: (typeof HANDLERS)[number][1], callers: Callers): Promise<void> {
   const messages = (async function* () {
     yield {};
   })();
-  return refusalOf(
-    (async () => {
-      const through = transport({}, { callers });
-      if (method.methodKind === 'unary') {
-        await through.unary(method as never, undefined, undefined, undefined, {} as never);
-      } else {
-        const { message } = await through.stream(method as never, undefined, undefined, undefined, messages as never);
-        for await (const _ of message) break;
-      }
-    })(),
-  );
+  const through = transport({}, { callers });
+  if (method.methodKind === 'unary') {
+    await through.unary(method as never, undefined, undefined, undefined, {} as never);
+  } else {
+    const { message } = await through.stream(method as never, undefined, undefined, undefined, messages as never);
+    for await (const _ of message) break;
+  }
 }
+const callAny = (...call: Parameters<typeof ask>) => refusalOf(ask(...call));
 
-const EXPECTED: Readonly<Record<string, Role>> = {
+const EXPECTED: Readonly<Record<string, Role | 'ANYONE'>> = {
   'ConnectionService/StartConnection': 'connect',
   'ConnectionService/CompleteConnection': 'connect',
   'ConnectionService/GetConnection': 'read',
@@ -98,6 +94,17 @@ const EXPECTED: Readonly<Record<string, Role>> = {
   'AnalyticsService/ListPostMetrics': 'read',
   'AnalyticsService/ListPostMetricSnapshots': 'read',
   'AnalyticsService/GetAccountMetrics': 'read',
+  'Health/Check': 'ANYONE',
+  'Health/List': 'ANYONE',
+  'Health/Watch': 'ANYONE',
+  'ServerReflection/ServerReflectionInfo': 'read',
+};
+const CLOSED = HANDLERS.filter(([name]) => EXPECTED[name] !== 'ANYONE');
+const OPEN = HANDLERS.filter(([name]) => EXPECTED[name] === 'ANYONE');
+const roleOf = (name: string): Role => {
+  const role = EXPECTED[name];
+  if (role === undefined || role === 'ANYONE') throw new Error(`${name} is not for callers of one role`);
+  return role;
 };
 
 describe('TEN-02 every RPC this service answers to', () => {
@@ -107,32 +114,37 @@ describe('TEN-02 every RPC this service answers to', () => {
   });
 
   it('is all of the contract', () => {
-    const contract = [ConnectionService, VideoService, PostService, AnalyticsService].flatMap(({ name, methods }) =>
-      methods.map((method) => `${name}/${method.name}`),
+    const contract = [ConnectionService, VideoService, PostService, AnalyticsService, Health, ServerReflection].flatMap(
+      ({ name, methods }) => methods.map((method) => `${name}/${method.name}`),
     );
     expect(HANDLERS.map(([name]) => name).toSorted()).toEqual(contract.toSorted());
   });
 
-  it.each(HANDLERS)('%s is for nobody we don’t know', async (_, method) => {
+  it.each(OPEN)('%s asks nobody for a login', async (_, method) => {
+    await ask(method, { identify: () => Promise.reject(new Error('a login was looked at')) });
+  });
+
+  it.each(CLOSED)('%s is for nobody we don’t know', async (_, method) => {
     expect(await callAny(method, refusing({ code: 'CREDENTIALS_MISSING' }))).toMatchObject({
       code: 'Unauthenticated',
       reason: 'CREDENTIALS_MISSING',
     });
   });
 
-  it.each(HANDLERS)('%s is for nobody without its role', async (name, method) => {
+  it.each(CLOSED)('%s is for nobody without its role', async (name, method) => {
     const roles = new Set(ROLES.filter((role) => role !== EXPECTED[name] && role !== 'admin'));
     const told = await callAny(method, only(aCaller({ roles })));
     expect(told).toMatchObject({ code: 'PermissionDenied', reason: 'ROLE_MISSING' });
   });
 
-  it.each(HANDLERS)('%s is for whoever has its role, or is admin', async (name, method) => {
-    for (const role of [EXPECTED[name] ?? 'admin', 'admin'] as const) {
-      expect((await callAny(method, only(aCaller({ roles: new Set([role]) })))).code).not.toBe('PermissionDenied');
+  it.each(CLOSED)('%s is for whoever has its role, or is admin', async (name, method) => {
+    for (const role of [roleOf(name), 'admin'] as const) {
+      const error = await ask(method, only(aCaller({ roles: new Set([role]) }))).catch((reason: unknown) => reason);
+      expect(ConnectError.from(error ?? 'answered').code).not.toBe(Code.PermissionDenied);
     }
   });
 
-  it.each(HANDLERS)('%s is for nobody without a workspace', async (_, method) => {
+  it.each(CLOSED)('%s is for nobody without a workspace', async (_, method) => {
     const told = await callAny(method, only(aCaller({ workspaces: within() })));
     expect(told).toMatchObject({ code: 'PermissionDenied', reason: 'WORKSPACES_MISSING' });
   });

@@ -53,6 +53,15 @@ export function recordingLog(): Log & { readonly lines: readonly LogLine[] } {
   return { lines, info: at('info'), warn: at('warn'), error: at('error') };
 }
 
+/** All is well, and stays so. */
+const wellHealth: RpcNeeds['health'] = {
+  start: () => undefined,
+  stop: async () => undefined,
+  now: () => ({ service: 'SERVING', engine: 'SERVING', tiktok: 'SERVING' }),
+  onChange: () => () => undefined,
+  look: async () => undefined,
+};
+
 export const fakeNeeds = (answers: Partial<UseCases>, needs: Partial<RpcNeeds> = {}): RpcNeeds => ({
   useCases: fakeUseCases(answers),
   clock: { now: () => NOW },
@@ -65,6 +74,8 @@ export const fakeNeeds = (answers: Partial<UseCases>, needs: Partial<RpcNeeds> =
   profileUri: (username) => `https://tiktok.example/@${username}`,
   isSandbox: () => false,
   isUnavailable: () => false,
+  health: wellHealth,
+  reflection: true,
   stopping: new AbortController().signal,
   ...needs,
 });

@@ -21,7 +21,7 @@ describe('settings', () => {
   it('are all optional: embedded database, bundled sandbox, loopback', () => {
     const config = readConfig({});
     expect(config).toMatchObject({
-      rpc: { host: '127.0.0.1', port: 50_051 },
+      rpc: { host: '127.0.0.1', port: 50_051, reflection: false },
       http: { host: '127.0.0.1', port: 8080 },
       publicUrl: 'http://127.0.0.1:8080',
       latePolicy: { maxLatenessSeconds: 86_400, action: 'HOLD' },
@@ -152,6 +152,11 @@ describe('settings', () => {
       http: { host: '::' },
       publicUrl: 'http://127.0.0.1:8080',
     });
+  });
+
+  it('RPC-10 tell of the contract over gRPC only when asked', () => {
+    expect([readConfig({}).rpc.reflection, readConfig({ RPC_REFLECTION: '1' }).rpc.reflection]).toEqual([false, true]);
+    expect(() => readConfig({ RPC_REFLECTION: 'yes' })).toThrow(/RPC_REFLECTION=yes.*0, 1/);
   });
 
   it('tie codes to consents only when asked', () => {
