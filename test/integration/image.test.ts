@@ -28,10 +28,11 @@ beforeAll(async () => {
   for (const target of ['service', 'sandbox']) {
     images.set(target, imageTree({ context: root, target, folder: await emptyFolder() }));
   }
-});
+  // Thousands of small files, on a disk that others use.
+}, 300_000);
 afterAll(async () => {
   for (const { folder } of images.values()) await rm(folder, { recursive: true });
-});
+}, 300_000);
 
 function imageOf(target: string): Image {
   const image = images.get(target);
