@@ -1,9 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { prometheusMetrics } from '../../../src/adapters/metrics/prometheus-metrics.ts';
-import { type Family, parseExposition } from '../../support/exposition.ts';
-import { recordingLog } from '../../support/recording-log.ts';
-import { reportEverything } from './report-everything.ts';
+import type { Family } from '../../support/exposition.ts';
+import { everythingExposed } from './everything-exposed.ts';
 
 const OWN = 'tiktok_connector_';
 /** What the format itself adds. */
@@ -23,25 +21,6 @@ async function documented(heading: string): Promise<readonly (readonly string[])
   );
 }
 
-async function exposed(): Promise<readonly Family[]> {
-  const metrics = prometheusMetrics({
-    backlog: {
-      read: async () => ({
-        overdue: 1,
-        oldestOverdueSeconds: 1,
-        held: { RECONNECT: 1, QUOTA: 1, PLATFORM_OUTAGE: 1, LATE: 1 },
-        unconfirmed: 1,
-        setAside: 1,
-        shutGates: [{ code: 'PLATFORM_UNAVAILABLE', tried: false, gates: 1 }],
-      }),
-    },
-    tiktokCodes: [],
-    log: recordingLog(),
-  });
-  reportEverything(metrics);
-  return [...parseExposition((await metrics.expose()).text).values()];
-}
-
 const bare = (cell = ''): string => cell.replaceAll('`', '');
 const labelsOf = ({ samples }: Family): string =>
   [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))]
@@ -49,7 +28,7 @@ const labelsOf = ({ samples }: Family): string =>
     .join(' ');
 
 it('docs/metrics.md lists every metric of this service, and no other, with its type and labels', async () => {
-  const families = (await exposed()).filter(({ name }) => name.startsWith(OWN));
+  const families = (await everythingExposed()).filter(({ name }) => name.startsWith(OWN));
   // Each has a sample: what nobody can report would be in the table for nothing.
   for (const { name, samples } of families) expect(samples, name).not.toEqual([]);
   const seen = families.map((family) => [family.name.slice(OWN.length), family.type, labelsOf(family) || '–']);
@@ -61,7 +40,7 @@ it('docs/metrics.md lists every metric of this service, and no other, with its t
 it.skipIf(process.platform !== 'linux')(
   'docs/metrics.md lists every metric of the process, and no other, with its type (as Linux has them)',
   async () => {
-    const families = (await exposed()).filter(({ name }) => !name.startsWith(OWN));
+    const families = (await everythingExposed()).filter(({ name }) => !name.startsWith(OWN));
     const rows = await documented('The process');
     expect(rows.map((row) => row.slice(0, 2).map(bare)).sort()).toEqual(
       families.map(({ name, type }) => [name, type]).sort(),
