@@ -7,6 +7,7 @@ import { businessTikTok } from '../../src/adapters/tiktok/business/business-tikt
 import { credentialText } from '../../src/adapters/tiktok/business/credential.ts';
 import { openTikTok } from '../../src/adapters/tiktok/open/open-tiktok.ts';
 import { accountAccess } from '../../src/application/account-access.ts';
+import { appTurns } from '../../src/application/app-turns.ts';
 import { COLLECTION_RATES, collectMetrics } from '../../src/application/collect-metrics.ts';
 import { platformHealth } from '../../src/application/platform-health.ts';
 import type { Insights, TikTok } from '../../src/application/ports/tiktok.ts';
@@ -109,11 +110,13 @@ async function given(family: ApiFamily, crowds: readonly Crowd[]) {
     clock,
     wait: (seconds: number) => until(control.now() + seconds * 1000),
   };
+  const stopping = new AbortController().signal;
   const access = accountAccess({
     ...needs,
+    appTurns: appTurns({ ...needs, stopping }),
     health: platformHealth(needs),
     owner: 'this process',
-    stopping: new AbortController().signal,
+    stopping,
     failPoint: async () => undefined,
   });
   const collector = collectMetrics({
