@@ -1,5 +1,5 @@
 import type { Finding } from '../domain/finding.ts';
-import { MAX_IMPORT_LAPSES, restSeconds } from '../domain/post/pacing.ts';
+import { MAX_LAPSES, restSeconds } from '../domain/post/pacing.ts';
 import { reject, type Video } from '../domain/video/video.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
@@ -38,7 +38,7 @@ export function fetchVideo(needs: {
   return async (lease, signal) => {
     const { lapses, lapsed } = lease;
     const videoId = lease.video.id;
-    const setAside = lapses >= MAX_IMPORT_LAPSES;
+    const setAside = lapses >= MAX_LAPSES;
     const rest = lapsed && !setAside ? restSeconds(lapses, leaseSeconds) : 0;
     if (rest > 0) {
       await videos.restImport(lease, rest);
@@ -122,7 +122,7 @@ const SET_ASIDE: Finding = {
   message: 'The connector failed on this video again and again and set it aside.',
   remedy:
     'This is a fault of the connector: report it with the id of the video; upload the file another way meanwhile.',
-  observed: `${MAX_IMPORT_LAPSES} tries in a row that did not end`,
+  observed: `${MAX_LAPSES} tries in a row that did not end`,
   limit: 'a try that ends',
 };
 

@@ -20,7 +20,7 @@ import {
 const surroundings = realService();
 
 /** Leases of a post that ended without its worker's doing, before it is set aside. */
-const MOST_CRASHES = 8;
+const MOST_CRASHES = 12;
 
 let world: Surroundings;
 let sql: Surroundings['sql'];

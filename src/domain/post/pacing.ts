@@ -12,18 +12,18 @@ export const pollDelaySeconds = (polls: number): number => POLL_SECONDS[polls] ?
 /** Before the next try when `setbacks` ≥ 1 tries in a row failed: 5 s, 20 s, 80 s, then five minutes. */
 export const backOff = (setbacks: number): number => Math.min(5 * 4 ** (setbacks - 1), 300);
 
-/** A post over which its workers ended so often in a row is set aside. */
-export const MAX_LAPSES = 8;
-
-/** The same for an import. It begins from nothing each time, and so is met more often by whatever else ends workers. */
-export const MAX_IMPORT_LAPSES = 12;
+/**
+ * A post or an import over which its workers ended so often in a row is set aside. So many, for whatever else ends workers meets what takes
+ * long most often: a post whose token is being renewed, an import that begins from nothing each time.
+ */
+export const MAX_LAPSES = 12;
 
 /**
  * Before a post whose workers ended over it `lapses` times in a row is tried again, on top of the lease they left. From the third
  * time on it rests, longer each time: whatever else ends workers just now should not be taken for its doing.
  */
 export const restSeconds = (lapses: number, leaseSeconds: number): number =>
-  lapses < 3 ? 0 : Math.min(leaseSeconds * 2 ** Math.min(lapses - 2, 5), 600);
+  lapses < 3 ? 0 : Math.min(leaseSeconds * 2 ** Math.min(lapses - 2, 5), 300);
 
 /** Setbacks in a row after which a post says that it waits for TikTok to be well again. */
 export const OUTAGE_AFTER_SETBACKS = 4;

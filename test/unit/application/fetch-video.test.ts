@@ -7,7 +7,7 @@ import {
 } from '../../../src/application/ports/video-fetcher.ts';
 import { VideoStoreDown } from '../../../src/application/ports/video-store.ts';
 import type { TakeInVideo } from '../../../src/application/take-in-video.ts';
-import { MAX_IMPORT_LAPSES, restSeconds } from '../../../src/domain/post/pacing.ts';
+import { MAX_LAPSES, restSeconds } from '../../../src/domain/post/pacing.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import {
   aFinding,
@@ -65,7 +65,7 @@ describe('fetching a video', () => {
         return ok(aReadyVideo({ id }));
       },
     });
-    for (let looks = 0; looks < 2 * MAX_IMPORT_LAPSES; looks += 1) {
+    for (let looks = 0; looks < 2 * MAX_LAPSES; looks += 1) {
       expect(await attempt()).toBe(true);
       expect(await attempt()).toBe(false);
       world.clock.advance(30);
@@ -216,7 +216,7 @@ describe('fetching a video', () => {
     };
     await die();
     await die();
-    for (let lapses = 3; lapses < MAX_IMPORT_LAPSES; lapses += 1) {
+    for (let lapses = 3; lapses < MAX_LAPSES; lapses += 1) {
       await die();
       expect(await attempt()).toBe(true);
       const next = await world.videos.earliestImport();

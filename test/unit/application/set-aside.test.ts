@@ -20,7 +20,7 @@ import {
 } from '../../support/builders.ts';
 import { World } from './world.ts';
 
-const CRASHES = 8;
+const CRASHES = 12;
 const SET_ASIDE = 'a post ended its workers again and again: it is set aside';
 const attempts = [anAnnouncedAttempt()];
 
@@ -109,9 +109,9 @@ describe('a post that ended its workers less often', () => {
     [2, 0],
     [3, 120],
     [4, 240],
-    [5, 480],
-    [6, 600],
-    [7, 600],
+    [5, 300],
+    [6, 300],
+    [11, 300],
   ])('rests after the time number %i for %i s, and is then tried', async (lapses, seconds) => {
     const world = new World();
     const post = await givenLapsed(world, lapses, (needed) => aScheduledPost(needed));
@@ -143,7 +143,7 @@ describe('a post that ended its workers less often', () => {
     const world = new World();
     const video = await world.givenVideo({ sizeBytes: 130_000_000 });
     const post = await world.givenPost(aScheduledPost, { video });
-    for (let stop = 0; stop < 8; stop += 1) await world.work({ shift: { ending: () => true } });
+    for (let stop = 0; stop < CRASHES; stop += 1) await world.work({ shift: { ending: () => true } });
     expect(await world.post(post.id)).toMatchObject({ phase: 'UPLOADING' });
     await world.workUntilQuiet();
     expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });
@@ -170,7 +170,7 @@ describe('a post that ends every worker', () => {
         throw new Error('out of memory');
       },
     });
-    for (let worker = 0; worker < 300; worker += 1) {
+    for (let worker = 0; worker < 600; worker += 1) {
       await world.work({ owner: `worker ${worker}` }).catch(() => undefined);
       world.clock.advance(20);
     }
