@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { FaultSpec } from '../../../sandbox/faults.ts';
 import type { FailReason } from '../../../sandbox/open/vocabulary.ts';
+import { MAX_LAPSES } from '../../../src/domain/post/pacing.ts';
 import type { PublishErrorCode } from '../../../src/domain/publish-error.ts';
 import type { GrpcClients } from '../../support/grpc-client.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../../support/service-process.ts';
@@ -202,7 +203,7 @@ async function withoutFile(): Promise<Post> {
 async function thatEndsWorkers(): Promise<Post> {
   const connection = await connectNewAccount(story);
   const post = await publish(clients, { ...aPost(connection, video), schedule_time: inDays(1) });
-  await world.sql('update post set lapses = 8, next_action_at = now() where id = $1', [post.post_id]);
+  await world.sql('update post set lapses = $2, next_action_at = now() where id = $1', [post.post_id, MAX_LAPSES]);
   await ring(clients);
   return post;
 }
