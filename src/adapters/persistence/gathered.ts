@@ -82,6 +82,20 @@ export function gathered<In, Out>({
     });
 }
 
+/** Reads rows by their keys, those of one moment together. `find` gives the rows of these keys, in any order. */
+export function gatheredRows<Key, Row>(
+  find: (keys: readonly Key[]) => Promise<{ readonly rows: readonly Row[] }>,
+  keyOf: (row: Row) => string,
+): (key: Key) => Promise<Row | undefined> {
+  return gathered({
+    async run(keys: readonly Key[]) {
+      const { rows } = await find([...new Set(keys)]);
+      const found = new Map<unknown, Row>(rows.map((row) => [keyOf(row), row]));
+      return keys.map((key) => found.get(key));
+    },
+  });
+}
+
 /** Larger ones would keep their first too long from its answer. */
 const MOST = 64;
 /** One more than the database works on, so that it never waits for us. */

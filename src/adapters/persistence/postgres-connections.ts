@@ -4,7 +4,7 @@ import type { ConnectionId } from '../../domain/ids.ts';
 import { err, ok } from '../../domain/result.ts';
 import { connectionFromRow, connectionToRow } from './connection-rows.ts';
 import type { Database } from './database.ts';
-import { gathered } from './gathered.ts';
+import { gatheredRows } from './gathered.ts';
 import { isStorable } from './json.ts';
 import { prepared } from './prepared.ts';
 import { type ConnectionRow, ConnectionRows } from './rows.ts';
@@ -68,13 +68,10 @@ const ENDING = `
 /** `announce` is called after every change that is stored. */
 export function postgresConnections({ orm, pool }: Database, announce: () => void): Connections {
   const fork = () => orm.em.fork();
-  const read = gathered({
-    async run(ids: readonly ConnectionId[]) {
-      const { rows } = await pool.query<ConnectionRow>(FIND([...new Set(ids)]));
-      const found = new Map(rows.map((row) => [row.id, row]));
-      return ids.map((id) => found.get(id));
-    },
-  });
+  const read = gatheredRows(
+    (ids: readonly ConnectionId[]) => pool.query<ConnectionRow>(FIND(ids)),
+    (row) => row.id,
+  );
   return {
     async find(id, workspaceId) {
       if (!isStorable(id, workspaceId)) return undefined;

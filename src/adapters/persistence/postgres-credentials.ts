@@ -2,7 +2,7 @@ import type { Cipher } from '../../application/ports/cipher.ts';
 import type { Credential, Credentials, DueCredential, NewCredential } from '../../application/ports/credentials.ts';
 import type { ConnectionId, WorkspaceId } from '../../domain/ids.ts';
 import type { Database } from './database.ts';
-import { gathered } from './gathered.ts';
+import { gatheredRows } from './gathered.ts';
 import { date, optionalDate, present, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { prepared } from './prepared.ts';
@@ -100,13 +100,10 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
     });
   }
 
-  const read = gathered({
-    async run(ids: readonly ConnectionId[]) {
-      const { rows } = await pool.query<Row>(FIND([...new Set(ids)]));
-      const found = new Map(rows.map((row) => [row.connection_id, row]));
-      return ids.map((id) => found.get(id));
-    },
-  });
+  const read = gatheredRows(
+    (ids: readonly ConnectionId[]) => pool.query<Row>(FIND(ids)),
+    (row) => row.connection_id,
+  );
 
   return {
     async find(connectionId) {

@@ -8,7 +8,7 @@ import { err, ok } from '../../domain/result.ts';
 import type { ImportingVideo, Video } from '../../domain/video/video.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
 import type { Database } from './database.ts';
-import { gathered } from './gathered.ts';
+import { gatheredRows } from './gathered.ts';
 import { date, isStorable, optionalDate, present, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { prepared } from './prepared.ts';
@@ -47,13 +47,10 @@ const FIND = prepared(`
 export const NEEDING: readonly PostState[] = ['PREPARING', 'SCHEDULED', 'PUBLISHING', 'HELD'];
 
 export function postgresVideos({ orm, pool }: Database): Videos {
-  const read = gathered({
-    async run(ids: readonly VideoId[]) {
-      const { rows } = await pool.query<Row>(FIND([...new Set(ids)]));
-      const found = new Map(rows.map((row) => [row.id, row]));
-      return ids.map((id) => found.get(id));
-    },
-  });
+  const read = gatheredRows(
+    (ids: readonly VideoId[]) => pool.query<Row>(FIND(ids)),
+    (row) => row.id,
+  );
   return {
     async find(id, workspaceId) {
       if (!isStorable(id, workspaceId)) return undefined;
