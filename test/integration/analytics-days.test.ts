@@ -10,20 +10,12 @@ import { postgresVideoMetrics } from '../../src/adapters/persistence/postgres-vi
 import { postgresVideos } from '../../src/adapters/persistence/postgres-videos.ts';
 import { connectorRoutes } from '../../src/adapters/rpc/routes.ts';
 import { rpcServer } from '../../src/adapters/rpc/server.ts';
-import { businessTikTok } from '../../src/adapters/tiktok/business/business-tiktok.ts';
-import { openTikTok } from '../../src/adapters/tiktok/open/open-tiktok.ts';
-import { accountAccess } from '../../src/application/account-access.ts';
-import { appTurns } from '../../src/application/app-turns.ts';
-import { collectMetrics } from '../../src/application/collect-metrics.ts';
 import { getAccountMetrics } from '../../src/application/get-account-metrics.ts';
 import { getPostMetrics } from '../../src/application/get-post-metrics.ts';
 import { listPostMetricSnapshots } from '../../src/application/list-post-metric-snapshots.ts';
 import { listPostMetrics } from '../../src/application/list-post-metrics.ts';
-import { platformHealth } from '../../src/application/platform-health.ts';
-import type { TikTok } from '../../src/application/ports/tiktok.ts';
 import { refreshDueTime, tokenLife } from '../../src/application/token-life.ts';
 import { type ApiFamily, REQUESTED_SCOPES } from '../../src/domain/connection/connection.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { fakeNeeds } from '../contract/rpc/fake-needs.ts';
 import {
   anAccount,
@@ -36,10 +28,7 @@ import {
 import { freshDatabase } from '../support/fresh-database.ts';
 import { grpcClients, type Message } from '../support/grpc-client.ts';
 import { inMemoryCredentials } from '../support/in-memory-credentials.ts';
-import { inMemoryGates } from '../support/in-memory-gates.ts';
-import { inMemoryTurns } from '../support/in-memory-turns.ts';
-import { recordingLog } from '../support/recording-log.ts';
-import { recordingMetrics } from '../support/recording-metrics.ts';
+import { collectingFrom, sandboxTikTok } from '../support/sandbox-tiktok.ts';
 
 const ACCOUNT = 'glow.bakery';
 const HOUR = 3_600_000;
@@ -69,27 +58,7 @@ async function given(family: ApiFamily) {
   // Half past noon: no day ends between a question and its answer.
   control.advanceClock(1.5 * DAY + HOUR / 2 - (control.now() % DAY));
   control.changeAccount(ACCOUNT, { createTime: control.now() - 400 * DAY, analyticsSince: control.now() - 400 * DAY });
-  const clock = { now: () => new Date(control.now()) };
-  const redirectUri = 'http://127.0.0.1:8080/oauth/tiktok/callback';
-  const common = { authorizeUrl: sandbox.authorizeUrl, sandbox: true };
-  const tiktok: TikTok & { close(): Promise<void> } =
-    family === 'OPEN'
-      ? openTikTok({
-          ...common,
-          clientKey: sandbox.clientKey,
-          clientSecret: new Secret(sandbox.clientSecret),
-          redirectUri,
-          openApiUrl: sandbox.openApiUrl,
-        })
-      : businessTikTok({
-          ...common,
-          appId: sandbox.businessAppId,
-          secret: new Secret(sandbox.businessSecret),
-          redirectUri: `${redirectUri}/`,
-          businessApiUrl: sandbox.businessApiUrl,
-          clock,
-        });
-  onTestFinished(() => tiktok.close());
+  const { tiktok, clock } = sandboxTikTok(family, sandbox);
 
   const scopes = REQUESTED_SCOPES[family];
   const consent = tiktok.authorization.authorizeUri({ state: 's', scopes });
@@ -115,33 +84,8 @@ async function given(family: ApiFamily) {
   await credentials.put({ connectionId, workspaceId, accessToken, refreshToken, ...life, ...refreshDue });
 
   const wait = async (seconds: number) => void control.advanceClock(Math.ceil(seconds * 1000));
-  const needs = {
-    connections,
-    credentials,
-    tiktoks: { default: family, families: new Map([[family, tiktok]]) },
-    gates: inMemoryGates({ clock }),
-    turns: inMemoryTurns({ clock }),
-    metrics: recordingMetrics(),
-    log: recordingLog(),
-    random: () => 0,
-    clock,
-    wait,
-  };
-  const stopping = new AbortController().signal;
-  const access = accountAccess({
-    ...needs,
-    appTurns: appTurns({ ...needs, stopping }),
-    health: platformHealth(needs),
-    owner: 'this process',
-    stopping,
-    failPoint: async () => undefined,
-  });
-  const collector = collectMetrics({
-    ...needs,
-    access,
-    collections: postgresMetricCollections(database),
-    rates: { OPEN: { callsPerSecond: 5 }, BUSINESS: { callsPerSecond: 4 } },
-  });
+  const collections = postgresMetricCollections(database);
+  const { collector, log } = collectingFrom(tiktok, { connections, credentials, collections, clock, wait });
 
   const posts = postgresPosts(database, CIPHER, () => undefined);
   const reads = {
@@ -161,7 +105,7 @@ async function given(family: ApiFamily) {
     host: '127.0.0.1',
     port: 0,
     routes: connectorRoutes(fakeNeeds(useCases, { clock, findConnection: (id) => connections.find(id) })),
-    log: needs.log,
+    log,
     drainMilliseconds: 200,
   });
   const clients = grpcClients((await server.listen()).address);
@@ -174,7 +118,7 @@ async function given(family: ApiFamily) {
     control,
     clients,
     connectionId,
-    log: needs.log,
+    log,
     /** A post of ours that became this video. */
     async postOf(tiktokPostId: string): Promise<string> {
       const video = aReadyVideo();

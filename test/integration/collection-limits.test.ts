@@ -3,26 +3,17 @@ import { expect, it, onTestFinished } from 'vitest';
 import { judgeLimits, limitsOf } from '../../bench/metrics/judge.ts';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 import type { Traffic } from '../../sandbox/traffic.ts';
-import { businessTikTok } from '../../src/adapters/tiktok/business/business-tiktok.ts';
 import { credentialText } from '../../src/adapters/tiktok/business/credential.ts';
-import { openTikTok } from '../../src/adapters/tiktok/open/open-tiktok.ts';
-import { accountAccess } from '../../src/application/account-access.ts';
-import { appTurns } from '../../src/application/app-turns.ts';
-import { COLLECTION_RATES, collectMetrics } from '../../src/application/collect-metrics.ts';
-import { platformHealth } from '../../src/application/platform-health.ts';
-import type { Insights, TikTok } from '../../src/application/ports/tiktok.ts';
+import type { Insights } from '../../src/application/ports/tiktok.ts';
 import { type ApiFamily, REQUESTED_SCOPES } from '../../src/domain/connection/connection.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { anAccount, anActiveConnection, later } from '../support/builders.ts';
 import { inMemoryConnections } from '../support/in-memory-connections.ts';
 import { inMemoryCredentials } from '../support/in-memory-credentials.ts';
-import { inMemoryGates } from '../support/in-memory-gates.ts';
 import { inMemoryMetrics } from '../support/in-memory-metrics.ts';
 import { inMemoryPosts } from '../support/in-memory-posts.ts';
-import { inMemoryTurns } from '../support/in-memory-turns.ts';
 import { inMemoryVideos } from '../support/in-memory-videos.ts';
-import { recordingLog } from '../support/recording-log.ts';
-import { recordingMetrics } from '../support/recording-metrics.ts';
+import { collectingFrom, sandboxTikTok } from '../support/sandbox-tiktok.ts';
 
 type Crowd = { readonly accounts: number; readonly videos: number };
 
@@ -31,24 +22,7 @@ async function given(family: ApiFamily, crowds: readonly Crowd[]) {
   const sandbox = await startSandbox({});
   onTestFinished(() => sandbox.close());
   const { control } = sandbox;
-  const clock = { now: () => new Date(control.now()) };
-  const common = { authorizeUrl: sandbox.authorizeUrl, redirectUri: 'http://127.0.0.1:8080/', sandbox: true };
-  const tiktok: TikTok & { close(): Promise<void> } =
-    family === 'OPEN'
-      ? openTikTok({
-          ...common,
-          clientKey: sandbox.clientKey,
-          clientSecret: new Secret(sandbox.clientSecret),
-          openApiUrl: sandbox.openApiUrl,
-        })
-      : businessTikTok({
-          ...common,
-          appId: sandbox.businessAppId,
-          secret: new Secret(sandbox.businessSecret),
-          businessApiUrl: sandbox.businessApiUrl,
-          clock,
-        });
-  onTestFinished(() => tiktok.close());
+  const { tiktok, clock } = sandboxTikTok(family, sandbox);
 
   const underWay = new Set<Promise<unknown>>();
   function noted<T>(call: Promise<T>): Promise<T> {
@@ -98,36 +72,19 @@ async function given(family: ApiFamily, crowds: readonly Crowd[]) {
 
   const { posts } = inMemoryPosts({ clock, videos: inMemoryVideos({ clock }), connections });
   const measured = inMemoryMetrics({ clock, connections, posts });
-  const needs = {
-    connections,
-    credentials,
-    tiktoks: { default: family, families: new Map([[family, { ...tiktok, insights: noticed }]]) },
-    gates: inMemoryGates({ clock }),
-    turns: inMemoryTurns({ clock }),
-    metrics: recordingMetrics(),
-    log: recordingLog(),
-    random: () => 0,
-    clock,
-    wait: (seconds: number) => until(control.now() + seconds * 1000),
-  };
-  const stopping = new AbortController().signal;
-  const access = accountAccess({
-    ...needs,
-    appTurns: appTurns({ ...needs, stopping }),
-    health: platformHealth(needs),
-    owner: 'this process',
-    stopping,
-    failPoint: async () => undefined,
-  });
-  const collector = collectMetrics({
-    ...needs,
-    access,
-    collections: measured.collections,
-    rates: COLLECTION_RATES,
-  });
+  const { collector, log } = collectingFrom(
+    { ...tiktok, insights: noticed },
+    {
+      connections,
+      credentials,
+      collections: measured.collections,
+      clock,
+      wait: (seconds) => until(control.now() + seconds * 1000),
+    },
+  );
   return {
     control,
-    log: needs.log,
+    log,
     async minutesPass(minutes: number): Promise<void> {
       const end = control.now() + minutes * 60_000;
       while (control.now() < end) {

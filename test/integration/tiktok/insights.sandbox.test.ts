@@ -2,9 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { AccountInsights } from '../../../sandbox/insights/told.ts';
 import type { VideoInsights } from '../../../sandbox/insights/video-insights.ts';
 import { type SandboxOptions, startSandbox } from '../../../sandbox/sandbox.ts';
-import { businessTikTok } from '../../../src/adapters/tiktok/business/business-tiktok.ts';
-import { openTikTok } from '../../../src/adapters/tiktok/open/open-tiktok.ts';
-import type { TikTok, VideoPage } from '../../../src/application/ports/tiktok.ts';
+import type { VideoPage } from '../../../src/application/ports/tiktok.ts';
 import {
   ACCOUNT_BREAKDOWNS,
   DAY_NUMBERS,
@@ -15,7 +13,7 @@ import {
 } from '../../../src/domain/analytics/reading.ts';
 import { type ApiFamily, REQUESTED_SCOPES } from '../../../src/domain/connection/connection.ts';
 import type { Result } from '../../../src/domain/result.ts';
-import { Secret } from '../../../src/domain/secret.ts';
+import { sandboxTikTok } from '../../support/sandbox-tiktok.ts';
 
 const ACCOUNT = 'glow.bakery';
 const HOUR = 3_600_000;
@@ -33,26 +31,7 @@ async function connectedTo(family: ApiFamily, options: SandboxOptions = {}) {
   const { control } = sandbox;
   // Noon: no day ends during a test.
   control.advanceClock(1.5 * DAY - (control.now() % DAY));
-  const redirectUri = 'http://127.0.0.1:8080/oauth/tiktok/callback';
-  const common = { authorizeUrl: sandbox.authorizeUrl, sandbox: true };
-  const tiktok: TikTok & { close(): Promise<void> } =
-    family === 'OPEN'
-      ? openTikTok({
-          ...common,
-          clientKey: sandbox.clientKey,
-          clientSecret: new Secret(sandbox.clientSecret),
-          redirectUri,
-          openApiUrl: sandbox.openApiUrl,
-        })
-      : businessTikTok({
-          ...common,
-          appId: sandbox.businessAppId,
-          secret: new Secret(sandbox.businessSecret),
-          redirectUri: `${redirectUri}/`,
-          businessApiUrl: sandbox.businessApiUrl,
-          clock: { now: () => new Date(control.now()) },
-        });
-  onTestFinished(() => tiktok.close());
+  const { tiktok } = sandboxTikTok(family, sandbox);
   control.changeAccount(ACCOUNT, { createTime: control.now() - 400 * DAY, analyticsSince: control.now() - 400 * DAY });
   const scopes = REQUESTED_SCOPES[family];
   const authorizeUri = tiktok.authorization.authorizeUri({ state: 's', scopes });
