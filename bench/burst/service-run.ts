@@ -5,6 +5,7 @@ import { startChild } from '../support/child.ts';
 import type { DatabaseServer } from '../support/database-server.ts';
 import { errorsIn } from '../support/errors-in.ts';
 import { freePorts } from '../support/free-ports.ts';
+import { measure } from '../support/measure.ts';
 import type { SandboxProcess } from '../support/sandbox-process.ts';
 import { ascending, percentile } from '../support/statistics.ts';
 import { judge } from './judge.ts';
@@ -95,7 +96,7 @@ export async function runService(needs: {
   const dueTime = await setTheMoment(observer);
   await server.checkpoint();
   await sleep(dueTime.getTime() - LEAD_MILLISECONDS - Date.now());
-  const before = await measure();
+  const before = await measure({ worker, sandbox, server, database });
   let allClaimedTime: number | undefined;
   const deadline = dueTime.getTime() + (PATIENCE_SECONDS + posts * PATIENCE_SECONDS_PER_POST) * 1000;
   const failures: string[] = [];
@@ -111,7 +112,7 @@ export async function runService(needs: {
     }
     await sleep(LOOK_MILLISECONDS);
   }
-  const after = await measure();
+  const after = await measure({ worker, sandbox, server, database });
   const { rows } = await observer.query<{ state: string; lateness: number | null; published: Date | null }>(
     'select state, dispatch_lateness_seconds as lateness, publish_time as published from post',
   );
@@ -151,14 +152,4 @@ export async function runService(needs: {
       peakBytes: after.worker?.peakBytes,
     },
   };
-
-  async function measure() {
-    return {
-      worker: await worker.usage(),
-      sandbox: await sandbox.usage(),
-      postgres: await server.cpuSeconds(),
-      walBytes: await server.walBytes(),
-      transactions: await server.transactions(database),
-    };
-  }
 }

@@ -6,6 +6,7 @@ import { startChild } from '../support/child.ts';
 import type { DatabaseServer } from '../support/database-server.ts';
 import { errorsIn } from '../support/errors-in.ts';
 import { freePorts } from '../support/free-ports.ts';
+import { measure } from '../support/measure.ts';
 import type { SandboxProcess } from '../support/sandbox-process.ts';
 import { makeAccountsDue, makeVideosDue } from './stage.ts';
 
@@ -94,7 +95,7 @@ export async function runRound(needs: {
   const { sequence } = await sandbox.traffic();
   await makeVideosDue(observer);
   await server.checkpoint();
-  const begin = await measure();
+  const begin = await measure({ worker, sandbox, server, database });
   const dueTime = await makeAccountsDue(observer);
   const deadline = Date.now() + (PATIENCE_SECONDS + expectedCalls * PATIENCE_SECONDS_PER_CALL) * 1000;
   const failures: string[] = [];
@@ -113,7 +114,7 @@ export async function runRound(needs: {
     }
     await sleep(LOOK_MILLISECONDS);
   }
-  const end = await measure();
+  const end = await measure({ worker, sandbox, server, database });
   await Promise.all([observer.end(), worker.stop()]);
   await server.untilAlone(database);
   const transactions = (await server.transactions(database)) - begin.transactions - looks;
@@ -153,16 +154,6 @@ export async function runRound(needs: {
       snapshots: after.snapshots - before.snapshots,
     },
   };
-
-  async function measure() {
-    return {
-      worker: await worker.usage(),
-      sandbox: await sandbox.usage(),
-      postgres: await server.cpuSeconds(),
-      walBytes: await server.walBytes(),
-      transactions: await server.transactions(database),
-    };
-  }
 }
 
 /** Complete only while nobody else is connected: connections tell of their rows late. */

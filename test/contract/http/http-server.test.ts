@@ -10,8 +10,9 @@ import { connectorRoutes } from '../../../src/adapters/rpc/routes.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
 import { answerTo } from '../../../src/adapters/rpc/to-connect-error.ts';
 import { err, ok } from '../../../src/domain/result.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { aConnection, aPlan } from '../rpc/examples.ts';
-import { fakeNeeds, recordingLog } from '../rpc/fake-needs.ts';
+import { fakeNeeds } from '../rpc/fake-needs.ts';
 
 const running: { close(): Promise<void> }[] = [];
 

@@ -24,8 +24,9 @@ import type { PostEvent } from '../../../src/application/ports/post-events.ts';
 import { type Caller, type LoginRefusal, ROLES, type Role, type Workspaces } from '../../../src/domain/caller.ts';
 import type { WorkspaceId } from '../../../src/domain/ids.ts';
 import { err, ok } from '../../../src/domain/result.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { aConnection, aPlan, aVideo } from './examples.ts';
-import { fakeNeeds, NOW, recordingLog } from './fake-needs.ts';
+import { fakeNeeds, NOW } from './fake-needs.ts';
 
 const within = (...names: string[]): Workspaces => new Set(names as WorkspaceId[]);
 const aCaller = (parts: Partial<Caller> = {}): Caller => ({

@@ -7,8 +7,9 @@ import { ErrorInfoSchema } from '../../../src/adapters/rpc/gen/google/rpc/error_
 import { connectorRoutes } from '../../../src/adapters/rpc/routes.ts';
 import type { PostEvent } from '../../../src/application/ports/post-events.ts';
 import { err, ok } from '../../../src/domain/result.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { aConnection, aPlan, aVideo } from './examples.ts';
-import { fakeNeeds, NOW, recordingLog } from './fake-needs.ts';
+import { fakeNeeds, NOW } from './fake-needs.ts';
 
 const transport = (...needs: Parameters<typeof fakeNeeds>) =>
   createRouterTransport(connectorRoutes(fakeNeeds(...needs)));

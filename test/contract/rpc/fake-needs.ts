@@ -1,6 +1,6 @@
 import { anyone } from '../../../src/adapters/callers/anyone.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
-import type { Log } from '../../../src/application/ports/log.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 
 export const NOW = new Date('2026-03-01T12:00:00.000Z');
 
@@ -42,16 +42,6 @@ export const fakeUseCases = (answers: Partial<UseCases>): UseCases => ({
   >),
   ...answers,
 });
-
-export type LogLine = { readonly level: 'info' | 'warn' | 'error'; readonly fields: object; readonly message: string };
-
-export function recordingLog(): Log & { readonly lines: readonly LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: LogLine['level']) => (fields: object, message: string) => {
-    lines.push({ level, fields, message });
-  };
-  return { lines, info: at('info'), warn: at('warn'), error: at('error') };
-}
 
 /** All is well, and stays so. */
 const wellHealth: RpcNeeds['health'] = {

@@ -9,8 +9,9 @@ import type { PublishPostInput } from '../../../src/application/publish-post.ts'
 import { err, ok } from '../../../src/domain/result.ts';
 import { type GrpcClients, grpcClients, refusalOf } from '../../support/grpc-client.ts';
 import { call, envelope, FLAG, FRAME, frame, rawHttp2, reset } from '../../support/raw-http2.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { aConnection, anAttempt, aPlan, aVideo, CONNECTION, POST, VIDEO, WORKSPACE } from './examples.ts';
-import { fakeNeeds, NOW, recordingLog } from './fake-needs.ts';
+import { fakeNeeds, NOW } from './fake-needs.ts';
 
 const running: { close(): void | Promise<void> }[] = [];
 /** Where the servers of this test listen. */

@@ -6,9 +6,10 @@ import { platformGate } from '../../../src/domain/post/gate.ts';
 import { fixedClock } from '../../support/fixed-clock.ts';
 import { errorDetails, refusalOf } from '../../support/grpc-client.ts';
 import { inMemoryGates } from '../../support/in-memory-gates.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { rpcServers } from '../../support/rpc-servers.ts';
 import { healthClient } from '../../support/standard-clients.ts';
-import { fakeNeeds, recordingLog } from './fake-needs.ts';
+import { fakeNeeds } from './fake-needs.ts';
 
 const OUTAGE = { code: 'PLATFORM_UNAVAILABLE', message: 'TikTok is away', remedy: 'wait' } as never;
 const OURS = ['ConnectionService', 'VideoService', 'PostService', 'AnalyticsService'].map(

@@ -2,10 +2,11 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PostEvent } from '../../../src/application/ports/post-events.ts';
 import { ok } from '../../../src/domain/result.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { rpcServers } from '../../support/rpc-servers.ts';
 import { type Answer, enveloped, everythingIn, exchange, messagesOf } from '../../support/wire.ts';
 import { aPlan } from './examples.ts';
-import { fakeNeeds, recordingLog } from './fake-needs.ts';
+import { fakeNeeds } from './fake-needs.ts';
 
 const running: { close(): Promise<void> }[] = [];
 

@@ -25,9 +25,10 @@ import {
   isResetOf,
   rawHttp2,
 } from '../../support/raw-http2.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { PROTOCOLS, type Protocol, type RpcServers, rpcServers, wayTo } from '../../support/rpc-servers.ts';
 import { aPlan, aVideo } from './examples.ts';
-import { fakeNeeds, recordingLog } from './fake-needs.ts';
+import { fakeNeeds } from './fake-needs.ts';
 
 const running: { close(): void | Promise<void> }[] = [];
 
