@@ -104,7 +104,7 @@ export function advancePost(needs: {
   const moment = (): Moment => ({ now: clock.now(), random: needs.random() });
   const bytes = checkBytes(needs);
   const pull = pullVideo({ ...needs, checkBytes: bytes, moment });
-  const announce = announcePost({ ...needs, pull, moment });
+  const announce = announcePost({ ...needs, checkBytes: bytes, pull, moment });
   const send = sendVideo({ ...needs, checkBytes: bytes, moment });
 
   return (lease, shift) =>
@@ -243,7 +243,9 @@ export function advancePost(needs: {
 
   async function start(post: Parameters<typeof announce.start>[0], work: WorkInHand): Promise<Step> {
     const started = await announce.start(post, work);
-    return 'announced' in started ? sendAll(started.announced, started.means, work) : started;
+    return 'announced' in started
+      ? sendAll(started.announced, started.means, work, started.announced.phase === 'FINALIZING')
+      : started;
   }
 
   async function release(post: Held, work: WorkInHand): Promise<Step> {
@@ -265,8 +267,8 @@ export function advancePost(needs: {
     return sendAll(confirmBytes(post, attempt, confirmed ?? attempt.bytesSent), means.value, work);
   }
 
-  async function sendAll(post: Uploading | Finalizing, means: Means, work: WorkInHand): Promise<Step> {
-    const sent = await send(post, means, work);
+  async function sendAll(post: Uploading | Finalizing, means: Means, work: WorkInHand, ready = false): Promise<Step> {
+    const sent = await send(post, means, work, ready);
     return 'refused' in sent ? settleLastByte(sent.refused, work, true) : sent;
   }
 
@@ -284,7 +286,7 @@ export function advancePost(needs: {
     const seen = status.value.state === 'WORKING' ? status.value.uploadedBytes : undefined;
     if (seen === undefined) return keepWaiting(post, attempt, now);
     if (seen >= attempt.plan.sizeBytes) {
-      const processing = await work.save(process(post, attempt));
+      const processing = process(post, attempt);
       return keepWaiting(processing, theAttempt(processing), now);
     }
     // Bytes are missing. Twice the same answer, and they were not just on their way.
@@ -301,6 +303,7 @@ export function advancePost(needs: {
   }
 
   async function awaitVerdict(post: Processing): Promise<Step> {
+    await failPoint('processing-stored');
     const status = await ask(post);
     await failPoint('verdict-read');
     if (!status.ok) return waitOn(post, status.error);

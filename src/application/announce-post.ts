@@ -17,8 +17,10 @@ import {
   awaitStart,
   awaitTurn,
   begin,
+  type Finalizing,
   fail,
   failedAttempts,
+  finalize,
   type Held,
   hold,
   type Initializing,
@@ -40,6 +42,7 @@ import { inSeconds } from '../domain/time.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
 import { check } from '../domain/video/video-policy.ts';
 import { type AccountAccess, wasNotAsked } from './account-access.ts';
+import type { CheckBytes } from './check-bytes.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Connections } from './ports/connections.ts';
 import type { FailPoint } from './ports/fail-point.ts';
@@ -60,15 +63,15 @@ import type { WorkInHand } from './work-in-hand.ts';
 /** What a post needs to go out, as it is at this moment. */
 export type Means = { readonly connection: Connection; readonly video: ReadyVideo; readonly publishing: Publishing };
 
+/**
+ * TikTok's ids are stored, and its bytes may be sent. Of a file that goes in one piece FINALIZING is stored with them, and its bytes
+ * were looked at before: its first chunk is the last.
+ */
+export type Announced = { readonly announced: Uploading | Finalizing; readonly means: Means };
+
 export type AnnouncePost = {
-  /**
-   * Waits for its turn, passes the gates, checks what can be known before, stores the intent, tells TikTok, and stores TikTok's
-   * ids. After that its bytes may be sent.
-   */
-  start(
-    post: Scheduled | Initializing | Held,
-    work: WorkInHand,
-  ): Promise<Step | { readonly announced: Uploading; readonly means: Means }>;
+  /** Waits for its turn, passes the gates, checks what can be known before, stores the intent, tells TikTok, and stores its ids. */
+  start(post: Scheduled | Initializing | Held, work: WorkInHand): Promise<Step | Announced>;
   /** Later than its late policy allows. Undefined while it is not. */
   tooLate(post: Scheduled | Initializing | Held, time: Date): Step | undefined;
   findMeans(post: Post): Promise<Result<Means, PublishError>>;
@@ -98,6 +101,7 @@ export function announcePost(needs: {
   readonly gates: Gates;
   readonly turns: Turns;
   readonly pull: PullVideo;
+  readonly checkBytes: CheckBytes;
   readonly clock: Clock;
   readonly moment: () => Moment;
   readonly policy: PostPolicy;
@@ -115,6 +119,7 @@ export function announcePost(needs: {
     gates,
     turns,
     pull,
+    checkBytes,
     clock,
     moment,
     policy,
@@ -135,10 +140,7 @@ export function announcePost(needs: {
       : err({ code: 'VIDEO_MISSING' });
   }
 
-  async function start(
-    post: Scheduled | Initializing | Held,
-    work: WorkInHand,
-  ): Promise<Step | { readonly announced: Uploading; readonly means: Means }> {
+  async function start(post: Scheduled | Initializing | Held, work: WorkInHand): Promise<Step | Announced> {
     const now = clock.now();
     // Moved to a later time while it was held, or woken for something of the past.
     if (post.state !== 'PUBLISHING' && post.scheduleTime > inSeconds(now, CLOCK_SECONDS)) {
@@ -181,6 +183,17 @@ export function announcePost(needs: {
       return refuse(awaitStart(post), checked.error);
     }
     const settings = checked.value;
+    const { announce } = publishing;
+    const plan = planChunks(video.sizeBytes, policy.largestChunkBytes);
+    // Some families take no bytes from us, whatever the operator chose for those that do.
+    const pulled = policy.transfer === 'PULL' || announce === undefined;
+    const inOnePiece = !pulled && plan.chunkCount === 1;
+    const damage = inOnePiece ? await checkBytes(video) : undefined;
+    if (damage !== undefined) {
+      await place.giveBack();
+      await gates.handBack(passed.trying);
+      return { post: fail(post, damage, clock.now()) };
+    }
 
     // Only now: what came before may have taken its time, and TikTok counts when it is told.
     const key = quotaKey('ANNOUNCE', connection);
@@ -190,9 +203,7 @@ export function announcePost(needs: {
       await gates.handBack(passed.trying);
       return waitForTurn(post, await turns.next(`RETURN:${key}`, announceQuota(connection), turn.freeTime));
     }
-    const { announce } = publishing;
-    // Some families take no bytes from us, whatever the operator chose for those that do.
-    if (policy.transfer === 'PULL' || announce === undefined) {
+    if (pulled) {
       const told = await pull.announce(post, { ...means.value, settings }, work);
       if ('refused' in told) {
         await place.giveBack();
@@ -203,7 +214,6 @@ export function announcePost(needs: {
       await reopenTried(passed.trying, connection, told.post);
       return told;
     }
-    const plan = planChunks(video.sizeBytes, policy.largestChunkBytes);
     const intent = await work.save(begin(post, { transfer: 'UPLOAD', plan }, clock.now()));
     reportDispatch(metrics, post, intent);
     await failPoint('intent-stored');
@@ -222,7 +232,8 @@ export function announcePost(needs: {
     const uploadExpireTime = inSeconds(clock.now(), uploadSeconds);
     const attempt = { ...theAttempt(intent), publishId, uploadUrl, uploadExpireTime };
     // No byte leaves before this is stored. Should it never be, nobody has the address, and nothing comes of it.
-    const announced = await work.saveHoweverLong(upload(intent, attempt));
+    const uploading = upload(intent, attempt);
+    const announced = await work.saveHoweverLong(inOnePiece ? finalize(uploading, attempt, clock.now()) : uploading);
     await failPoint('ids-stored');
     await reopenTried(passed.trying, connection, announced);
     return { announced, means: means.value };

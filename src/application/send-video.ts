@@ -27,8 +27,11 @@ import type { ChunkOutcome } from './ports/tiktok.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { WorkInHand } from './work-in-hand.ts';
 
-/** Sends the bytes of a stored attempt from where TikTok stands, and stores FINALIZING before the last of them. */
-export type SendVideo = (post: Uploading | Finalizing, means: Means, work: WorkInHand) => Promise<Sent>;
+/**
+ * Sends the bytes of a stored attempt from where TikTok stands, looks at the whole file and stores FINALIZING before the last of them.
+ * `ready`: both was done just now.
+ */
+export type SendVideo = (post: Uploading | Finalizing, means: Means, work: WorkInHand, ready: boolean) => Promise<Sent>;
 
 /** `refused`: the last chunk was turned away right now. Only TikTok's status decides then. */
 export type Sent = Step | { readonly refused: Finalizing };
@@ -47,12 +50,14 @@ export function sendVideo(needs: {
 }): SendVideo {
   const { store, checkBytes, ask, health, clock, moment, failPoint } = needs;
 
-  return (post, means, work) => work.shift.whenThereIsRoom(means.video.sizeBytes, () => sendBytes(post, means, work));
+  return (post, means, work, ready) =>
+    work.shift.whenThereIsRoom(means.video.sizeBytes, () => sendBytes(post, means, work, ready));
 
   async function sendBytes(
     from: Uploading | Finalizing,
     { connection, video, publishing }: Means,
     work: WorkInHand,
+    ready: boolean,
   ): Promise<Sent> {
     const { save, shift } = work;
     const { sendChunk } = publishing;
@@ -61,21 +66,22 @@ export function sendVideo(needs: {
     let post = from;
     let realignments = 0;
     let checked = false;
+    let stored = ready;
     for (;;) {
       const attempt = theAttempt(post);
       const chunk = chunkAt(attempt.plan, attempt.bytesSent);
-      if (chunk === undefined) return poll(await save(process(post, attempt)));
-      if (shift.ending()) return { post, nextActionTime: clock.now() };
+      if (chunk === undefined) return poll(process(post, attempt));
+      // Whoever would go on with one that is ready had to find out first whether its bytes are there.
+      if (shift.ending() && !stored) return { post, nextActionTime: clock.now() };
       if (attempt.uploadUrl === undefined) throw new Error(`attempt ${attempt.number} of ${post.id} has no address`);
-      if (chunk.last && !checked) {
-        const damage = await checkBytes(video);
+      if (chunk.last && !stored) {
+        const damage = checked ? undefined : await checkBytes(video);
         if (damage !== undefined) return afterDamage(post, damage);
         checked = true;
-      }
-      if (chunk.last) {
         post = await save(finalize(post, attempt, clock.now()));
-        await failPoint('finalizing-stored');
       }
+      stored = false;
+      if (chunk.last) await failPoint('finalizing-stored');
       const outcome = await sendChunk({
         uploadUrl: attempt.uploadUrl,
         plan: attempt.plan,
@@ -116,11 +122,8 @@ export function sendVideo(needs: {
         await failPoint('chunk-stored');
         return { sent: confirmed };
       }
-      case 'COMPLETE': {
-        const processing = await save(process(post, attempt));
-        await failPoint('processing-stored');
-        return poll(processing);
-      }
+      case 'COMPLETE':
+        return poll(process(post, attempt));
       case 'MISALIGNED':
         // Where TikTok does not say where it stands, its status does, at the next look.
         return outcome.confirmedBytes === undefined

@@ -239,8 +239,9 @@ export async function allThatHurry(
       if (states.every((state) => state === 'POST_STATE_PUBLISHED')) break;
       if (witnessSeconds > 0) await witnessWaited({ sql }, postIds, witnessSeconds);
       const resting = await sql(
-        `update post set next_action_at = now()
-         where id = any($1) and lease_owner is null and next_action_at > now() returning id`,
+        `update post set next_action_at = now() where id in (
+           select id from post where id = any($1) and lease_owner is null and next_action_at > now() order by id for update)
+         returning id`,
         [postIds],
       );
       if (resting.length > 0) await ring(clients);
@@ -273,7 +274,8 @@ export async function hurry(
 
 /** The leases of a process that was killed end now, and not within the minute. */
 export const endLeases = ({ sql }: Pick<Surroundings, 'sql'>) =>
-  sql('update post set next_action_at = now() where lease_owner is not null');
+  sql(`update post set next_action_at = now() where id in (
+    select id from post where lease_owner is not null order by id for update)`);
 
 /**
  * Rings the engine of this process: it looks for work at once and not at its next sweep. (The repeated import of an address

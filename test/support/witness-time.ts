@@ -7,9 +7,11 @@ export async function witnessWaited(
   seconds: number,
 ): Promise<void> {
   const by = `make_interval(secs => ${seconds})`;
+  // Who works on a post locks it before its attempts.
   await sql(
-    `update attempt set start_time = start_time - ${by}
-     where post_id = any($1) and transfer = 'PULL' and outcome is null`,
+    `with locked as materialized (select id from post where id = any($1) order by id for update)
+     update attempt set start_time = start_time - ${by} from locked
+     where post_id = locked.id and transfer = 'PULL' and outcome is null`,
     [postIds],
   );
   await sql(`update media_address set close_time = close_time - ${by} where post_id = any($1)`, [postIds]);

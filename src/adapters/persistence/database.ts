@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
 import { GarbageIndexes } from './migrations/garbage-indexes.ts';
+import { HotUpdates } from './migrations/hot-updates.ts';
 import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
 import { MetricTables } from './migrations/metric-tables.ts';
@@ -45,6 +46,7 @@ export async function openDatabase(url: string): Promise<Database> {
         { name: '2026-11-22-token-life', class: TokenLifeColumns },
         { name: '2026-11-22-garbage-indexes', class: GarbageIndexes },
         { name: '2026-11-22-metric-tables', class: MetricTables },
+        { name: '2026-11-22-hot-updates', class: HotUpdates },
       ],
       snapshot: false,
       silent: true,

@@ -12,8 +12,9 @@ export const ATTEMPT_COLUMNS = ATTEMPT_TYPE.split(',').map((column) => column.tr
 /** The one parameter: an array of posts as `postRecord` makes them, with what else the statement says it needs. */
 const input = (more: string) => `
   input as materialized (
-    select * from json_to_recordset($1::json)
-      as i(${POST_COLUMNS.map((column) => `${column} ${POST_TYPE[column]}`).join(', ')}, attempts jsonb, ${more})
+    select record, i.* from jsonb_array_elements($1::jsonb) as record,
+      jsonb_to_record(record)
+        as i(${POST_COLUMNS.map((column) => `${column} ${POST_TYPE[column]}`).join(', ')}, attempts jsonb, ${more})
   )`;
 
 /**
@@ -31,23 +32,31 @@ const writeAttempts = `
         .join(', ')}
   )`;
 
+/** What the store adds to a record: with it, a whole row. */
+const STORED_COLUMNS = ROW_COLUMNS.filter((column) => !(column in POST_TYPE));
+const asRow = `(input.record - '{attempts,calls,owner,known_version,progressed,finished}'::text[])
+  || jsonb_build_object(${STORED_COLUMNS.map((column) => `'${column}', written.${column}`).join(', ')})`;
+
 /**
  * The event carries the post and its latest attempt as they are at that moment, without the address for its bytes, and the calls
- * to TikTok that led to the change.
+ * to TikTok that led to the change. The record came as JSON: to make that of the row again would cost more than all else here.
  */
 const writeEvent = (from: string, previousState: string, calls = 'null') => `
   told as (
     insert into post_event (workspace_id, connection_id, post_id, previous_state, post, attempt, calls)
-    select written.workspace_id, written.connection_id, written.id, ${previousState}, to_jsonb(written),
+    select written.workspace_id, written.connection_id, written.id, ${previousState}, ${asRow},
       (input.attempts -> -1) - 'upload_url', ${calls}::jsonb
     from ${from} join input on input.id = written.id
   )`;
 
+/** What became of a post that TikTok published changed at this time. */
+const REACHED = `case when input.state = 'PUBLISHED' then now() end`;
+
 /** Each post comes with: create_time, next_action_at. */
 export const INSERT_POST = prepared(`
   with ${input('create_time timestamptz, next_action_at timestamptz')}, written as (
-    insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version)
-    select ${POST_COLUMNS.join(', ')}, next_action_at, create_time, create_time, 1 from input
+    insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version, reached_time)
+    select ${POST_COLUMNS.join(', ')}, next_action_at, create_time, create_time, 1, ${REACHED} from input
     returning post.*
   ), ${writeAttempts}, ${writeEvent('written', 'null')}
   select ${ROW_COLUMNS.join(', ')} from written`);
@@ -72,25 +81,27 @@ const GATES = `
     from (select ${gateOf('id')} as gate from input order by 1) as in_order
   )`;
 
-const updatePosts = (more: string, guard: string, lease: string, calls?: string) =>
+const updatePosts = (more: string, guard: string, lease: string, returned: readonly string[], calls?: string) =>
   prepared(`
   with ${input(more)}, ${GATES}, locked as materialized (
     select post.id, post.state from gates, input join post on post.id = input.id
-    where gates.passed > 0 ${guard} for update of post
+    where gates.passed > 0 ${guard} order by post.id for update of post
   ), written as (
-    update post set ${SET_COLUMNS}, ${lease}, update_time = now(), version = post.version + 1
+    update post set ${SET_COLUMNS}, ${lease}, update_time = now(), version = post.version + 1,
+      reached_time = ${REACHED}
     from locked join input on input.id = locked.id
     where post.id = locked.id and input.workspace_id = post.workspace_id and input.connection_id = post.connection_id
       and input.video_id = post.video_id
     returning post.*
   ), ${writeAttempts}, ${writeEvent('written join locked on locked.id = written.id', 'locked.state', calls)}
-  select ${ROW_COLUMNS.join(', ')} from written`);
+  select ${returned.join(', ')} from written`);
 
 /** By a caller: whoever worked on it loses the right to. Each post comes with: next_action_at. */
 export const UPDATE_POST = updatePosts(
   'next_action_at timestamptz',
   '',
   'next_action_at = input.next_action_at, lease_owner = null, fence = post.fence + 1, lapses = 0, woken = false',
+  ROW_COLUMNS,
 );
 
 /** What a post may be woken for is still to come: its video, its grant, TikTok's word on an attempt that lives, its link. */
@@ -114,6 +125,7 @@ export const STORE_POSTS = updatePosts(
      when not input.finished then post.next_action_at
      when post.woken and ${MAY_WAKE} then ${NOW}
      else input.next_action_at end`,
+  ['id'],
   'input.calls',
 );
 
@@ -141,12 +153,19 @@ export const CLAIM_POSTS = prepared(`
   )
   select ${ROW_COLUMNS.join(', ')}, lapsed from claimed order by due_at`);
 
+/** Locks many posts, as all who do: in the order of their ids, so that nobody waits crosswise. `from`: a table, and which posts. */
+export const updateInOrder = (from: string, change: string): string => `
+  with locked as materialized (select post.id from ${from} order by post.id for update of post)
+  update post set ${change} from locked where post.id = locked.id`;
+
 /** Nobody else would look at them again. */
-export const RESCUE = `
-  update post set next_action_at = ${NOW}
+export const RESCUE = updateInOrder(
+  `post
   where next_action_at is null and lease_owner is null and (
     state = 'HELD' and hold->>'reason' = 'RECONNECT' and exists (
       select 1 from connection
       where connection.id = post.connection_id and connection.state = 'ACTIVE' and connection.update_time > post.update_time)
     or state = 'PREPARING' and not exists (
-      select 1 from video where video.id = post.video_id and video.state = 'IMPORTING'))`;
+      select 1 from video where video.id = post.video_id and video.state = 'IMPORTING'))`,
+  `next_action_at = ${NOW}`,
+);

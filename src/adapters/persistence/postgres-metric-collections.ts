@@ -59,8 +59,8 @@ const DISCOVER = `
   ), published as (
     update metric_collection as plan set due_at = ${NOW}, list_at = ${NOW}
     from (
-      select post.connection_id, max(post.update_time) as time from post, unnest(tiktok_post_ids) as own(tiktok_post_id)
-      where post.state = 'PUBLISHED' and post.update_time > now() - make_interval(mins => ${PUBLISHED_MINUTES})
+      select post.connection_id, max(post.reached_time) as time from post, unnest(tiktok_post_ids) as own(tiktok_post_id)
+      where post.reached_time > now() - make_interval(mins => ${PUBLISHED_MINUTES})
         and not exists (select from measured_video as video
           where video.connection_id = post.connection_id and video.tiktok_post_id = own.tiktok_post_id)
       group by post.connection_id

@@ -10,7 +10,7 @@ import { date, isStorable, optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { type PostRow, postFromRow, postRecord, stepFromRow } from './post-rows.ts';
-import { GATE, INSERT_POST, UPDATE_POST } from './post-sql.ts';
+import { GATE, INSERT_POST, UPDATE_POST, updateInOrder } from './post-sql.ts';
 import { bindRequestKey, findRequestKey } from './request-keys.ts';
 import { readTimeline } from './timeline.ts';
 import { inTransaction } from './transaction.ts';
@@ -201,7 +201,10 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
       const posts = Number(rows[0]?.posts ?? 0);
       if (posts === 0) return 0;
       const released = await pool.query(
-        `update post set next_action_at = ${NOW} + make_interval(secs => random() * $2) from connection where ${held}`,
+        updateInOrder(
+          `post, connection where ${held}`,
+          `next_action_at = ${NOW} + make_interval(secs => random() * $2)`,
+        ),
         [apiFamily, spread(posts)],
       );
       return released.rowCount ?? 0;
@@ -210,21 +213,24 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
 }
 
 /** Whoever is being worked on is due again when the worker lets go. */
-const WAKE = `update post set
-  woken = lease_owner is not null, next_action_at = case when lease_owner is null then ${NOW} else next_action_at end`;
+const wakeThose = (from: string): string =>
+  updateInOrder(
+    from,
+    `woken = lease_owner is not null, next_action_at = case when lease_owner is null then ${NOW} else next_action_at end`,
+  );
 
 function wakeStatement(what: Parameters<Posts['wake']>[0]): [text: string, values: unknown[]] {
-  if ('videoId' in what) return [`${WAKE} where video_id = $1 and state = 'PREPARING'`, [what.videoId]];
+  if ('videoId' in what) return [wakeThose(`post where video_id = $1 and state = 'PREPARING'`), [what.videoId]];
   if ('publishId' in what) {
     return [
-      `${WAKE} from attempt where post.id = attempt.post_id and publish_id = $1
-         and (outcome is null or state in ('PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED'))`,
+      wakeThose(`post, attempt where post.id = attempt.post_id and publish_id = $1
+        and (outcome is null or state in ('PUBLISHED', 'IN_CREATOR_INBOX', 'UNCONFIRMED'))`),
       [what.publishId],
     ];
   }
   return [
-    `${WAKE} where connection_id = $1
-       and (state = 'PUBLISHING' or state = 'HELD' and hold->>'reason' = 'RECONNECT')`,
+    wakeThose(`post where connection_id = $1
+      and (state = 'PUBLISHING' or state = 'HELD' and hold->>'reason' = 'RECONNECT')`),
     [what.connectionId],
   ];
 }

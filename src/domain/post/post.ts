@@ -240,8 +240,8 @@ export const finalize = (post: Uploading | Finalizing, attempt: LiveAttempt, now
   phase: 'FINALIZING',
 });
 
-/** TikTok has every byte. */
-export const process = (post: Uploading | Finalizing, attempt: LiveAttempt): Processing => ({
+/** TikTok has every byte: nobody needs the address any more. */
+export const process = (post: Uploading | Finalizing, { uploadUrl: _, ...attempt }: LiveAttempt): Processing => ({
   ...withAttempt(planOf(post), { ...attempt, bytesSent: attempt.plan.sizeBytes, polls: 0 }),
   state: 'PUBLISHING',
   phase: 'PROCESSING',
