@@ -20,6 +20,7 @@ export type Service = {
   readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly read_only?: boolean;
+  readonly restart?: string;
   readonly cap_drop?: readonly string[];
   readonly security_opt?: readonly string[];
   readonly stop_grace_period?: string;
@@ -60,6 +61,13 @@ const OF_LIBRARIES = [
   'OTEL_EXPORTER_OTLP_ENDPOINT',
 ];
 const SECRETS = 'ops/compose/secrets/';
+/** Where images of others keep what is to stay, as they document it: PostgreSQL from 18 on a folder higher than before. */
+const KEPT_BY: Readonly<Record<string, readonly string[]>> = {
+  postgres: ['/var/lib/postgresql'],
+  mongo: ['/data/db', '/data/configdb'],
+  'prom/prometheus': ['/prometheus'],
+  'grafana/grafana': ['/var/lib/grafana'],
+};
 
 /** Everything that would not start, would not be reached or would be open. Empty: nothing. */
 export function composeProblems(compose: Compose, files: Surroundings): readonly string[] {
@@ -113,11 +121,17 @@ export function composeProblems(compose: Compose, files: Surroundings): readonly
       if (!path.startsWith(SECRETS) || !isMade(path.slice(SECRETS.length))) yield `prepare.sh makes no ${path}`;
     }
     for (const mount of service.volumes ?? []) {
-      const [source = '', , mode] = mount.split(':');
+      const [source = '', target = '', mode] = mount.split(':');
       if (!source.startsWith('./')) {
         if (!Object.hasOwn(volumes, source)) yield `there is no volume ${source}`;
+        if (!keptBy(service).includes(target)) yield `its image keeps nothing in ${target}`;
       } else if (!files.exists(source)) yield `${source} is not in the repository`;
       else if (mode !== 'ro') yield `${source} could be written`;
+    }
+    // A volume that is declared and not mounted is made anew, without a name, with each container.
+    for (const kept of service.restart === 'no' ? [] : keptBy(service).filter((each) => each.startsWith('/'))) {
+      const places = [...(service.volumes ?? []).map((mount) => mount.split(':')[1]), ...(service.tmpfs ?? [])];
+      if (!places.some((place) => place === kept || place?.startsWith(`${kept}:`))) yield `${kept} has no place`;
     }
     for (const port of service.ports ?? [])
       if (!port.startsWith('127.0.0.1:')) yield `${port} is open beyond this host`;
@@ -132,6 +146,12 @@ export function composeProblems(compose: Compose, files: Surroundings): readonly
     if (!service.cap_drop?.includes('ALL')) yield 'it keeps capabilities';
     if (!service.security_opt?.includes('no-new-privileges:true')) yield 'it may gain privileges';
     if (service.container_name !== undefined) yield 'a name of its own allows for one container only';
+  }
+
+  /** Folders that outlive a container of this image: what it declares, or what it is told to use. */
+  function keptBy({ image, build, command = [] }: Service): readonly string[] {
+    if (build !== undefined) return dockerfile.volumes;
+    return KEPT_BY[image.replace(/:.*/, '')] ?? command;
   }
 
   /** Names that nobody reads, and values that the service would refuse. */

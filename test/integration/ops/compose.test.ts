@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,6 +25,7 @@ let secrets: string;
 let files: Surroundings;
 const prepare = (): string => execFileSync('sh', [join(folder, 'prepare.sh')], { encoding: 'utf8' });
 const secret = (name: string): string => readFileSync(join(secrets, name), 'utf8');
+const allSecrets = (): ReadonlyMap<string, string> => new Map(readdirSync(secrets).map((name) => [name, secret(name)]));
 
 // Its passwords and certificates are openssl's.
 describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the openssl of this machine', () => {
@@ -38,19 +39,27 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it('OPS-08 is prepared once: nobody else enters the folder, containers read its files, and a second run changes nothing', () => {
-    const before = readAll();
+    const before = allSecrets();
     expect(prepare()).toBe('');
-    expect(readAll()).toEqual(before);
+    expect(allSecrets()).toEqual(before);
     expect(statSync(secrets).mode & 0o777).toBe(0o700);
     for (const name of before.keys()) expect(statSync(join(secrets, name)).mode & 0o777, name).toBe(0o644);
     const { key_sha256: digest } = JSON.parse(secret('callers.json')).callers[0];
     expect(createHash('sha256').update(secret('caller-key')).digest('hex')).toBe(digest);
     expect(read('.gitignore').split('\n')).toContain('ops/compose/secrets/');
+  });
 
-    function readAll(): ReadonlyMap<string, string> {
-      const names = execFileSync('ls', [secrets], { encoding: 'utf8' }).trim().split('\n');
-      return new Map(names.map((name) => [name, secret(name)]));
-    }
+  it('OPS-08 gives both sides of each secret the same, also when one of them was lost', () => {
+    rmSync(join(secrets, 'connector.env'));
+    expect(prepare()).toBe('made ops/compose/secrets/connector.env\n');
+    const [connector, tiktok] = [parseEnv(secret('connector.env')), parseEnv(secret('tiktok.env'))];
+    const [s3, sandbox] = [parseEnv(secret('s3.env')), parseEnv(secret('sandbox.env'))];
+    expect(new URL(connector['DATABASE_URL'] ?? '').password).toBe(secret('postgres-password'));
+    expect(new URL(connector['AGENDA_MONGODB_URL'] ?? '').password).toBe(secret('mongodb-password'));
+    expect(connector['AWS_ACCESS_KEY_ID']).toBe(s3['ROOT_ACCESS_KEY_ID']);
+    expect(connector['AWS_SECRET_ACCESS_KEY']).toBe(s3['ROOT_SECRET_ACCESS_KEY']);
+    expect(tiktok['TIKTOK_CLIENT_KEY']).toBe(sandbox['SANDBOX_CLIENT_KEY']);
+    expect(tiktok['TIKTOK_CLIENT_SECRET']).toBe(sandbox['SANDBOX_CLIENT_SECRET']);
   });
 
   it('OPS-08 names settings that the service knows, files that are there, addresses where somebody listens, and no open port', () => {
@@ -91,6 +100,18 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
     ['a file that is not there', './ops/prometheus/alerts.yml', './ops/prometheus/alarms.yml', /alarms.yml is not in/],
     ['a file that could be written', 'alerts.yml:ro', 'alerts.yml', /alerts.yml could be written/],
     ['a volume that is none', '- jobs:', '- works:', /no volume works/],
+    [
+      'data where the image keeps none',
+      'database:/var/lib/postgresql',
+      'database:/var/lib/postgresql/data',
+      /postgres: its image keeps nothing in/,
+    ],
+    [
+      'a folder that would be kept in a nameless volume',
+      'tmpfs: [/data/configdb]',
+      'tmpfs: [/tmp]',
+      /configdb has no place/,
+    ],
     ['a secret that nobody makes', 'sandbox.env:\n    file', 'other.env:\n    file', /prepare.sh makes no other.env/],
     ['a port beyond this host', '"127.0.0.1:3000:3000"', '"3000:3000"', /grafana: 3000:3000 is open/],
     ['a port that leads nowhere', '"127.0.0.1:3000:3000"', '"127.0.0.1:3000:3001"', /grafana: .* leads nowhere/],
@@ -117,6 +138,39 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
   ])('OPS-08 finds %s', (_, said, instead, problem) => {
     expect(text).toContain(said);
     expect(composeProblems(composeOf(text.replace(said, instead)), files).join('\n')).toMatch(problem);
+  });
+
+  it.each([
+    [
+      'Dockerfile',
+      'EXPOSE 50051 8080 9464',
+      'EXPOSE 50051 8080',
+      /Prometheus: nobody listens at http:\/\/connector:9464/,
+    ],
+    ['Dockerfile', 'VOLUME /data', 'VOLUME /data /work', /\/work has no place/],
+    ['Dockerfile', '"src/main.ts"]', '"src/start.ts"]', /it starts what the image does not/],
+    ['src/main.ts', 'LAST_RESORT_MILLISECONDS = 25_000', 'LAST_RESORT_MILLISECONDS = 45_000', /before its last resort/],
+    ['src/adapters/http/server.ts', "['/readyz', {", "['/ready', {", /nothing answers its health check/],
+    [
+      'ops/compose/Caddyfile',
+      'dynamic a connector 8080',
+      'dynamic a connector 8081',
+      /nobody listens at .*connector:8081/,
+    ],
+    ['ops/compose/Caddyfile', 'https://:8444 {', 'https://:8445 {', /TIKTOK_OPEN_API_URL: nobody listens/],
+    ['ops/compose/Caddyfile', 'http://:50051 {', 'http://:50052 {', /127.0.0.1:50051:50051 leads nowhere/],
+    ['ops/prometheus/prometheus.yml', 'port: 9464', 'port: 9465', /Prometheus: nobody listens/],
+    ['ops/prometheus/prometheus.yml', 'names: [connector]', 'names: [conector]', /Prometheus: nobody listens/],
+    [
+      'ops/grafana/provisioning/datasources/datasources.yml',
+      'jaeger:16686',
+      'jaeger:16687',
+      /Grafana's Jaeger: nobody/,
+    ],
+  ])('OPS-08 finds out when %s no longer says "%s"', (path, said, instead, problem) => {
+    expect(read(path)).toContain(said);
+    const changed = (each: string): string => (each === path ? read(each).replace(said, instead) : read(each));
+    expect(composeProblems(composeOf(text), { ...files, read: changed }).join('\n')).toMatch(problem);
   });
 
   it('OPS-08 its sandbox takes these settings, and gives addresses that the connector accepts', async () => {
