@@ -39,7 +39,19 @@ describe('the sandbox as a program', () => {
     expect(await closed).toEqual([0, null]);
   });
 
+  it('gives addresses of the place where others reach it, and listens at its own', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const { output, ready } = run({ SANDBOX_PORT: `${port}`, SANDBOX_PUBLIC_ORIGIN: 'https://tiktok.example:8444' });
+    expect(await ready).toBe('https://tiktok.example:8444');
+    expect(output.text).toContain('https://tiktok.example:8444/v2/auth/authorize/');
+    expect((await fetch(`http://127.0.0.1:${port}/_sandbox/clock`)).status).toBe(200);
+  });
+
   it.each([
+    ['SANDBOX_PUBLIC_ORIGIN', 'https://tiktok.example/path'],
     ['SANDBOX_PORT', 'eighty'],
     ['SANDBOX_PORT', '70000'],
     ['SANDBOX_TOKEN_REGIME', 'new'],

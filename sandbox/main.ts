@@ -18,6 +18,7 @@ const flag: Read = (text, name) => oneOf('true', 'false')(text, name) === 'true'
 const settings: Record<string, readonly [keyof SandboxOptions, Read]> = {
   SANDBOX_HOST: ['host', words],
   SANDBOX_PORT: ['port', number],
+  SANDBOX_PUBLIC_ORIGIN: ['publicOrigin', words],
   SANDBOX_SEED: ['seed', words],
   SANDBOX_STATE_FILE: ['stateFile', words],
   SANDBOX_CLIENT_KEY: ['clientKey', words],
@@ -54,6 +55,8 @@ function settingName(field: string): string {
 try {
   const options = readEnvironment(process.env);
   const sandbox = await startSandbox(options);
+  // Before anybody can hear that it is ready.
+  const told = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const example = new URL(sandbox.authorizeUrl);
   const [redirectUri = ''] = sandbox.control.app().redirectUris;
   example.search = new URLSearchParams({
@@ -76,10 +79,10 @@ try {
   authorize       ${example}
   control         curl ${sandbox.origin}/_sandbox/ledger   (sandbox/README.md has the rest)
 `);
-  if (!isLoopback(new URL(sandbox.origin).hostname)) {
+  if (!isLoopback(options.host ?? '127.0.0.1')) {
     console.warn('Not on loopback: whoever reaches this address controls the sandbox and reads its tokens.');
   }
-  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  await told;
   await sandbox.close();
 } catch (error) {
   if (error instanceof Refused) {

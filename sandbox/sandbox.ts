@@ -11,7 +11,7 @@ import { activeFaults } from './faults.ts';
 import { heldCalls } from './holds.ts';
 import { isLoopback } from './http.ts';
 import { idsFrom } from './ids.ts';
-import { type Checks, readPatch, refuse, text, whole } from './input.ts';
+import { type Check, type Checks, readPatch, refuse, text, whole } from './input.ts';
 import { insightsOf } from './insights/told.ts';
 import { publishLifecycle } from './lifecycle.ts';
 import { openFamily } from './open/family.ts';
@@ -33,6 +33,8 @@ export type SandboxOptions = Partial<App> &
     host?: string;
     /** 0, unless said: any free port. */
     port?: number;
+    /** Where others reach it, such as a proxy that speaks https: the addresses it gives begin so. Where it listens, unless said. */
+    publicOrigin?: string;
     /** The same seed gives the same ids, tokens and chances. Random unless said. */
     seed?: string;
     /** Where accounts, app, tokens, posts and the ledger outlive the process. In memory only unless said. */
@@ -61,11 +63,17 @@ export type Sandbox = {
   close(): Promise<void>;
 };
 
-type Place = { host: string; port: number; seed: string; stateFile: string };
+type Place = { host: string; port: number; publicOrigin: string; seed: string; stateFile: string };
+
+const originOnly: Check<string> = (value, field) =>
+  typeof value === 'string' && /^https?:/.test(value) && URL.parse(value)?.origin === value
+    ? value
+    : refuse(field, value, 'must be an origin', 'Use one such as https://sandbox.example.com, without a path.');
 
 const placeChecks: Checks<Place> = {
   host: text(1, 255),
   port: whole(0, 65_535),
+  publicOrigin: originOnly,
   seed: text(1, 200),
   stateFile: text(1, 4_096),
 };
@@ -111,7 +119,7 @@ function watchers() {
 
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { app, business, settings, place } = readOptions(options);
-  const { host = '127.0.0.1', port = 0, seed, stateFile: path } = place;
+  const { host = '127.0.0.1', port = 0, publicOrigin, seed, stateFile: path } = place;
   const start = { app, business, settings, ...(seed === undefined ? {} : { seed }) };
   const report = options.report ?? ((problem, error) => console.error(`TikTok sandbox: ${problem}`, error));
 
@@ -233,7 +241,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   await once(server, 'listening');
   const address = server.address() as AddressInfo;
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  origin = `http://${isLoopback(host) ? (host.includes(':') ? `[${host}]` : host) : shown}:${address.port}`;
+  origin =
+    publicOrigin ?? `http://${isLoopback(host) ? (host.includes(':') ? `[${host}]` : host) : shown}:${address.port}`;
   lifecycle.resume();
   pulls.resume();
   world.webhooks.resume();

