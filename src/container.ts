@@ -920,7 +920,7 @@ const webhookApps = ({ tiktok, business }: Ground['apps']): readonly WebhookApp[
 ];
 
 /** Amazon's library is large: only who keeps videos there loads it. */
-async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {
+export async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {
   if (at.kind === 'FILE') return fileVideoStore(at.folder);
   const { s3VideoStore } = await import('./adapters/video-store/s3-video-store.ts');
   return s3VideoStore(at);

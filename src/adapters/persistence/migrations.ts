@@ -23,7 +23,7 @@ export const MIGRATIONS = [
 ] as const;
 
 /** As MikroORM names it. */
-const TABLE = 'mikro_orm_migrations';
+export const MIGRATION_TABLE = 'mikro_orm_migrations';
 
 /** What a database has, against what this version brings. */
 export type SchemaState = {
@@ -37,9 +37,11 @@ export type SchemaState = {
 
 /** Reads only: makes no table, and waits for no lock. */
 export async function readSchemaState(pool: Pick<Pool, 'query'>): Promise<SchemaState> {
-  const { rows: tables } = await pool.query<{ there: boolean }>('select to_regclass($1) is not null as there', [TABLE]);
+  const { rows: tables } = await pool.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
+    MIGRATION_TABLE,
+  ]);
   const { rows } = tables[0]?.there
-    ? await pool.query<{ name: string }>(`select name from ${TABLE} order by id`)
+    ? await pool.query<{ name: string }>(`select name from ${MIGRATION_TABLE} order by id`)
     : { rows: [] };
   const there = new Set(rows.map(({ name }) => name));
   const known = new Set<string>(MIGRATIONS.map(({ name }) => name));

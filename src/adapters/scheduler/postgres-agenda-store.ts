@@ -8,7 +8,7 @@ import { Pool } from 'pg';
 import type { Log } from '../../application/ports/log.ts';
 import type { AgendaStore } from './agenda-doorbell.ts';
 
-const TABLE = 'agenda_jobs';
+export const AGENDA_TABLE = 'agenda_jobs';
 /** Connections of one process. */
 export const AGENDA_POOL_SIZE = 3;
 /** Any number that every version of this service agrees on, and no other use has. */
@@ -27,7 +27,7 @@ export async function postgresAgendaStore(databaseUrl: string, log: Log): Promis
     throw error;
   }
   return {
-    backend: new PostgresBackend({ pool, tableName: TABLE, ensureSchema: false }),
+    backend: new PostgresBackend({ pool, tableName: AGENDA_TABLE, ensureSchema: false }),
     close: () => pool.end(),
   };
 }
@@ -48,11 +48,11 @@ async function makeTable(pool: Pool): Promise<boolean> {
   try {
     await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
-    const [known] = (await client.query('select to_regclass($1) as name', [TABLE])).rows;
+    const [known] = (await client.query('select to_regclass($1) as name', [AGENDA_TABLE])).rows;
     if (known?.name === null) {
-      await client.query(getCreateTableSQL(TABLE));
-      for (const index of getCreateIndexesSQL(TABLE)) await client.query(index);
-      await client.query(getUpdateTimestampTriggerSQL(TABLE));
+      await client.query(getCreateTableSQL(AGENDA_TABLE));
+      for (const index of getCreateIndexesSQL(AGENDA_TABLE)) await client.query(index);
+      await client.query(getUpdateTimestampTriggerSQL(AGENDA_TABLE));
     }
     await client.query('commit');
     return known?.name === null;
