@@ -36,9 +36,11 @@ import { inWords } from './in-words.ts';
 import { readTls } from './tls-files.ts';
 
 /** For one answer of a neighbour. */
-const PATIENCE_MILLISECONDS = 5_000;
+const PATIENCE_MILLISECONDS = 10_000;
+/** As long as the doorbell waits for it. */
+const MONGODB_MILLISECONDS = 5_000;
 /** For a check that asks several times. */
-const CHECK_SECONDS = 20;
+const CHECK_SECONDS = 30;
 
 /**
  * Everything that `npm run doctor` looks at with these settings, in the order in which it tells of it. Nothing is looked at before a check
@@ -216,7 +218,7 @@ export function checks(environment: Environment): readonly Check[] {
         'See whether MongoDB runs there, this host reaches it, and AGENDA_MONGODB_URL has its account; or leave it out to keep the jobs in PostgreSQL. Until then posts go out by the sweep alone.',
       async look() {
         if (agendaMongodbUrl !== undefined) {
-          await pingMongo(agendaMongodbUrl, PATIENCE_MILLISECONDS);
+          await pingMongo(agendaMongodbUrl, MONGODB_MILLISECONDS);
           return [fine('it answers')];
         }
         return ofDatabase('made by the start', async () => {

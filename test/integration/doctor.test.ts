@@ -133,7 +133,7 @@ async function storeSecret(keyId: string): Promise<void> {
   );
 }
 
-describe('npm run doctor', () => {
+describe('npm run doctor', { timeout: 120_000 }, () => {
   it('OPS doctor finds all well, says so line by line, ends with 0 and leaves nothing behind', async () => {
     await storeSecret('k1');
     const state = async () => [
@@ -237,6 +237,18 @@ describe('npm run doctor', () => {
         verdict: 'FAIL',
         seen: 'our account may not read and write post, video',
         remedy: expect.stringMatching(/^Grant it SELECT/),
+      },
+    ]);
+  });
+
+  it('OPS doctor: the database writes times in a style that is misread', async () => {
+    await sql(`alter database ${new URL(database.url).pathname.slice(1)} set datestyle = 'German, DMY'`);
+    expect(await found()).toEqual([
+      {
+        name: 'database',
+        verdict: 'FAIL',
+        seen: 'it writes times as German, DMY, which this service misreads',
+        remedy: expect.stringContaining('DateStyle'),
       },
     ]);
   });
@@ -482,6 +494,22 @@ describe('npm run doctor', () => {
     await expect(readdir(dataDir)).rejects.toThrow(/ENOENT/);
   });
 
+  it('OPS doctor: says whether DATA_DIR has an embedded database, and whether somebody uses it', async () => {
+    const dataDir = join(folder, 'embedded');
+    const cluster = join(dataDir, 'postgres', 'cluster');
+    await mkdir(cluster, { recursive: true });
+    const { DATABASE_URL: _, ...others } = healthy;
+    const said = async () => {
+      const examined = await examine(checks({ ...others, DATA_DIR: dataDir }), inWords);
+      return examined.find(({ name }) => name === 'database')?.diagnoses.map(({ seen }) => seen);
+    };
+    expect(await said()).toEqual([expect.stringMatching(/^DATABASE_URL is not set: the first start makes one/)]);
+    await writeFile(join(cluster, 'PG_VERSION'), '18');
+    expect(await said()).toEqual([expect.stringMatching(/^its data is under DATA_DIR, which nobody uses/)]);
+    await writeFile(join(cluster, 'postmaster.pid'), `${process.pid}\n\n\n${await takenPort()}\n`);
+    expect(await said()).toEqual([expect.stringMatching(/^it runs under DATA_DIR, which is in use/)]);
+  });
+
   it('OPS doctor: shows no secret, whatever goes wrong', async () => {
     const secrets = Object.fromEntries(
       [
@@ -519,7 +547,7 @@ describe('npm run doctor', () => {
   });
 });
 
-describe('npm run doctor, beside a service that runs', () => {
+describe('npm run doctor, beside a service that runs', { timeout: 120_000 }, () => {
   const aService = realService();
 
   it('OPS doctor: takes its ports for its own, and asks it at its public address', async () => {

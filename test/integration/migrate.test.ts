@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { migrationStatements, openDatabase } from '../../src/adapters/persistenc
 import { MIGRATIONS } from '../../src/adapters/persistence/migrations.ts';
 import { runCommand } from '../support/command.ts';
 import { freshDatabase } from '../support/fresh-database.ts';
+import { realService } from '../support/service-process.ts';
+import { aPost, connectNewAccount, postThatHurries, publish, publishedOnce, upload } from '../support/story.ts';
 
 const NAMES = MIGRATIONS.map(({ name }) => name);
 const LAST = NAMES.at(-1) ?? '';
@@ -23,7 +26,8 @@ async function aDatabase() {
   return {
     url,
     migrate: (...args: string[]) => runCommand('src/migrate.ts', args, { DATABASE_URL: url }),
-    sql: async (text: string) => (await client.query(text)).rows as readonly Record<string, unknown>[],
+    sql: async (text: string, values: readonly unknown[] = []) =>
+      (await client.query(text, [...values])).rows as readonly Record<string, unknown>[],
     /** Names in the order in which they were stored; undefined: nobody has migrated. */
     async applied(): Promise<readonly unknown[] | undefined> {
       const { rows } = await client.query("select to_regclass('mikro_orm_migrations') is not null as there");
@@ -159,6 +163,29 @@ it('a start with MIGRATE_ON_START=0 refuses what is pending in one sentence, and
   expect(await applied()).not.toContain(LAST);
   await migrate();
   await (await openDatabase(url, { migrates: false })).close();
+});
+
+const aService = realService();
+
+it('with MIGRATE_ON_START=0 the service does its work as an account that may not change the schema', {
+  timeout: 120_000,
+}, async () => {
+  const { url, migrate, sql } = await aDatabase();
+  await migrate();
+  const role = `role_${randomBytes(4).toString('hex')}`;
+  await sql(`create role ${role} login password 'hush-hush'`);
+  await sql(`grant select, insert, update, delete on all tables in schema public to ${role}`);
+  onTestFinished(async () => void (await sql(`drop owned by ${role}; drop role ${role}`)));
+  const environment = { DATABASE_URL: Object.assign(new URL(url), { username: role, password: 'hush-hush' }).href };
+  const { sandbox, start } = await aService();
+  const service = await start({ environment: { ...environment, MIGRATE_ON_START: '0' } });
+  const connection = await connectNewAccount({ clients: service.clients, sandbox });
+  const video = await upload(service.clients);
+  const { post_id: postId } = await publish(service.clients, aPost(connection, video));
+  const post = await postThatHurries({ clients: service.clients, sql }, postId, 'PUBLISHED');
+  publishedOnce(sandbox, post, video);
+  expect(await sql('select 1 from agenda_jobs limit 1')).toHaveLength(1);
+  await service.stop();
 });
 
 it.each([

@@ -41,6 +41,7 @@ type Row = {
   version_number: number;
   read_only: boolean;
   encoding: string;
+  date_style: string;
   schema: string | null;
   may_create: boolean | null;
   connections: number;
@@ -51,7 +52,7 @@ type Row = {
 const SERVER = `
   select current_setting('server_version') as version, current_setting('server_version_num')::integer as version_number,
     pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only,
-    current_setting('server_encoding') as encoding, current_schema()::text as schema,
+    current_setting('server_encoding') as encoding, current_setting('datestyle') as date_style, current_schema()::text as schema,
     has_schema_privilege(current_schema(), 'create') as may_create,
     least(
       current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
@@ -81,6 +82,7 @@ export async function inspectDatabase(pool: Pool, tables: readonly string[]): Pr
     versionNumber: server.version_number,
     readOnly: server.read_only,
     encoding: server.encoding,
+    dateStyle: server.date_style,
     ...(server.schema === null ? {} : { schema: server.schema }),
     mayCreate: server.may_create === true,
     tables: rights.map(({ name }) => name),

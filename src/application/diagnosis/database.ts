@@ -8,6 +8,8 @@ export type DatabaseFacts = {
   /** Takes no writes: a standby, or set to be read only. */
   readonly readOnly: boolean;
   readonly encoding: string;
+  /** How it writes times to our account, such as `ISO, MDY`. */
+  readonly dateStyle: string;
   /** Where tables are made and looked for. Absent: nowhere. */
   readonly schema?: string;
   readonly mayCreate: boolean;
@@ -41,7 +43,7 @@ export function diagnoseDatabase(
     readonly pending: boolean;
   },
 ): readonly Diagnosis[] {
-  const { version, versionNumber, readOnly, encoding, schema, mayCreate, forbidden } = facts;
+  const { version, versionNumber, readOnly, encoding, dateStyle, schema, mayCreate, forbidden } = facts;
   const { connections, connectionsInUse } = facts;
   const { perProcess, migrateOnStart, pending } = needs;
   const free = connections - connectionsInUse;
@@ -65,6 +67,12 @@ export function diagnoseDatabase(
         : fail(
             `its encoding is ${encoding}, which lacks characters that captions have`,
             "Make a database with encoding 'UTF8' and move to it.",
+          ),
+      dateStyle.startsWith('ISO')
+        ? undefined
+        : fail(
+            `it writes times as ${dateStyle}, which this service misreads`,
+            'Set DateStyle to ISO for our account and database (alter role … reset datestyle), and for the server.',
           ),
       schema === undefined
         ? fail('no schema of its search_path is there', 'Make one for our account, or correct its search_path.')
