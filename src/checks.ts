@@ -242,7 +242,10 @@ export function checks(environment: Environment): readonly Check[] {
           ? `folder ${config.videoStore.folder}`
           : `bucket ${config.videoStore.bucket} at ${config.videoStore.endpoint ?? `S3 in ${config.videoStore.region}`}, below "${config.videoStore.prefix}"`,
       withinSeconds: CHECK_SECONDS,
-      remedy: 'Name a folder in VIDEO_STORE that the account of the service may write to.',
+      remedy:
+        config.videoStore.kind === 'FILE'
+          ? 'Name a folder in VIDEO_STORE that the account of the service may write to.'
+          : remedyOfS3('TimeoutError'),
       async look() {
         if (isWrong('VIDEO_STORE')) return notLookedAt('settings');
         const largest = openVideoPolicy.maxSizeBytes;

@@ -21,7 +21,7 @@ export function diagnoseClocks(ahead: { readonly database?: number; readonly tik
   return [
     warn(
       "neither the database's clock nor TikTok's could be read",
-      'First do what the checks database and tiktok say.',
+      'First do what the checks of the database and of TikTok say.',
     ),
   ];
 }

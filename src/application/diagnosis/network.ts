@@ -55,7 +55,7 @@ export type AddressFacts = {
 /** What TikTok asks of the addresses that are registered there (open-api §1.1 and §5.3, business-api §3.1). */
 export function diagnosePublicAddress(facts: AddressFacts): readonly Diagnosis[] {
   const { publicUrl, open, business, pull, answered } = facts;
-  if (!open && !business) return [fine(`${publicUrl}: the sandbox and browsers of this host reach it`)];
+  if (!open && !business) return [fine('what stands in for TikTok asks no more of it')];
   const url = URL.parse(publicUrl);
   if (url === null) return [fail('it is no address', 'Give PUBLIC_URL an https address.')];
   const correct = 'Correct PUBLIC_URL, and what is registered at TikTok.';
