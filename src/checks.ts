@@ -71,7 +71,6 @@ export function checks(environment: Environment): readonly Check[] {
   const tables = agendaMongodbUrl === undefined ? [...TABLES, AGENDA_TABLE] : TABLES;
   const facts = once(() => asking((pool) => inspectDatabase(pool, tables)));
   const schema = once(() => asking(readSchemaState));
-  const embedded = once(() => lookAtEmbeddedPostgres(join(dataDir, 'postgres')));
   const servedByUs = once(() => servesAt(localOrigin(http), PATIENCE_MILLISECONDS));
 
   /** What needs the operator's database. In the embedded mode `instead` is told, for the doctor starts no database. */
@@ -167,7 +166,7 @@ export function checks(environment: Environment): readonly Check[] {
           : 'See whether PostgreSQL runs there, this host reaches it, and DATABASE_URL has its name, account and password.',
       async look() {
         if (isUnreadable) return notLookedAt('settings');
-        if (database === undefined) return [fine(EMBEDDED[await embedded()])];
+        if (database === undefined) return [fine(EMBEDDED[await lookAtEmbeddedPostgres(join(dataDir, 'postgres'))])];
         const perProcess = POOL_SIZE + (agendaMongodbUrl === undefined ? AGENDA_POOL_SIZE : 0);
         const known = await facts();
         // Whoever may not read which are there is told of that.

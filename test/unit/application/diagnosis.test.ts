@@ -69,6 +69,7 @@ describe('OPS doctor examines', () => {
       [fine('well')],
     ]);
     expect(worst(examined)).toBe('FAIL');
+    expect(worst([fine('well'), warn('old', 'renew it'), fail('gone', 'make it')])).toBe('FAIL');
   });
 });
 
@@ -214,7 +215,7 @@ describe('OPS doctor on files', () => {
     ['not valid yet', 1, 90, 'FAIL'],
     ['two weeks left of 90 days', -76, 14, 'ok'],
     ['less than two weeks left', -77, 13.9, 'warn'],
-    ['half of six days left', -3, 3, 'ok'],
+    ['two and a half of six days left', -3.5, 2.5, 'ok'],
     ['less than a third of six days left', -4.1, 1.9, 'warn'],
   ])('a certificate: %s', (_, from, until, verdict) => {
     expect(certificate(from, until)).toBe(verdict);
