@@ -53,7 +53,7 @@ module.exports = {
       'scheduler',
       ...npm('agenda', '@agendajs/postgres-backend', '@agendajs/mongo-backend', 'mongodb', 'pg', '@types/pg'),
     ),
-    adapter('system', '^(async_hooks|crypto)$'),
+    adapter('system', '^(async_hooks|crypto|fs/promises|path)$'),
     adapter('tiktok', '^(crypto|stream|stream/promises|events|buffer)$', ...npm('undici')),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),

@@ -30,6 +30,8 @@ export type Config = {
   readonly dataDir: string;
   /** Absent: the embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl?: string;
+  /** Whether a start brings the schema up to date, or refuses one that lacks something. */
+  readonly migrateOnStart: boolean;
   readonly agendaMongodbUrl?: string;
   readonly videoStore: VideoStoreConfig;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
@@ -66,6 +68,8 @@ export type Config = {
   readonly videoUriAllow?: readonly string[];
   readonly logLevel: string;
 };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type VideoStoreConfig = { readonly kind: 'FILE'; readonly folder: string } | ({ readonly kind: 'S3' } & S3Place);
 
@@ -115,7 +119,18 @@ export const inTheClear = ({ rpc, http }: Config): readonly string[] => [
 /** Can be listened on, and not called. */
 const EVERY_ADDRESS = new Set(['0.0.0.0', '::']);
 
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+/** Throws `ConfigError` when there is anything wrong. */
+export function readConfig(environment: Environment): Config {
+  const { config, problems } = readSettings(environment);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** For who looks at all of it, also when something is wrong: a setting that is has its default then, or is absent. */
+export function readSettings(environment: Environment): {
+  readonly config: Config;
+  readonly problems: readonly string[];
+} {
   const problems: string[] = [];
   const text = (name: string): string | undefined => environment[name]?.trim() || undefined;
 
@@ -254,6 +269,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (databaseUrl !== undefined && !/^postgres(ql)?:$/.test(URL.parse(databaseUrl)?.protocol ?? '')) {
     problems.push('DATABASE_URL: give a postgres:// address (its value is not shown here).');
   }
+  const migrateOnStart = choice('MIGRATE_ON_START', ['0', '1'], '1') === '1';
+  if (!migrateOnStart && databaseUrl === undefined) {
+    problems.push(
+      'MIGRATE_ON_START=0 is set without DATABASE_URL: nothing but the start migrates the embedded PostgreSQL; leave it out.',
+    );
+  }
   const defaultFamily = choice('TIKTOK_API_FAMILY', ['open', 'business'], 'open') === 'open' ? 'OPEN' : 'BUSINESS';
 
   const app = pair('TIKTOK_CLIENT_KEY', 'TIKTOK_CLIENT_SECRET');
@@ -350,6 +371,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
         : { host: metricsHost ?? '127.0.0.1', port: port('METRICS_PORT', 9464) },
     publicUrl,
     dataDir,
+    migrateOnStart,
     videoStore,
     sandboxPort: port('SANDBOX_PORT', 8090),
     tiktokLimits: {
@@ -421,8 +443,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
           },
         }),
   };
-  if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return { config, problems };
 }
 
 /** An https address, or http on loopback. */

@@ -213,7 +213,7 @@ export function connector(ground: Ground): Container {
   container.bind(t.log).toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: loggableError } }));
   container
     .bind(t.database)
-    .toResolvedValue(() => openDatabase(ground.databaseUrl))
+    .toResolvedValue(() => openDatabase(ground.databaseUrl, { migrates: config.migrateOnStart }))
     .onDeactivation((database) => database.close());
   container
     .bind(t.clock)
@@ -920,7 +920,7 @@ const webhookApps = ({ tiktok, business }: Ground['apps']): readonly WebhookApp[
 ];
 
 /** Amazon's library is large: only who keeps videos there loads it. */
-async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {
+export async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {
   if (at.kind === 'FILE') return fileVideoStore(at.folder);
   const { s3VideoStore } = await import('./adapters/video-store/s3-video-store.ts');
   return s3VideoStore(at);

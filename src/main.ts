@@ -1,4 +1,5 @@
 import { ConfigError, readConfig } from './config.ts';
+import { inWords } from './in-words.ts';
 import { type Stop, startService } from './service.ts';
 
 /** A second signal, or anything that hangs, must not keep the process: leases end by themselves. */
@@ -25,11 +26,4 @@ function end(started: Promise<Stop>, signal: NodeJS.Signals): void {
 function giveUp(error: unknown): never {
   console.error(error instanceof ConfigError ? error.message : inWords(error));
   process.exit(1);
-}
-
-/** What went wrong and what lies behind it, a line each. */
-function inWords(error: unknown): string {
-  if (error instanceof AggregateError) return [error.message, ...error.errors.map(inWords)].join('\n');
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}\n  because: ${inWords(error.cause)}`;
 }

@@ -22,18 +22,22 @@ export type Stop = () => Promise<void>;
 export async function startService(config: Config, failPoint: FailPoint = () => undefined): Promise<Stop> {
   const stops: Stop[] = [];
   // What does not end well must not keep what comes after it from ending.
-  const stopAll: Stop = async () => {
+  async function stopAll(): Promise<readonly unknown[]> {
     const errors: unknown[] = [];
     for (const stop of stops.splice(0).reverse()) await stop().catch((error) => errors.push(error));
-    if (errors.length > 0) throw new AggregateError(errors, 'the service did not stop cleanly');
-  };
+    return errors;
+  }
   try {
     await startInOrder(config, failPoint, stops);
-    return stopAll;
   } catch (error) {
-    await stopAll();
-    throw error;
+    // What could not be made can't be taken down either, for the same reason: that is told once.
+    const others = (await stopAll()).filter((each) => each !== error);
+    throw others.length === 0 ? error : new AggregateError([error, ...others], 'the service did not start');
   }
+  return async () => {
+    const errors = await stopAll();
+    if (errors.length > 0) throw new AggregateError(errors, 'the service did not stop cleanly');
+  };
 }
 
 async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[]): Promise<void> {

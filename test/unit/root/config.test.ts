@@ -43,6 +43,14 @@ describe('settings', () => {
     ]);
   });
 
+  it('leave the migrations to the operator only where there is a database of theirs', () => {
+    expect(readConfig({}).migrateOnStart).toBe(true);
+    expect(readConfig({ ...OUTSIDE, ...APP, MIGRATE_ON_START: '0' }).migrateOnStart).toBe(false);
+    expect(problemsOf({ MIGRATE_ON_START: '0' })).toEqual([
+      'MIGRATE_ON_START=0 is set without DATABASE_URL: nothing but the start migrates the embedded PostgreSQL; leave it out.',
+    ]);
+  });
+
   it('name a database, keys and an app for production', () => {
     const config = readConfig({
       ...OUTSIDE,
