@@ -19,7 +19,7 @@ type Row = Place & {
  * `announce` is to be called after every change this process stores.
  */
 export function postgresPostEvents({ pool }: Database, cipher: Cipher): PostEvents & { announce(): void } {
-  const listeners = outboxListeners();
+  const listeners = outboxListeners(pool, 'post_event');
 
   return {
     ...listeners,
