@@ -27,7 +27,7 @@ export const burst: Bench<'posts' | 'accounts'> = {
   about:
     'posts that are all due at one moment, one worker process, against a bare loop of the same calls and queues with a job for each',
   flags: {
-    posts: { fallback: 10_000, quick: 400, least: 1, most: 100_000, meaning: 'posts due at once' },
+    posts: { fallback: 10_000, quick: 1_500, least: 1, most: 100_000, meaning: 'posts due at once' },
     accounts: {
       fallback: ({ posts = 0 }) => Math.ceil(posts / 2),
       quick: ({ posts = 0 }) => Math.ceil(posts / 2),
