@@ -99,10 +99,7 @@ export function serviceHealth(needs: {
   }
 
   const isQuiet = (): boolean =>
-    listeners.size === 0 &&
-    !failing &&
-    read !== undefined &&
-    clock.now().getTime() - read.time.getTime() < QUIET_SECONDS * 1000;
+    listeners.size === 0 && read !== undefined && clock.now().getTime() - read.time.getTime() < QUIET_SECONDS * 1000;
 
   return {
     start() {
