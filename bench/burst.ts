@@ -1,14 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runBareLoop } from './burst/bare-run.ts';
-import { type Round, report, type Variant } from './burst/report.ts';
+import type { QueueName } from './burst/queue-loop.ts';
+import { runQueue } from './burst/queue-run.ts';
+import { report, type Variant } from './burst/report.ts';
 import { runService } from './burst/service-run.ts';
 import type { Bench } from './support/bench.ts';
-import { startDatabaseServer } from './support/database-server.ts';
+import type { Figures, Subject } from './support/comparison.ts';
+import { startRedis } from './support/redis.ts';
 import { startSandboxProcess } from './support/sandbox-process.ts';
-import { machine } from './support/table.ts';
+import { surroundings } from './support/surroundings.ts';
 
 /** How long TikTok thinks before each answer. */
 const VARIANTS = [
@@ -16,15 +17,20 @@ const VARIANTS = [
   { name: '100 ms think time', thinkMilliseconds: 100 },
 ] as const;
 
+/** With TikTok at its fastest only: a queue waits no less than we do while TikTok thinks. */
+const QUEUES: readonly QueueName[] = ['Agenda', 'pg-boss', 'BullMQ'];
+
 /** TikTok and the sandbox take six announcements of an account a minute, and the service makes no more: they would measure the minute. */
 const MOST_POSTS_OF_AN_ACCOUNT = 6;
 
 export const burst: Bench<'posts' | 'accounts'> = {
-  about: 'posts that are all due at one moment, one worker process, against a bare loop of the same calls',
+  about:
+    'posts that are all due at one moment, one worker process, against a bare loop of the same calls and queues with a job for each',
   flags: {
-    posts: { fallback: 10_000, least: 1, most: 100_000, meaning: 'posts due at once' },
+    posts: { fallback: 10_000, quick: 1_500, least: 1, most: 100_000, meaning: 'posts due at once' },
     accounts: {
       fallback: ({ posts = 0 }) => Math.ceil(posts / 2),
+      quick: ({ posts = 0 }) => Math.ceil(posts / 2),
       least: 1,
       most: 100_000,
       meaning: 'accounts they go to, in turn (half as many as posts unless said)',
@@ -40,12 +46,9 @@ export const burst: Bench<'posts' | 'accounts'> = {
   },
 
   async run(options, resources, tell) {
-    const where = machine();
-    const folder = await mkdtemp(join(tmpdir(), 'bench-burst-'));
-    resources.defer(() => rm(folder, { recursive: true, force: true }));
-    tell('starting a PostgreSQL');
-    const server = resources.use(await startDatabaseServer(join(folder, 'postgres')));
-    const tokenKeys = `bench:${randomBytes(32).toString('base64')}`;
+    const around = await surroundings('burst', resources, tell);
+    const { folder, server, tokenKeys } = around;
+    const redisUrl = await startRedis(folder, resources);
     const failures: string[] = [];
     let workspaces = 0;
     let runs = 0;
@@ -79,30 +82,53 @@ export const burst: Bench<'posts' | 'accounts'> = {
       }
     }
 
-    const variants: Variant[] = [];
-    for (const { name, thinkMilliseconds } of VARIANTS) {
-      const rounds: Round[] = [];
+    async function measured({ name, thinkMilliseconds }: (typeof VARIANTS)[number]): Promise<Variant> {
+      const [service, bareLoop]: [Figures[], Figures[]] = [[], []];
+      const queues = new Map<QueueName, Figures[]>();
       for (let round = 1; round <= options.repeat; round += 1) {
         const about = options.repeat === 1 ? name : `${name}, round ${round} of ${options.repeat}`;
+        const note = (found: readonly string[]) => failures.push(...found.map((failure) => `${about}: ${failure}`));
         const bare = await once(thinkMilliseconds, `${about}, bare loop`, runBareLoop);
+        note(bare.failures);
+        bareLoop.push(bare.figures);
         const database = `burst_${runs}`;
         const served = await once(thinkMilliseconds, `${about}, service`, (parts) =>
           runService({ ...parts, server, database, tokenKeys }),
         );
         await server.drop(database);
-        rounds.push({ service: served.figures, bareLoop: bare.figures });
+        note(served.failures);
+        service.push(served.figures);
         workspaces = served.workspaces;
-        failures.push(...[...bare.failures, ...served.failures].map((failure) => `${about}: ${failure}`));
+        for (const queue of thinkMilliseconds === 0 ? QUEUES : []) {
+          if (queue === 'BullMQ' && redisUrl === undefined) continue;
+          const own = `burst_queue_${runs}`;
+          const queued = await once(thinkMilliseconds, `${about}, ${queue}`, (parts) =>
+            runQueue({ ...parts, queue, server, database: own, redisUrl: queue === 'BullMQ' ? redisUrl : undefined }),
+          );
+          await server.drop(own);
+          note(queued.failures);
+          queues.set(queue, [...(queues.get(queue) ?? []), queued.figures]);
+        }
       }
-      variants.push({ name, thinkMilliseconds, rounds });
+      return {
+        name,
+        thinkMilliseconds,
+        service: { name: 'service', rounds: service },
+        bareLoop: { name: 'bare loop', rounds: bareLoop },
+        queues: Object.fromEntries(
+          (thinkMilliseconds === 0 ? QUEUES : []).map((queue): [string, Subject] => {
+            const rounds = queues.get(queue);
+            return [
+              queue,
+              { name: queue, ...(rounds === undefined ? { rounds: [], notRun: 'not run: no Redis' } : { rounds }) },
+            ];
+          }),
+        ),
+      };
     }
-    const about = {
-      ...options,
-      workspaces,
-      date: new Date().toISOString(),
-      machine: where,
-      postgres: server.version,
-    };
-    return report(about, variants, failures);
+
+    const [plain, thinking] = VARIANTS;
+    const variants = [await measured(plain), await measured(thinking)] as const;
+    return report(around, options, workspaces, variants, failures);
   },
 };

@@ -28,10 +28,16 @@ const callsOf = (accounts: number, videos: number): number =>
 export const metricsOf = (family: ApiFamily): Bench<'accounts' | 'videos' | 'trial'> => ({
   about: `two collection rounds of the ${family === 'OPEN' ? 'open' : 'Business'} family by one worker, within TikTok's limits, and what they cost`,
   flags: {
-    accounts: { fallback: 1_000, least: 1, most: 12_000, meaning: 'connections of the rounds that tell the cost' },
+    accounts: {
+      fallback: 1_000,
+      quick: 50,
+      least: 1,
+      most: 12_000,
+      meaning: 'connections of the rounds that tell the cost',
+    },
     // A worker leaves an account after ten calls, and goes on later.
-    videos: { fallback: 50, least: 1, most: 180, meaning: 'videos of each' },
-    trial: { fallback: 60, least: 1, most: 10_000, meaning: 'connections of the round at the default rate' },
+    videos: { fallback: 50, quick: 50, least: 1, most: 180, meaning: 'videos of each' },
+    trial: { fallback: 60, quick: 10, least: 1, most: 10_000, meaning: 'connections of the round at the default rate' },
   },
   check: () => undefined,
 

@@ -1,12 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { DEFAULT_CAPACITY } from '../../src/application/run-engine.ts';
 import { startChild } from '../support/child.ts';
 import type { SandboxProcess } from '../support/sandbox-process.ts';
-import type { BareLoopResult, BareLoopTask } from './bare-loop.ts';
+import type { BareLoopResult } from './bare-loop.ts';
 import { judge } from './judge.ts';
-import { captionOf, VIDEO } from './sample.ts';
+import { publishTask } from './publish-task.ts';
 
 /** One run of the baseline. Seconds count from its beginning. */
 export type BareFigures = {
@@ -30,17 +28,7 @@ export async function runBareLoop(needs: {
   readonly beforeItBegins: () => Promise<void>;
 }): Promise<{ readonly figures: BareFigures; readonly failures: readonly string[] }> {
   const { sandbox, folder, posts, resources, beforeItBegins } = needs;
-  const accounts = await sandbox.addAccounts(needs.accounts);
-  const task: BareLoopTask = {
-    origin: sandbox.origin,
-    posts: Array.from({ length: posts }, (_, index) => ({
-      accessToken: accounts[index % accounts.length]?.tokens.access_token ?? '',
-      caption: captionOf(index),
-    })),
-    videoFile: fileURLToPath(VIDEO),
-    postsAtOnce: DEFAULT_CAPACITY.posts,
-    uploadsAtOnce: DEFAULT_CAPACITY.smallUploads,
-  };
+  const task = await publishTask(needs);
   const taskFile = join(folder, 'bare-loop.json');
   await writeFile(taskFile, JSON.stringify(task));
   await beforeItBegins();

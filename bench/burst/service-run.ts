@@ -1,13 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { startChild } from '../support/child.ts';
 import type { DatabaseServer } from '../support/database-server.ts';
 import { errorsIn } from '../support/errors-in.ts';
-import { freePorts } from '../support/free-ports.ts';
 import { measure } from '../support/measure.ts';
 import type { SandboxProcess } from '../support/sandbox-process.ts';
 import { ascending, percentile } from '../support/statistics.ts';
+import { startWorker } from '../support/worker.ts';
 import { judge } from './judge.ts';
 import { setTheMoment, setTheStage } from './stage.ts';
 
@@ -62,24 +61,7 @@ export async function runService(needs: {
   const accounts = await sandbox.addAccounts(needs.accounts);
   const { workspaces } = await setTheStage({ databaseUrl, tokenKeys, videoFolder, accounts, posts });
 
-  const [rpcPort, httpPort] = await freePorts(2);
-  const worker = resources.use(
-    startChild('src/main.ts', {
-      RPC_PORT: String(rpcPort),
-      HTTP_PORT: String(httpPort),
-      DATA_DIR: folder,
-      DATABASE_URL: databaseUrl,
-      VIDEO_STORE: `file:${videoFolder}`,
-      TOKEN_KEYS: tokenKeys,
-      TIKTOK_CLIENT_KEY: sandbox.clientKey,
-      TIKTOK_CLIENT_SECRET: sandbox.clientSecret,
-      TIKTOK_OPEN_API_URL: sandbox.origin,
-      TIKTOK_AUTHORIZE_URL: `${sandbox.origin}/v2/auth/authorize/`,
-      TIKTOK_UPLOAD_ORIGINS: sandbox.origin,
-      ANALYTICS_OPEN_CALLS_PER_SECOND: '0',
-    }),
-  );
-  await worker.line((line) => line.includes('"msg":"ready"'), 'it was ready');
+  const worker = await startWorker({ sandbox, databaseUrl, tokenKeys, folder, videoFolder, resources });
 
   const observer = new Client({ connectionString: databaseUrl });
   await observer.connect();

@@ -1,6 +1,7 @@
 import type { Traffic } from '../../sandbox/traffic.ts';
 import type { ApiFamily } from '../../src/domain/connection/connection.ts';
 import type { Report } from '../support/bench.ts';
+import { divided } from '../support/comparison.ts';
 import { spread } from '../support/statistics.ts';
 import { type machine, short, shown, table } from '../support/table.ts';
 import type { BareFigures } from './bare-run.ts';
@@ -110,5 +111,11 @@ export function report(
       ],
     ),
   ].join('\n\n');
-  return { table: text, figures: { ...about, fullRoundSeconds, trials, costs, bareLoops }, failures };
+  const cpu = spread(costs.map(({ first }, index) => divided(bareLoops[index]?.cpuSeconds, first.cpuSeconds)));
+  return {
+    table: text,
+    figures: { ...about, fullRoundSeconds, trials, costs, bareLoops },
+    ratios: cpu === undefined ? {} : { cpu: cpu.median },
+    failures,
+  };
 }

@@ -2,6 +2,8 @@
 export type Flag = {
   /** What it is unless said; may follow from the flags before it. */
   readonly fallback: number | ((before: Options) => number);
+  /** What it is with `--quick`: enough to see that the bench works, and whether a ratio fell. */
+  readonly quick: number | ((before: Options) => number);
   readonly least: number;
   readonly most: number;
   readonly meaning: string;
@@ -15,6 +17,8 @@ export type Report = {
   readonly table: string;
   /** For machines: everything that is in the table, and more. */
   readonly figures: object;
+  /** To the baseline of the same run, by name; more is better. What `--check` compares with `baseline.json`. */
+  readonly ratios: Readonly<Record<string, number>>;
   /** What went wrong, in sentences. Figures of a run that failed mean nothing. */
   readonly failures: readonly string[];
 };

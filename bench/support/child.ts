@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Usage, usageOf } from './process-usage.ts';
+import { forgetPeak, type Usage, usageOf } from './process-usage.ts';
 
 /** A process of its own: what is measured must not share an event loop with what measures. */
 export type Child = AsyncDisposable & {
@@ -11,6 +11,8 @@ export type Child = AsyncDisposable & {
   lines(): readonly string[];
   /** What it took so far. Undefined where the system does not tell, or when it has ended. */
   usage(): Promise<Usage | undefined>;
+  /** From now on `usage` tells the most memory since now. */
+  forgetPeak(): Promise<void>;
   /** SIGTERM, and SIGKILL when that is not heeded. */
   stop(): Promise<void>;
 };
@@ -76,6 +78,7 @@ export function startChild(
       }),
     lines: () => lines,
     usage: () => usageOf(child.pid),
+    forgetPeak: () => forgetPeak(child.pid),
     stop,
     [Symbol.asyncDispose]: stop,
   };

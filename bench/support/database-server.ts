@@ -17,6 +17,12 @@ export type DatabaseServer = AsyncDisposable & {
   walBytes(): Promise<number>;
   /** Of the whole server. Undefined where the system does not tell. */
   cpuSeconds(): Promise<number | undefined>;
+  /** From now on whoever connects to this database has all its statements in the log. */
+  logStatements(name: string): Promise<void>;
+  /** From now on whoever connects to this database has the plans of all its statements in the log. */
+  logPlans(name: string): Promise<void>;
+  /** All that it wrote so far. */
+  log(): Promise<string>;
   /** So that no measurement pays for what was written before. */
   checkpoint(): Promise<void>;
 };
@@ -55,6 +61,14 @@ export async function startDatabaseServer(folder: string): Promise<DatabaseServe
       const [pid = ''] = (await readFile(join(folder, 'cluster', 'postmaster.pid'), 'utf8')).split('\n');
       return familyCpuSeconds(Number(pid));
     },
+    async logStatements(name) {
+      await client.query(`alter database ${name} set log_statement = 'all'`);
+    },
+    async logPlans(name) {
+      await client.query(`alter database ${name} set session_preload_libraries = 'auto_explain'`);
+      await client.query(`alter database ${name} set auto_explain.log_min_duration = 0`);
+    },
+    log: () => readFile(join(folder, 'server.log'), 'utf8'),
     async checkpoint() {
       await client.query('checkpoint');
     },

@@ -1,6 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 
-export type Usage = { readonly cpuSeconds: number; readonly peakBytes: number };
+export type Usage = {
+  readonly cpuSeconds: number;
+  /** Memory in use at this moment, … */
+  readonly residentBytes: number;
+  /** … and the most since the start, or since `forgetPeak`. */
+  readonly peakBytes: number;
+};
 
 /** Linux tells CPU time in hundredths of a second to every program, whatever the kernel counts in. */
 const TICKS_PER_SECOND = 100;
@@ -10,10 +16,18 @@ export async function usageOf(pid: number | undefined): Promise<Usage | undefine
   try {
     const [{ own }, status] = await Promise.all([timesOf(String(pid)), readFile(`/proc/${pid}/status`, 'utf8')]);
     const [, peak] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
-    return peak === undefined ? undefined : { cpuSeconds: own, peakBytes: Number(peak) * 1024 };
+    const [, resident] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
+    if (peak === undefined || resident === undefined) return undefined;
+    return { cpuSeconds: own, residentBytes: Number(resident) * 1024, peakBytes: Number(peak) * 1024 };
   } catch {
     return undefined;
   }
+}
+
+/** What a process has in memory now counts as its peak from now on. Does nothing where the system can't do so. */
+export async function forgetPeak(pid: number | undefined): Promise<void> {
+  // proc(5): 5 resets the peak resident set size.
+  await writeFile(`/proc/${pid}/clear_refs`, '5').catch(() => undefined);
 }
 
 /** The CPU time of a process and of its children, of those that have ended as well. Undefined where the system does not tell. */

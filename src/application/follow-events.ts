@@ -36,7 +36,7 @@ export function followEvents<Event, Filter extends { readonly workspaceId: Works
   };
 }
 
-async function* follow<Event, Filter>(
+async function* follow<Event, Filter extends { readonly workspaceId: WorkspaceId }>(
   events: Outbox<Event, Filter>,
   filter: Filter,
   start: string,
@@ -48,7 +48,7 @@ async function* follow<Event, Filter>(
     rung = true;
     ring();
   };
-  const unsubscribe = events.subscribe(wake);
+  const unsubscribe = events.subscribe(filter, wake);
   signal.addEventListener('abort', wake);
   try {
     let cursor = start;

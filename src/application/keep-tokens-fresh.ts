@@ -83,19 +83,18 @@ export function keepTokensFresh(needs: {
     } else await credentials.putOff(connectionId, version);
   }
 
-  /** One after the other, until nothing is due. */
-  async function renewDue(mayGoOn: () => Promise<boolean>): Promise<void> {
-    while (!ending() && (await mayGoOn())) {
-      const [due] = await credentials.claimDue(1, LEASE_SECONDS);
-      if (due === undefined) return;
+  /** This one, then whatever else is due, one after the other. */
+  async function renewFrom(first: DueCredential, mayGoOn: () => Promise<boolean>): Promise<void> {
+    let due: DueCredential | undefined = first;
+    while (due !== undefined && !ending()) {
+      const { connectionId } = due;
       await renew(due).catch((error: unknown) => {
         // One that can't be read keeps no other from being renewed.
         metrics.tokenRefreshed('FAILED');
-        log.error(
-          { connectionId: due.connectionId, error },
-          'tokens could not be renewed; tried again when the lease ends',
-        );
+        log.error({ connectionId, error }, 'tokens could not be renewed; tried again when the lease ends');
       });
+      if (ending() || !(await mayGoOn())) return;
+      [due] = await credentials.claimDue(1, LEASE_SECONDS);
     }
   }
 
@@ -118,8 +117,10 @@ export function keepTokensFresh(needs: {
   async function sweep(): Promise<void> {
     await warn();
     const free = await places();
+    if (free === 0 || ending()) return;
     const mayGoOn = async (): Promise<boolean> => (await places()) >= free;
-    await Promise.all(Array.from({ length: free }, () => renewDue(mayGoOn)));
+    const first = await credentials.claimDue(free, LEASE_SECONDS);
+    await Promise.all(first.map((due) => renewFrom(due, mayGoOn)));
   }
 
   const repeated = repeat(

@@ -31,6 +31,8 @@ export interface ServiceHealth {
 }
 
 const LOOK_SECONDS = 1;
+/** While nobody listens the database is asked no sooner than this after it last answered. */
+const QUIET_SECONDS = 4;
 /** The engine looks every five seconds. With the pause between two looks at it, what is stuck is known within ten. */
 const FRESH_SECONDS = 9;
 
@@ -96,10 +98,15 @@ export function serviceHealth(needs: {
     return reading;
   }
 
+  const isQuiet = (): boolean =>
+    listeners.size === 0 && read !== undefined && clock.now().getTime() - read.time.getTime() < QUIET_SECONDS * 1000;
+
   return {
     start() {
       void look();
-      timer = setInterval(() => void look(), LOOK_SECONDS * 1000);
+      timer = setInterval(() => {
+        if (!isQuiet()) void look();
+      }, LOOK_SECONDS * 1000);
     },
     async stop() {
       clearInterval(timer);

@@ -358,7 +358,7 @@ export function inMemoryPosts({
       return { events: found, reached: String(start + scanned.length) };
     },
 
-    subscribe(listener) {
+    subscribe(_, listener) {
       // Its own function each time, so that one listener may subscribe twice.
       const own = () => listener();
       listeners.add(own);

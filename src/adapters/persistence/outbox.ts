@@ -1,3 +1,6 @@
+import type { Pool } from 'pg';
+import type { WorkspaceId } from '../../domain/ids.ts';
+
 /**
  * What all outboxes share. They are read in the order of (transaction, sequence), up to the oldest transaction still under way: a
  * sequence number is drawn before its transaction commits, so reading by sequence alone would skip whoever commits late. Events
@@ -5,8 +8,10 @@
  */
 export type Place = { readonly txid: string; readonly seq: string };
 
-/** Other processes' changes are seen this soon. Asked only while someone listens. */
-const LOOK_MILLISECONDS = 250;
+/** Other processes' changes are seen this soon. Asked only while someone listens, and once for all of them. */
+const LOOK_MILLISECONDS = 100;
+/** Between two looks, however much this process stores meanwhile. */
+const PAUSE_MILLISECONDS = 20;
 
 /** Where every outbox of the database ends at this moment. */
 export const END_OF_OUTBOX = `select pg_snapshot_xmin(pg_current_snapshot()) as txid, '0' as seq`;
@@ -23,29 +28,81 @@ export function parseCursor(cursor: string): Place | undefined {
   return txid === undefined || seq === undefined ? undefined : { txid, seq };
 }
 
+/**
+ * Whose events became readable since the last look, and where the next one begins. Parameter: where this one begins, null for a first
+ * look, which knows of nobody. What is under way lies behind that place, and is looked at again.
+ */
+const newsOf = (table: string): string => `
+  select pg_snapshot_xmin(pg_current_snapshot()) as until, array(
+    select distinct workspace_id from ${table} where txid >= $1::xid8 and txid < pg_snapshot_xmin(pg_current_snapshot())
+  ) as workspaces`;
+
 export type Listeners = {
   /** To be called after every change this process stores. */
   announce(): void;
-  /** Calls `listener` after changes of this process, and now and then for those of others, until the returned function is called. */
-  subscribe(listener: () => void): () => void;
+  /**
+   * Calls `listener` after changes of this workspace, in whichever process, and now and then for nothing, until the returned function is
+   * called. Also when nobody can look: whoever reads then meets the reason.
+   */
+  subscribe(of: { readonly workspaceId: WorkspaceId }, listener: () => void): () => void;
 };
 
-export function outboxListeners(): Listeners {
-  const listeners = new Set<() => void>();
-  let timer: NodeJS.Timeout | undefined;
-  const announce = (): void => {
-    for (const listener of listeners) listener();
+/** One look for all who listen to this process: what a change costs is not multiplied by those whom it does not concern. */
+export function outboxListeners(pool: Pick<Pool, 'query'>, table: 'post_event' | 'connection_event'): Listeners {
+  const news = newsOf(table);
+  const listeners = new Map<string, Set<() => void>>();
+  let looking = false;
+  let from: string | undefined;
+  let wake = (): void => undefined;
+  let rung = false;
+
+  const call = (some: Iterable<Set<() => void> | undefined>): void => {
+    for (const each of some) for (const listener of each ?? []) listener();
   };
+
+  async function look(): Promise<void> {
+    const { rows } = await pool.query<{ until: string; workspaces: readonly string[] }>(news, [from ?? null]);
+    const [row] = rows;
+    if (row === undefined) throw new Error('a look at the outbox gave nothing');
+    const known = from !== undefined;
+    from = row.until;
+    call(known ? row.workspaces.map((workspaceId) => listeners.get(workspaceId)) : listeners.values());
+  }
+
+  async function lookWhileSomeoneListens(): Promise<void> {
+    while (listeners.size > 0) {
+      rung = false;
+      await look().catch(() => call(listeners.values()));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+      if (rung) continue;
+      const announced = Promise.withResolvers<void>();
+      const timer = setTimeout(announced.resolve, LOOK_MILLISECONDS - PAUSE_MILLISECONDS);
+      wake = announced.resolve;
+      await announced.promise;
+      clearTimeout(timer);
+    }
+    from = undefined;
+    looking = false;
+  }
+
   return {
-    announce,
-    subscribe(listener) {
-      listeners.add(listener);
-      timer ??= setInterval(announce, LOOK_MILLISECONDS);
+    announce() {
+      rung = true;
+      wake();
+    },
+    subscribe({ workspaceId }, listener) {
+      // Its own function each time, so that one listener may subscribe twice.
+      const own = (): void => listener();
+      const others = listeners.get(workspaceId) ?? new Set();
+      listeners.set(workspaceId, others.add(own));
+      if (!looking) {
+        looking = true;
+        void lookWhileSomeoneListens();
+      }
       return () => {
-        listeners.delete(listener);
-        if (listeners.size > 0) return;
-        clearInterval(timer);
-        timer = undefined;
+        others.delete(own);
+        if (others.size === 0 && listeners.get(workspaceId) === others) listeners.delete(workspaceId);
+        if (listeners.size === 0) wake();
       };
     },
   };

@@ -15,7 +15,7 @@ type Row = Place & { previous_state: string | null; connection: ConnectionRow; e
  */
 export function postgresConnectionEvents({ pool }: Pick<Database, 'pool'>): ConnectionEvents & { announce(): void } {
   return {
-    ...outboxListeners(),
+    ...outboxListeners(pool, 'connection_event'),
     async end() {
       const { rows } = await pool.query<Place>(END_OF_OUTBOX);
       return cursorOf(rows[0] ?? { txid: '0', seq: '0' });

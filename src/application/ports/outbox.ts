@@ -1,3 +1,5 @@
+import type { WorkspaceId } from '../../domain/ids.ts';
+
 /**
  * Changes of one kind of thing, as they are told to whoever watches. Those of one thing are in the order of its changes; no change is
  * ever skipped, however late it commits.
@@ -11,6 +13,6 @@ export interface Outbox<Event, Filter> {
     filter: Filter,
     limit: number,
   ): Promise<{ readonly events: readonly Event[]; readonly reached: string } | undefined>;
-  /** Calls `listener` soon after something may be new, in whichever process it happened; now and then for nothing. */
-  subscribe(listener: () => void): () => void;
+  /** Calls `listener` soon after something may be new in this workspace, in whichever process it happened; now and then for nothing. */
+  subscribe(of: { readonly workspaceId: WorkspaceId }, listener: () => void): () => void;
 }

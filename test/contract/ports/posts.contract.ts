@@ -256,7 +256,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     const marker = await given(stores, aScheduledPost({ workspaceId: MARKERS }));
     for (let cursor = from; ; ) {
       const rung = Promise.withResolvers<void>();
-      const off = stores.events.subscribe(rung.resolve);
+      const off = stores.events.subscribe({ workspaceId: MARKERS }, rung.resolve);
       try {
         const batch = await stores.events.after(cursor, { ...ALL, workspaceId: MARKERS, postIds: [marker.id] }, 10);
         const [seen] = batch?.events ?? [];
@@ -1648,7 +1648,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       ];
       for (const change of changes) {
         const call = Promise.withResolvers<void>();
-        const off = stores.events.subscribe(call.resolve);
+        const off = stores.events.subscribe(ALL, call.resolve);
         onTestFinished(off);
         await change();
         await call.promise;
@@ -1659,11 +1659,11 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
     it('calls nobody who went away', async () => {
       const stores = await make();
       let called = 0;
-      stores.events.subscribe(() => {
+      stores.events.subscribe(ALL, () => {
         called += 1;
       })();
       const other = Promise.withResolvers<void>();
-      onTestFinished(stores.events.subscribe(other.resolve));
+      onTestFinished(stores.events.subscribe(ALL, other.resolve));
       await given(stores, aScheduledPost());
       await other.promise;
       expect(called).toBe(0);

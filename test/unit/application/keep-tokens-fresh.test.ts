@@ -191,6 +191,23 @@ describe('tokens that nobody uses', () => {
     expect(world.tiktok.called('refresh')).toBe(1);
   });
 
+  it('cost one question while none is due', async () => {
+    const world = new World();
+    await givenAccounts(world, 3);
+    const { credentials } = world;
+    let asked = 0;
+    world.credentials = {
+      ...credentials,
+      claimDue(...limits) {
+        asked += 1;
+        return credentials.claimDue(...limits);
+      },
+    };
+    await keeping(world).sweep();
+    expect(asked).toBe(1);
+    expect(world.tiktok.called('refresh')).toBe(0);
+  });
+
   it('end the look and no more when the database is away', async () => {
     const world = new World();
     await world.givenConnection();

@@ -103,9 +103,9 @@ describe('watching posts', () => {
     let listening = 0;
     world.events = {
       ...events,
-      subscribe: (listener) => {
+      subscribe: (of, listener) => {
         listening += 1;
-        const off = events.subscribe(listener);
+        const off = events.subscribe(of, listener);
         return () => {
           listening -= 1;
           off();
