@@ -32,22 +32,22 @@ const writeAttempts = `
   )`;
 
 /**
- * The event carries the post and its latest attempt as they are at that moment, without the address for its bytes, and the calls
- * to TikTok that led to the change.
+ * The event carries the post and its latest attempt as they are at that moment, without the address for its bytes and whose trace
+ * brought it, and the calls to TikTok that led to the change.
  */
 const writeEvent = (from: string, previousState: string, calls = 'null') => `
   told as (
     insert into post_event (workspace_id, connection_id, post_id, previous_state, post, attempt, calls)
-    select written.workspace_id, written.connection_id, written.id, ${previousState}, to_jsonb(written),
+    select written.workspace_id, written.connection_id, written.id, ${previousState}, to_jsonb(written) - 'traceparent',
       (input.attempts -> -1) - 'upload_url', ${calls}::jsonb
     from ${from} join input on input.id = written.id
   )`;
 
-/** Each post comes with: create_time, next_action_at. */
+/** Each post comes with: create_time, next_action_at, traceparent. */
 export const INSERT_POST = prepared(`
-  with ${input('create_time timestamptz, next_action_at timestamptz')}, written as (
-    insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version)
-    select ${POST_COLUMNS.join(', ')}, next_action_at, create_time, create_time, 1 from input
+  with ${input('create_time timestamptz, next_action_at timestamptz, traceparent text')}, written as (
+    insert into post (${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, update_time, version)
+    select ${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, create_time, 1 from input
     returning post.*
   ), ${writeAttempts}, ${writeEvent('written', 'null')}
   select ${ROW_COLUMNS.join(', ')} from written`);
