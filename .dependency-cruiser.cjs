@@ -55,6 +55,17 @@ module.exports = {
     ),
     adapter('system', '^(async_hooks|crypto|fs/promises|path)$'),
     adapter('tiktok', '^(crypto|stream|stream/promises|events|buffer)$', ...npm('undici')),
+    adapter(
+      'traces',
+      ...npm(
+        '@opentelemetry/api',
+        '@opentelemetry/context-async-hooks',
+        '@opentelemetry/core',
+        '@opentelemetry/exporter-trace-otlp-proto',
+        '@opentelemetry/resources',
+        '@opentelemetry/sdk-trace',
+      ),
+    ),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
     adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises)$', ...npm('@aws-sdk/client-s3')),
@@ -65,7 +76,7 @@ module.exports = {
       from: {
         path: '^src/adapters/',
         pathNot:
-          '^src/adapters/(callers|crypto|embedded-postgres|http|metrics|persistence|rpc|scheduler|system|tiktok|video-fetcher|video-probe|video-store)/',
+          '^src/adapters/(callers|crypto|embedded-postgres|http|metrics|persistence|rpc|scheduler|system|tiktok|traces|video-fetcher|video-probe|video-store)/',
       },
       to: {},
     },

@@ -345,6 +345,8 @@ try {
       HTTP_PORT: String(httpPort),
       SANDBOX_PORT: String(sandboxPort),
       LOG_LEVEL: 'error',
+      // The only setting that is handed on: its traces, for `npm run traces`.
+      OTEL_EXPORTER_OTLP_ENDPOINT: process.env['OTEL_EXPORTER_OTLP_ENDPOINT'],
     }),
   );
   await mkdir('data', { recursive: true });

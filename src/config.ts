@@ -1,7 +1,10 @@
 import { resolve } from 'node:path';
+import { unescape as percentDecoded } from 'node:querystring';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
+import type { OtlpTracing } from './adapters/traces/otlp-traces.ts';
+import type { SamplerName } from './adapters/traces/sampler.ts';
 import type { S3Place } from './adapters/video-store/s3-video-store.ts';
 import type { Retention } from './application/collect-garbage.ts';
 import { COLLECTION_RATES, type CollectionRates } from './application/collect-metrics.ts';
@@ -67,6 +70,8 @@ export type Config = {
   /** Absent: any public host. */
   readonly videoUriAllow?: readonly string[];
   readonly logLevel: string;
+  /** Absent: nobody is told of traces. */
+  readonly tracing?: OtlpTracing;
 };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -114,6 +119,15 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
 export const inTheClear = ({ rpc, http }: Config): readonly string[] => [
   ...(LOOPBACK.has(rpc.host) || rpc.tls !== undefined ? [] : ['RPC_HOST']),
   ...(LOOPBACK.has(http.host) ? [] : ['HTTP_HOST']),
+];
+
+const SAMPLERS: readonly SamplerName[] = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
 ];
 
 /** Can be listened on, and not called. */
@@ -249,6 +263,48 @@ export function readSettings(environment: Environment): {
     return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
   }
 
+  /** OpenTelemetry's own names. Without an endpoint none of them is looked at: they may be meant for other programs. */
+  function tracing(): OtlpTracing | undefined {
+    const endpoint = text('OTEL_EXPORTER_OTLP_ENDPOINT');
+    if (endpoint === undefined) return undefined;
+    const address = URL.parse(endpoint);
+    if (!/^https?:$/.test(address?.protocol ?? '') || address?.username || address?.search || address?.hash) {
+      problems.push(
+        'OTEL_EXPORTER_OTLP_ENDPOINT: give the http or https address of a collector, without a login or a query, such as http://127.0.0.1:4318 (its value is not shown here). /v1/traces is added to it.',
+      );
+    }
+    choice('OTEL_EXPORTER_OTLP_PROTOCOL', ['http/protobuf'], 'http/protobuf');
+    const sampler = choice<SamplerName>('OTEL_TRACES_SAMPLER', SAMPLERS, 'parentbased_always_on');
+    const ratio = text('OTEL_TRACES_SAMPLER_ARG') ?? '1';
+    if (!/^(0(\.\d+)?|1(\.0+)?)$/.test(ratio)) {
+      problems.push(`OTEL_TRACES_SAMPLER_ARG=${ratio}: a share from 0 to 1, such as 0.1.`);
+    }
+    const headers = deliveryHeaders();
+    if (Object.keys(headers).length > 0 && !isEncryptedOrOwn(address)) {
+      problems.push(
+        'OTEL_EXPORTER_OTLP_HEADERS would pass to OTEL_EXPORTER_OTLP_ENDPOINT unencrypted: give an https address, or leave them out.',
+      );
+    }
+    const serviceName = text('OTEL_SERVICE_NAME') ?? 'tiktok-connector';
+    return { endpoint: endpoint.replace(/\/+$/, ''), headers, serviceName, sampler, ratio: Number(ratio) };
+  }
+
+  /** `name=value,…`, values percent-encoded where they have to be (OpenTelemetry's specification of the OTLP exporter). */
+  function deliveryHeaders(): OtlpTracing['headers'] {
+    const pairs = (text('OTEL_EXPORTER_OTLP_HEADERS') ?? '').split(',').filter((pair) => pair.trim() !== '');
+    const headers = pairs.flatMap((pair): [string, Secret][] => {
+      const [, name, value] =
+        /^\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*((?:[\x21-\x24\x26-\x7e]|%[\da-f]{2})+)\s*$/i.exec(pair) ?? [];
+      return name === undefined || value === undefined ? [] : [[name, new Secret(percentDecoded(value))]];
+    });
+    if (headers.length < pairs.length) {
+      problems.push(
+        'OTEL_EXPORTER_OTLP_HEADERS: give name=value pairs with commas between them, blanks in values as %20 (the value is not shown here).',
+      );
+    }
+    return Object.fromEntries(headers);
+  }
+
   const callersFile = text('CALLERS_FILE');
   const http = { host: host('HTTP_HOST'), port: port('HTTP_PORT', 8080) };
   const tls = tlsFiles();
@@ -358,6 +414,7 @@ export function readSettings(environment: Environment): {
     value.startsWith('s3:') ? s3PlaceOf(value, text('AWS_REGION') ?? text('AWS_DEFAULT_REGION')) : videoFolderOf(value),
   ) ?? { kind: 'FILE', folder: resolve(dataDir, 'videos') };
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
+  const traced = tracing();
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
   const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
   const videoDays = days('VIDEO_RETENTION_DAYS', 30);
@@ -413,6 +470,7 @@ export function readSettings(environment: Environment): {
     requireConsent: choice('REQUIRE_CONSENT', ['0', '1'], '0') === '1',
     importAllowedOrigins: origins('IMPORT_ALLOWED_ORIGINS') ?? [],
     logLevel: choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    ...(traced === undefined ? {} : { tracing: traced }),
     ...(callersFile === undefined ? {} : { callersFile }),
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(agendaMongodbUrl === undefined ? {} : { agendaMongodbUrl }),

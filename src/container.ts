@@ -99,6 +99,7 @@ import type { PostQueue } from './application/ports/post-queue.ts';
 import type { Posts } from './application/ports/posts.ts';
 import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
+import { NO_TRACES, type TraceParent, type Traces } from './application/ports/traces.ts';
 import type { Turns } from './application/ports/turns.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
 import type { VideoMetrics } from './application/ports/video-metrics.ts';
@@ -145,6 +146,7 @@ export type Ground = {
   readonly failPoint: FailPoint;
   /** Aborts when the service begins to stop. */
   readonly stopping: AbortSignal;
+  readonly traces: Traces;
 };
 
 /** Calls and uploads under way get this long to end; then they are cut off, and posts are taken up by the next worker. */
@@ -210,7 +212,11 @@ export function connector(ground: Ground): Container {
   const { config } = ground;
   const container = new Container({ defaultScope: 'Singleton' });
 
-  container.bind(t.log).toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: loggableError } }));
+  container.bind(t.log).toResolvedValue(() => {
+    const { traces } = ground;
+    const mixin = traces === NO_TRACES ? {} : { mixin: () => idsOf(traces.here()) };
+    return pino({ level: config.logLevel, serializers: { error: loggableError }, ...mixin });
+  });
   container
     .bind(t.database)
     .toResolvedValue(() => openDatabase(ground.databaseUrl, { migrates: config.migrateOnStart }))
@@ -244,6 +250,13 @@ export function connector(ground: Ground): Container {
   bindApplication(container, ground);
   bindServers(container, ground);
   return container;
+}
+
+/** As OpenTelemetry names them in log lines. */
+function idsOf(traceparent: TraceParent | undefined): object {
+  if (traceparent === undefined) return {};
+  const [, trace_id, span_id] = traceparent.split('-');
+  return { trace_id, span_id };
 }
 
 function bindPersistence(container: Container): void {
@@ -307,7 +320,7 @@ function bindPersistence(container: Container): void {
     );
 }
 
-function bindNeighbours(container: Container, { config, databaseUrl, apps }: Ground): void {
+function bindNeighbours(container: Container, { config, databaseUrl, apps, traces }: Ground): void {
   container
     .bind(t.store)
     .toResolvedValue(() => videoStore(config.videoStore))
@@ -327,7 +340,9 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps }: Gro
     .toResolvedValue(
       (log: Log, metrics: Metrics, trace: ReturnType<typeof asyncCallTrace>, clock: Clock) => {
         const onCall = (call: Call): void => {
-          trace.record({ ...call, time: clock.now() });
+          const { method, server, ...made } = call;
+          trace.record({ ...made, time: clock.now() });
+          traces.called(call);
           metrics.tiktokAnswered({ ...call, seconds: call.milliseconds / 1000 });
           if (call.code !== 'ok' && call.code !== undefined) log.info(call, 'TikTok refused a call');
         };
@@ -372,6 +387,7 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps }: Gro
 }
 
 function bindApplication(container: Container, ground: Ground): void {
+  const { traces } = ground;
   const { workspaceBytes } = ground.config;
   const quota = workspaceBytes === undefined ? {} : { workspaceBytes };
   const quotaOf = (videos: Videos) => (workspaceBytes === undefined ? {} : { quota: { videos, workspaceBytes } });
@@ -386,7 +402,7 @@ function bindApplication(container: Container, ground: Ground): void {
     .bind(t.appTurns)
     .toResolvedValue(
       (turns: Turns, tiktoks: TikToks, clock: Clock) =>
-        appTurns({ turns, tiktoks, clock, wait, stopping: ground.stopping }),
+        appTurns({ turns, tiktoks, traces, clock, wait, stopping: ground.stopping }),
       [t.turns, t.tiktoks, t.clock],
     );
   container.bind(t.accountAccess).toResolvedValue(
@@ -411,6 +427,7 @@ function bindApplication(container: Container, ground: Ground): void {
         gates,
         health,
         metrics,
+        traces,
         clock,
         log,
         wait,
@@ -471,6 +488,7 @@ function bindApplication(container: Container, ground: Ground): void {
         tiktoks,
         rates: ground.config.collectionRates,
         metrics,
+        traces,
         clock,
         log,
         wait,
@@ -522,6 +540,7 @@ function bindApplication(container: Container, ground: Ground): void {
         turns,
         health,
         trace,
+        traces,
         metrics,
         clock,
         policy,
@@ -568,7 +587,7 @@ function bindApplication(container: Container, ground: Ground): void {
       metrics: Metrics,
       log: Log,
     ) => {
-      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, traces, ...quotaOf(videos) });
       const maxBytes = policy.video.maxSizeBytes;
       const fetchOne = fetchVideo({
         videos,
@@ -581,6 +600,7 @@ function bindApplication(container: Container, ground: Ground): void {
         ...quota,
         leaseSeconds: ground.config.leaseSeconds,
         metrics,
+        traces,
         log,
       });
       const { owner } = ground;
@@ -624,6 +644,7 @@ function bindApplication(container: Container, ground: Ground): void {
         everySeconds: ground.config.garbageSeconds,
         clock,
         metrics,
+        traces,
         log,
         failPoint: ground.failPoint,
       }),
@@ -642,7 +663,19 @@ function bindApplication(container: Container, ground: Ground): void {
     ) => {
       const { owner } = ground;
       const keptSeconds = ground.config.webhookDays * 86_400;
-      return handleWebhooks({ inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner, keptSeconds });
+      return handleWebhooks({
+        inbox,
+        posts,
+        connections,
+        access,
+        tiktoks,
+        doorbell,
+        traces,
+        clock,
+        log,
+        owner,
+        keptSeconds,
+      });
     },
     [t.webhookInbox, t.posts, t.connections, t.accountAccess, t.tiktoks, t.doorbell, t.clock, t.log],
   );
@@ -671,7 +704,7 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ): UseCases => {
       const digest = canonicalDigest;
-      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, traces, ...quotaOf(videos) });
       const ask = askTikTok({ posts, connections, videos, access: access.forCallers, tiktoks, clock });
       return {
         startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),
@@ -718,7 +751,7 @@ function bindApplication(container: Container, ground: Ground): void {
         getVideo: getVideo({ videos }),
         listVideos: listVideos({ videos }),
         deleteVideo: deleteVideo({ videos, store }),
-        publishPost: publishPost({ posts, connections, videos, fetcher, doorbell, clock, ids, digest, policy }),
+        publishPost: publishPost({ posts, connections, videos, fetcher, doorbell, clock, ids, digest, policy, traces }),
         getPost: getPost({ posts }),
         listPosts: listPosts({ posts }),
         updatePost: updatePost({ posts, connections, videos, doorbell, clock, policy }),
@@ -759,7 +792,7 @@ function bindApplication(container: Container, ground: Ground): void {
   );
 }
 
-function bindServers(container: Container, { config, apps, stopping, owner }: Ground): void {
+function bindServers(container: Container, { config, apps, stopping, owner, traces }: Ground): void {
   const isSandbox = (): boolean => apps.sandbox;
   container
     .bind(t.callers)
@@ -814,6 +847,7 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         log,
         isSandbox,
         health,
+        traces,
         reflection: config.rpc.reflection,
         stopping,
         findConnection: (id) => connections.find(id),
@@ -827,7 +861,7 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
   container.bind(t.rpcServer).toResolvedValue(
     async (routes: ReturnType<typeof connectorRoutes>, log: Log) => {
       const { tls: files, host, port } = config.rpc;
-      const options = { host, port, routes, log, drainMilliseconds: DRAIN_SECONDS * 1000 };
+      const options = { host, port, routes, traces, log, drainMilliseconds: DRAIN_SECONDS * 1000 };
       if (files === undefined) return rpcServer(options);
       const tls = await readTls(files);
       const server = rpcServer({ ...options, tls });
@@ -868,7 +902,8 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
         explainRefusal: answerTo,
         isSandbox,
         isUnavailable,
-        rpc: rpcHandler({ routes, log }),
+        rpc: rpcHandler({ routes, traces, log }),
+        traces,
         ready: async () => health.now().service === 'SERVING',
         ...(config.metrics === 'HTTP_PORT' ? { metrics: () => metrics.expose() } : {}),
         webhook: tiktokWebhook({
@@ -876,9 +911,10 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
           apps: webhookApps(apps),
           isUnavailable,
           metrics,
+          traces,
           log,
         }),
-        serveMedia: serveMedia({ addresses, videos, store, checkBytes: checkBytes({ store, metrics, log }) }),
+        serveMedia: serveMedia({ addresses, videos, store, checkBytes: checkBytes({ store, metrics, traces, log }) }),
         log,
         drainMilliseconds: DRAIN_SECONDS * 1000,
       }),

@@ -7,6 +7,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedde
 import type { FailPoint } from './application/ports/fail-point.ts';
 import type { Log } from './application/ports/log.ts';
 import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
+import { NO_TRACES, type Traces } from './application/ports/traces.ts';
 import { type SweptVideoStore, VideoStoreDown } from './application/ports/video-store.ts';
 import { bundledSandbox } from './bundled-sandbox.ts';
 import { type Config, inTheClear } from './config.ts';
@@ -46,14 +47,16 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
   const { tiktok, business } = config;
   const apps = tiktok || business ? { tiktok, business, sandbox: false } : await sandboxInstead(config, stops);
   const stopping = new AbortController();
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;
   const ground: Ground = {
     config,
     databaseUrl,
     apps,
     tokenKeys: await (config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)).keyRing(),
-    owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
+    owner,
     failPoint,
     stopping: stopping.signal,
+    traces: await tracesTo(config.tracing, owner, () => log, stops),
   };
   const container = connector(ground);
   stops.push(() => container.unbindAllAsync());
@@ -152,6 +155,19 @@ async function listen(
     const remedy = `${host}:${port} can't be listened on: end what uses it, or choose another ${name}_HOST or ${name}_PORT`;
     throw new Error(remedy, { cause: error });
   }
+}
+
+/** The packages for it are loaded only where somebody wants traces: they cost 25 MB and a fifth of a second. */
+async function tracesTo(tracing: Config['tracing'], owner: string, log: () => Log, stops: Stop[]): Promise<Traces> {
+  if (tracing === undefined) return NO_TRACES;
+  const { otlpTraces } = await import('./adapters/traces/otlp-traces.ts');
+  // Nothing is delivered, and so nothing is said, before the log is there.
+  const traces = otlpTraces(tracing, {
+    owner,
+    log: { info: (...line) => log().info(...line), warn: (...line) => log().warn(...line) },
+  });
+  stops.push(() => traces.close());
+  return traces;
 }
 
 async function embeddedDatabase(config: Config, stops: Stop[]): Promise<EmbeddedPostgres> {

@@ -8,6 +8,7 @@ import { postgresVideos } from '../../src/adapters/persistence/postgres-videos.t
 import { randomIds } from '../../src/adapters/system/random-ids.ts';
 import { mediabunnyVideoProbe } from '../../src/adapters/video-probe/mediabunny-video-probe.ts';
 import { fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
+import { NO_TRACES } from '../../src/application/ports/traces.ts';
 import { takeInVideo } from '../../src/application/take-in-video.ts';
 import type { Active } from '../../src/domain/connection/connection.ts';
 import type { WorkspaceId } from '../../src/domain/ids.ts';
@@ -79,7 +80,7 @@ export async function setTheStage(needs: {
   async function putVideos(workspaces: readonly WorkspaceId[]): Promise<ReadonlyMap<WorkspaceId, ReadyVideo>> {
     const bytes = await readFile(VIDEO);
     const store = fileVideoStore(videoFolder);
-    const takeIn = takeInVideo({ store, probe: mediabunnyVideoProbe(), policy: openVideoPolicy });
+    const takeIn = takeInVideo({ store, probe: mediabunnyVideoProbe(), policy: openVideoPolicy, traces: NO_TRACES });
     const made = new Map<WorkspaceId, ReadyVideo>();
     let first: ReadyVideo | undefined;
     for (const workspaceId of workspaces) {

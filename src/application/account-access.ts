@@ -20,6 +20,7 @@ import type { Gates } from './ports/gates.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { GrantRefusal, Quotas, TokenGrant } from './ports/tiktok.ts';
+import type { Traces } from './ports/traces.ts';
 import { quotaKey, type Turns } from './ports/turns.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 import { refreshDueTime, tokenLife } from './token-life.ts';
@@ -107,6 +108,7 @@ export function accountAccess(needs: {
   readonly gates: Gates;
   readonly health: PlatformHealth;
   readonly metrics: Metrics;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   /** Names this process among all that share the database. */
@@ -127,6 +129,7 @@ export function accountAccess(needs: {
     gates,
     health,
     metrics,
+    traces,
     clock,
     log,
     owner,
@@ -175,8 +178,12 @@ export function accountAccess(needs: {
     priority: Priority | undefined,
     tellCallers: TellCallers,
   ): Promise<Result<Credential, PublishError>> {
-    const early = await appTurns.take(apiFamily, priority);
-    return early === undefined ? refreshAcrossProcesses(stale, tellCallers) : err(early);
+    return traces.span({ name: 'refresh token', facts: { connectionId: stale.connectionId, apiFamily } }, async () => {
+      const early = await appTurns.take(apiFamily, priority);
+      const refreshed = early === undefined ? await refreshAcrossProcesses(stale, tellCallers) : err(early);
+      traces.tell({ outcome: refreshed.ok ? 'RENEWED' : refreshed.error.code });
+      return refreshed;
+    });
   }
 
   async function refreshAcrossProcesses(

@@ -11,9 +11,11 @@ import {
   type Initializing,
   liveAttempt,
   type Post,
+  type PostState,
   type Preparing,
   type Processing,
   type Published,
+  type Publishing,
   polled,
   process,
   published,
@@ -46,6 +48,7 @@ import type { MediaAddresses } from './ports/media-addresses.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Lease, PostQueue } from './ports/post-queue.ts';
 import type { Posts } from './ports/posts.ts';
+import type { Traces } from './ports/traces.ts';
 import type { Turns } from './ports/turns.ts';
 import { type VideoStore, VideoStoreDown } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
@@ -72,6 +75,26 @@ const STORE_RETRY_SECONDS = 30;
 /** A link that could not be looked at is looked at again. */
 const LINK_RETRY_SECONDS = 600;
 
+type Stage = Exclude<PostState, 'PUBLISHING'> | Publishing['phase'];
+
+const stageOf = (post: Post): Stage => (post.state === 'PUBLISHING' ? post.phase : post.state);
+
+/** What each stage has done for it, as traces call it. */
+const EFFECTS: Readonly<Record<Stage, string>> = {
+  PREPARING: 'LOOK_FOR_VIDEO',
+  SCHEDULED: 'ANNOUNCE',
+  HELD: 'RELEASE',
+  INITIALIZING: 'ANNOUNCE',
+  UPLOADING: 'SEND',
+  FINALIZING: 'SETTLE_LAST_BYTE',
+  PROCESSING: 'ASK_VERDICT',
+  UNCONFIRMED: 'FIND_OUT',
+  PUBLISHED: 'FIND_LINK',
+  IN_CREATOR_INBOX: 'FIND_DRAFT',
+  FAILED: 'NOTHING',
+  CANCELLED: 'NOTHING',
+};
+
 export function advancePost(needs: {
   readonly queue: PostQueue;
   readonly posts: Posts;
@@ -88,6 +111,7 @@ export function advancePost(needs: {
   readonly turns: Turns;
   readonly health: PlatformHealth;
   readonly trace: CallTrace;
+  readonly traces: Traces;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -100,15 +124,22 @@ export function advancePost(needs: {
   readonly leaseSeconds: number;
   readonly failPoint: FailPoint;
 }): AdvancePost {
-  const { connections, videos, access, ask, tiktoks, trace, metrics, clock, log, failPoint } = needs;
+  const { connections, videos, access, ask, tiktoks, trace, traces, metrics, clock, log, failPoint } = needs;
   const moment = (): Moment => ({ now: clock.now(), random: needs.random() });
   const bytes = checkBytes(needs);
   const pull = pullVideo({ ...needs, checkBytes: bytes, moment });
   const announce = announcePost({ ...needs, checkBytes: bytes, pull, moment });
   const send = sendVideo({ ...needs, checkBytes: bytes, moment });
 
-  return (lease, shift) =>
-    trace.during(async (takeCalls) => {
+  return (lease, shift) => {
+    const { post, traceparent } = lease;
+    const before = stageOf(post);
+    const facts = { postId: post.id, connectionId: post.connectionId, stateBefore: before, effect: EFFECTS[before] };
+    return traces.span({ name: 'advance post', cause: traceparent, facts }, () => advanceTraced(lease, shift));
+  };
+
+  function advanceTraced(lease: Lease, shift: Shift): Promise<Step | undefined> {
+    return trace.during(async (takeCalls) => {
       const since = clock.now();
       await failPoint('claimed');
       const work = workInHand(needs, lease, shift, takeCalls);
@@ -118,14 +149,18 @@ export function advancePost(needs: {
         const step =
           lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await confirmed(await advance(lease.post, work), since);
         await work.finish(step);
-        report(lease.post, step.post);
+        report(lease.post, step);
         return step;
       } catch (error) {
-        if (error instanceof LeaseLost) return undefined;
+        if (error instanceof LeaseLost) {
+          traces.tell({ outcome: 'LEASE_LOST' });
+          return undefined;
+        }
         if (error instanceof VideoStoreDown) return await waitForStore(lease, error);
         throw error;
       }
     });
+  }
 
   async function advance(post: Post, work: WorkInHand): Promise<Step> {
     switch (post.state) {
@@ -162,6 +197,7 @@ export function advancePost(needs: {
   /** Its workers ended over it, and perhaps because of it. */
   async function putOff(lease: Lease, seconds: number): Promise<Step | undefined> {
     const { postId, post, lapses } = lease;
+    traces.tell({ outcome: 'PUT_OFF', waitSeconds: seconds });
     if (!(await needs.queue.putOff(lease, seconds))) return undefined;
     log.warn({ postId, lapses, seconds }, 'workers ended over this post: it rests before the next try');
     return { post, nextActionTime: inSeconds(clock.now(), seconds) };
@@ -170,6 +206,7 @@ export function advancePost(needs: {
   /** As after a worker's end, except that nothing speaks against the post: whatever was stored of it is gone on with. */
   async function waitForStore(lease: Lease, error: VideoStoreDown): Promise<undefined> {
     const nextActionTime = inSeconds(clock.now(), STORE_RETRY_SECONDS);
+    traces.tell({ outcome: 'STORE_DOWN', waitSeconds: STORE_RETRY_SECONDS });
     if (await needs.queue.letGo(lease, nextActionTime)) {
       log.warn(
         { postId: lease.postId, error, nextActionTime },
@@ -188,8 +225,17 @@ export function advancePost(needs: {
     return { post: setAside(post, lapses, clock.now()) };
   }
 
-  /** What came of attempts that ended just now. */
-  function report(before: Post, after: Post): void {
+  /** What came of it, and of attempts that ended just now. */
+  function report(before: Post, { post: after, nextActionTime }: Step): void {
+    const error = 'error' in after ? after.error : undefined;
+    const attempt = after.attempts.at(-1)?.number;
+    traces.tell({
+      stateAfter: stageOf(after),
+      ...(attempt === undefined ? {} : { attempt }),
+      ...(error === undefined ? {} : { postError: error.code }),
+      ...(nextActionTime && { waitSeconds: Math.max(0, (nextActionTime.getTime() - clock.now().getTime()) / 1000) }),
+      ...(after.state === 'FAILED' && before.state !== 'FAILED' ? { failure: after.error.code } : {}),
+    });
     for (const { number, outcome, error } of after.attempts) {
       const known = before.attempts.find((attempt) => attempt.number === number)?.outcome;
       if (outcome !== undefined && outcome !== known) metrics.attemptEnded(outcome, error?.code);

@@ -3,6 +3,7 @@ import type { PublishError } from '../domain/publish-error.ts';
 import { inSeconds } from '../domain/time.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Quota } from './ports/tiktok.ts';
+import type { Traces } from './ports/traces.ts';
 import type { Turns } from './ports/turns.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 
@@ -37,12 +38,13 @@ type Line = { join(rank: 'FIRST' | 'LAST'): Promise<PublishError | undefined> };
 export function appTurns(needs: {
   readonly turns: Turns;
   readonly tiktoks: TikToks;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly wait: (seconds: number) => Promise<void>;
   /** The process is about to stop: nobody waits any more. */
   readonly stopping: AbortSignal;
 }): AppTurns {
-  const { turns, tiktoks, clock, wait, stopping } = needs;
+  const { turns, tiktoks, traces, clock, wait, stopping } = needs;
   const lines = new Map<string, Line>();
 
   /** When a turn is free, where there is none now. */
@@ -118,10 +120,16 @@ export function appTurns(needs: {
     async take(apiFamily, priority) {
       const { appQuotas } = tiktokOf(tiktoks, apiFamily);
       if (appQuotas.length === 0) return undefined;
-      const all = line(`APP:${apiFamily}`, appQuotas);
-      if (priority === undefined) return all.join('FIRST');
-      const half = appQuotas.map(({ calls, windowSeconds }) => ({ calls, windowSeconds: windowSeconds * 2 }));
-      return (await line(`BACKGROUND:${apiFamily}`, half).join('FIRST')) ?? all.join('LAST');
+      return traces.span({ name: 'wait for a turn', facts: { apiFamily } }, async () => {
+        const all = line(`APP:${apiFamily}`, appQuotas);
+        const half = appQuotas.map(({ calls, windowSeconds }) => ({ calls, windowSeconds: windowSeconds * 2 }));
+        const early =
+          priority === undefined
+            ? await all.join('FIRST')
+            : ((await line(`BACKGROUND:${apiFamily}`, half).join('FIRST')) ?? (await all.join('LAST')));
+        traces.tell({ outcome: early === undefined ? 'TAKEN' : 'SENT_AWAY' });
+        return early;
+      });
     },
     async exhaust(apiFamily) {
       const [shortest] = tiktokOf(tiktoks, apiFamily).appQuotas;

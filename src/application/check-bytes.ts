@@ -2,6 +2,7 @@ import type { PublishError } from '../domain/publish-error.ts';
 import type { ReadyVideo } from '../domain/video/video.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
+import type { Traces } from './ports/traces.ts';
 import type { VideoStore } from './ports/video-store.ts';
 
 /** Reads all of the video. Undefined when its bytes are those that came and were judged; else why it must not go out. */
@@ -14,11 +15,13 @@ export type CheckBytes = (video: ReadyVideo) => Promise<PublishError | undefined
 export function checkBytes(needs: {
   readonly store: VideoStore;
   readonly metrics: Pick<Metrics, 'videoRotten'>;
+  readonly traces: Traces;
   readonly log: Log;
 }): CheckBytes {
-  const { store, metrics, log } = needs;
-  return async ({ id, sha256 }) => {
-    const observed = await store.digest(id);
+  const { store, metrics, traces, log } = needs;
+  return async ({ id, sha256, sizeBytes }) => {
+    const facts = { videoId: id, sizeBytes };
+    const observed = await traces.span({ name: 'check video', facts }, () => store.digest(id));
     if (observed === sha256) return undefined;
     metrics.videoRotten();
     log.error({ videoId: id, expected: sha256, observed }, 'the stored bytes of a video changed: it is not sent');

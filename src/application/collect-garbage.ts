@@ -5,6 +5,7 @@ import type { FailPoint } from './ports/fail-point.ts';
 import type { Garbage } from './ports/garbage.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
+import type { Traces } from './ports/traces.ts';
 import type { VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
 import { cutOff, type Repeated, repeat } from './repeat.ts';
@@ -40,10 +41,11 @@ export function garbageCollector(needs: {
   readonly everySeconds: number;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'collected'>;
+  readonly traces: Traces;
   readonly log: Log;
   readonly failPoint: FailPoint;
 }): Repeated {
-  const { garbage, videos, store, sweep, retention, everySeconds, clock, metrics, log, failPoint } = needs;
+  const { garbage, videos, store, sweep, retention, everySeconds, clock, metrics, traces, log, failPoint } = needs;
   let ending = (): boolean => false;
 
   const before = (seconds: number): Date => inSeconds(clock.now(), -seconds);
@@ -118,6 +120,7 @@ export function garbageCollector(needs: {
     };
     for (const kind of ['VIDEO', 'FILE', 'EVENT', 'SNAPSHOT'] as const) metrics.collected(kind, collected[kind]);
     const { VIDEO, FILE, EVENT, SNAPSHOT } = collected;
+    traces.tell({ removed: VIDEO + FILE + EVENT + SNAPSHOT });
     if (VIDEO + FILE + EVENT + SNAPSHOT > 0) {
       log.info({ videos: VIDEO, files: FILE, events: EVENT, snapshots: SNAPSHOT }, 'removed what nobody needs');
     }
@@ -127,7 +130,7 @@ export function garbageCollector(needs: {
     everySeconds,
     async (isEnding) => {
       ending = isEnding;
-      await garbage.alone(collect);
+      await garbage.alone(() => traces.span({ name: 'collect garbage' }, collect));
     },
     (error) => log.error({ error }, 'garbage could not be collected; it is tried again'),
     'AFTER_A_PAUSE',

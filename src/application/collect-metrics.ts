@@ -15,6 +15,7 @@ import type { Log } from './ports/log.ts';
 import type { CollectionLease, CollectionPlan, MetricCollections, VideosTold } from './ports/metric-collections.ts';
 import type { CollectionCall, CollectionOutcome, Metrics } from './ports/metrics.ts';
 import type { Insights, Quota } from './ports/tiktok.ts';
+import type { Traces } from './ports/traces.ts';
 import type { Turns } from './ports/turns.ts';
 import { cutOff, type Repeated, repeat } from './repeat.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
@@ -101,13 +102,15 @@ export function collectMetrics(needs: {
   readonly tiktoks: TikToks;
   readonly rates: CollectionRates;
   readonly metrics: Metrics;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   readonly wait: (seconds: number) => Promise<void>;
   /** From 0 to 1. */
   readonly random: () => number;
 }): MetricCollecting {
-  const { collections, connections, access, gates, turns, tiktoks, rates, metrics, clock, log, wait, random } = needs;
+  const { collections, connections, access, gates, turns, tiktoks, rates, metrics, traces, clock, log, wait, random } =
+    needs;
   /** Nothing is asked of these families by this process before. */
   const restUntil = new Map<ApiFamily, Date>();
   const few = pLimit(AT_ONCE);
@@ -322,7 +325,12 @@ export function collectMetrics(needs: {
     return 'REFUSED';
   }
 
-  async function visit(lease: CollectionLease): Promise<void> {
+  function visit(lease: CollectionLease): Promise<void> {
+    const { connectionId, apiFamily } = lease;
+    return traces.span({ name: 'collect numbers', facts: { connectionId, apiFamily } }, () => visitTraced(lease));
+  }
+
+  async function visitTraced(lease: CollectionLease): Promise<void> {
     const lateness = (clock.now().getTime() - lease.dueTime.getTime()) / 1000;
     const outcome = await round(lease).catch((error: unknown): CollectionOutcome => {
       // One that can't be stored keeps no other from being collected.
@@ -332,6 +340,7 @@ export function collectMetrics(needs: {
       );
       return 'FAILED';
     });
+    traces.tell({ outcome });
     metrics.collectionEnded(outcome, lateness);
   }
 

@@ -5,6 +5,7 @@ import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
+import type { Traces } from './ports/traces.ts';
 import { FetchInterrupted, type FetchRefusal, type VideoFetcher } from './ports/video-fetcher.ts';
 import { type VideoStore, VideoStoreDown } from './ports/video-store.ts';
 import type { ImportLease, Videos } from './ports/videos.ts';
@@ -12,6 +13,13 @@ import { findingOf, findingOfFull, type TakeInVideo } from './take-in-video.ts';
 
 /** Advances one import under its lease; `signal` aborts when the lease is lost or the process stops. */
 export type FetchVideo = (lease: ImportLease, signal: AbortSignal) => Promise<void>;
+
+type Tried = { readonly video: Video } | { readonly retry: Finding } | 'CUT_OFF' | 'STORE_DOWN';
+
+const outcomeOf = (tried: Tried): string => {
+  if (typeof tried === 'string') return tried;
+  return 'retry' in tried ? 'NOT_FETCHED' : tried.video.state;
+};
 
 /** After so many tries the address is given up. */
 const MAX_TRIES = 5;
@@ -31,11 +39,15 @@ export function fetchVideo(needs: {
   /** How long a dead worker's lease goes on. */
   readonly leaseSeconds: number;
   readonly metrics: Metrics;
+  readonly traces: Traces;
   readonly log: Log;
 }): FetchVideo {
-  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, leaseSeconds, metrics, log } = needs;
+  const { videos, fetcher, takeIn, store, posts, doorbell, maxBytes, leaseSeconds, metrics, traces, log } = needs;
 
-  return async (lease, signal) => {
+  return (lease, signal) =>
+    traces.span({ name: 'import video', facts: { videoId: lease.video.id } }, () => advance(lease, signal));
+
+  async function advance(...[lease, signal]: Parameters<FetchVideo>): Promise<void> {
     const { lapses, lapsed } = lease;
     const videoId = lease.video.id;
     const setAside = lapses >= MAX_LAPSES;
@@ -50,6 +62,7 @@ export function fetchVideo(needs: {
       metrics.setAside('VIDEO');
     }
     const outcome = setAside ? { video: reject(lease.video, SET_ASIDE) } : await attempt(lease, signal);
+    traces.tell({ outcome: outcomeOf(outcome) });
     if (outcome === 'CUT_OFF') return videos.releaseImport(lease);
     if (outcome === 'STORE_DOWN') {
       log.warn({ videoId, seconds: STORE_RETRY_SECONDS }, 'the video store does not answer: the import waits for it');
@@ -73,12 +86,9 @@ export function fetchVideo(needs: {
     }
     await posts.wake({ videoId });
     await doorbell.ringNow();
-  };
+  }
 
-  async function attempt(
-    { video }: ImportLease,
-    signal: AbortSignal,
-  ): Promise<{ readonly video: Video } | { readonly retry: Finding } | 'CUT_OFF' | 'STORE_DOWN'> {
+  async function attempt({ video }: ImportLease, signal: AbortSignal): Promise<Tried> {
     if (video.sourceUri === undefined) throw new Error(`video ${video.id} has no address to be fetched from`);
     try {
       const fetched = await fetcher.fetch(video.sourceUri, { maxBytes, signal });

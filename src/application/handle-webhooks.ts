@@ -9,6 +9,7 @@ import type { Connections } from './ports/connections.ts';
 import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
 import type { Posts } from './ports/posts.ts';
+import type { Traces } from './ports/traces.ts';
 import type { WebhookInbox, WebhookLease } from './ports/webhook-inbox.ts';
 import { type TikToks, tiktokOf } from './tiktoks.ts';
 
@@ -49,6 +50,7 @@ export function handleWebhooks(needs: {
   readonly access: AccountAccess;
   readonly tiktoks: TikToks;
   readonly doorbell: Doorbell;
+  readonly traces: Traces;
   readonly clock: Clock;
   readonly log: Log;
   /** Names this process among all that share the database. */
@@ -56,12 +58,13 @@ export function handleWebhooks(needs: {
   /** How long what was handled is remembered: longer than TikTok repeats it, which is 72 hours. */
   readonly keptSeconds: number;
 }): WebhookHandling {
-  const { inbox, posts, connections, access, tiktoks, doorbell, clock, log, owner, keptSeconds } = needs;
+  const { inbox, posts, connections, access, tiktoks, doorbell, traces, clock, log, owner, keptSeconds } = needs;
   const few = pLimit(LOOKS_AT_ONCE);
   const underWay = new Set<Promise<void>>();
 
   function begin(lease: WebhookLease): Promise<void> {
-    const job = handle(lease)
+    const job = traces
+      .span({ name: 'handle webhook' }, () => handle(lease))
       .catch((error) => {
         log.error({ error, webhookId: lease.id }, 'a webhook stays unhandled until its lease ends');
       })
@@ -75,6 +78,7 @@ export function handleWebhooks(needs: {
       log.error({ error, webhookId: lease.id }, 'a webhook could not be handled; it is tried again');
       return 'UNANSWERED';
     });
+    traces.tell({ outcome: look });
     if (look !== 'UNANSWERED') {
       await inbox.finish(lease, look);
     } else if (clock.now() > inSeconds(lease.receivedTime, GIVE_UP_SECONDS)) {

@@ -19,6 +19,7 @@ import type { Doorbell } from './ports/doorbell.ts';
 import type { Ids } from './ports/ids.ts';
 import type { Posts } from './ports/posts.ts';
 import type { RequestKey } from './ports/request-key.ts';
+import type { Traces } from './ports/traces.ts';
 import type { VideoFetcher } from './ports/video-fetcher.ts';
 import type { Videos } from './ports/videos.ts';
 import type { Refusal } from './refusal.ts';
@@ -69,8 +70,9 @@ export function publishPost(needs: {
   readonly ids: Ids;
   readonly digest: Digest;
   readonly policy: PostPolicy;
+  readonly traces: Traces;
 }): PublishPost {
-  const { posts, connections, videos, fetcher, doorbell, clock, ids, digest, policy } = needs;
+  const { posts, connections, videos, fetcher, doorbell, clock, ids, digest, policy, traces } = needs;
   return async (input) => {
     const shape = checkShape(input, fetcher);
     if (shape.some(isError)) return err({ code: 'INVALID', findings: await allFindings(needs, input, shape) });
@@ -111,7 +113,7 @@ export function publishPost(needs: {
     return accept(post);
 
     async function accept(accepted: Post): Promise<Result<PublishPostOutput, Refusal>> {
-      const added = await posts.add(restingStep(accepted), key);
+      const added = await posts.add(restingStep(accepted), key, traces.here());
       if (!added.ok) {
         return added.error.code === 'VIDEO_GONE'
           ? err({ code: 'NOT_FOUND', resource: 'video', id: accepted.videoId })

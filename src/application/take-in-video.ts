@@ -2,6 +2,7 @@ import type { Finding } from '../domain/finding.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import { type ImportingVideo, judge, type ReadyVideo, type RejectedVideo } from '../domain/video/video.ts';
 import type { VideoPolicy } from '../domain/video/video-policy.ts';
+import type { Traces } from './ports/traces.ts';
 import type { VideoProbe } from './ports/video-probe.ts';
 import type { PutLimits, StoreRefusal, VideoStore } from './ports/video-store.ts';
 import type { Videos, WorkspaceFull } from './ports/videos.ts';
@@ -24,11 +25,20 @@ export function takeInVideo(needs: {
   readonly store: VideoStore;
   readonly probe: VideoProbe;
   readonly policy: VideoPolicy;
+  readonly traces: Traces;
   /** For all videos of a workspace together. Absent: no limit. Who stores the record looks again: others take in as well. */
   readonly quota?: { readonly videos: Pick<Videos, 'usedBytes'>; readonly workspaceBytes: number };
 }): TakeInVideo {
-  const { store, probe, policy, quota } = needs;
-  return async (video, bytes, announced) => {
+  const { store, probe, policy, traces, quota } = needs;
+  return (video, bytes, announced) =>
+    traces.span({ name: 'take in video', facts: { videoId: video.id } }, async () => {
+      const taken = await takeIn(video, bytes, announced);
+      traces.tell({ outcome: taken.ok ? taken.value.state : taken.error.code });
+      if (taken.ok && taken.value.sizeBytes !== undefined) traces.tell({ sizeBytes: taken.value.sizeBytes });
+      return taken;
+    });
+
+  async function takeIn(...[video, bytes, announced]: Parameters<TakeInVideo>): ReturnType<TakeInVideo> {
     const limitBytes = quota?.workspaceBytes ?? Number.POSITIVE_INFINITY;
     const usedBytes = (await quota?.videos.usedBytes(video.workspaceId)) ?? 0;
     const maxBytes = Math.min(policy.maxSizeBytes, Math.max(0, limitBytes - usedBytes));
@@ -57,7 +67,7 @@ export function takeInVideo(needs: {
       if (!stored.ok) throw stored.error;
       return judge(video, stored.value, await probe.probe(file), policy);
     }
-  };
+  }
 }
 
 export function findingOf(refusal: Exclude<StoreRefusal, { code: 'NO_SPACE' }>): Finding {

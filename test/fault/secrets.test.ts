@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { collector } from '../../scripts/traces/collector.ts';
 import { aesGcmCipher, parseKeyRing } from '../../src/adapters/crypto/aes-gcm-cipher.ts';
 import { uploadUrlContext } from '../../src/adapters/persistence/post-rows.ts';
 import { manyConnections } from '../support/crowds.ts';
@@ -189,7 +190,9 @@ describe('TOK-09 tokens, upload addresses, media addresses, keys and the app sec
     };
   }
 
-  it('are in no answer, page, log line, metric, crash and table of the whole story', { timeout: 300_000 }, async () => {
+  it('are in no answer, page, log line, metric, span, crash and table of the whole story', {
+    timeout: 300_000,
+  }, async () => {
     const world = await surroundings({ tokenRegime: 'rotating', pullFromLoopback: true, webhookRetryMs: 100 });
     const { sandbox } = world;
     const way = await tcpProxy(world.databaseUrl);
@@ -198,8 +201,19 @@ describe('TOK-09 tokens, upload addresses, media addresses, keys and the app sec
     const hear = (text: string): void => void heard.push(text);
     const secrets = new Map<string, string>([['the app secret', sandbox.clientSecret]]);
     const TOKEN_KEYS = aKey('canary');
+    let spans = 0;
+    const traces = await collector((given) => {
+      spans += given.length;
+      for (const { raw } of given) hear(raw);
+    });
+    onTestFinished(() => traces.close());
     secrets.set('the key', TOKEN_KEYS.split(':')[1] ?? '');
-    const loud = { LOG_LEVEL: 'debug', TOKEN_KEYS, DATABASE_URL: way.through(world.databaseUrl) };
+    const loud = {
+      LOG_LEVEL: 'debug',
+      TOKEN_KEYS,
+      DATABASE_URL: way.through(world.databaseUrl),
+      OTEL_EXPORTER_OTLP_ENDPOINT: traces.endpoint,
+    };
     const page = async (url: string, init?: RequestInit) => {
       const answer = await fetch(url, { redirect: 'manual', ...init });
       hear(JSON.stringify([answer.status, [...answer.headers], await answer.text()]));
@@ -386,6 +400,7 @@ describe('TOK-09 tokens, upload addresses, media addresses, keys and the app sec
     expect(secrets.has('a media token')).toBe(true);
     const everything = heard.join('\n');
     expect(everything.length).toBeGreaterThan(100_000);
+    expect(spans).toBeGreaterThan(100);
     // The ear is good: it hears what is no secret.
     for (const known of [connection.account.open_id, 'APP_CREDENTIALS_REJECTED', 'duration_check_failed']) {
       expect(everything).toContain(known);

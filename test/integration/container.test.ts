@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { NO_TRACES } from '../../src/application/ports/traces.ts';
 import { readConfig } from '../../src/config.ts';
 import { connector, tokens } from '../../src/container.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -22,6 +23,7 @@ it('the container can build every part it names, and takes all of them down agai
     owner: 'test',
     failPoint: () => undefined,
     stopping: new AbortController().signal,
+    traces: NO_TRACES,
   });
   for (const [name, token] of Object.entries(tokens)) {
     expect(await container.getAsync<unknown>(token), name).toBeDefined();

@@ -5,6 +5,7 @@ import type { PostEvent, PostEvents } from '../../src/application/ports/post-eve
 import { type Lease, type PostQueue, SUSPECT_LAPSES } from '../../src/application/ports/post-queue.ts';
 import type { Posts } from '../../src/application/ports/posts.ts';
 import type { RequestIdReused, RequestKey } from '../../src/application/ports/request-key.ts';
+import type { TraceParent } from '../../src/application/ports/traces.ts';
 import type { PostId, WorkspaceId } from '../../src/domain/ids.ts';
 import { liveAttempt, type Post, type PostState } from '../../src/domain/post/post.ts';
 import type { Step } from '../../src/domain/post/step.ts';
@@ -47,6 +48,7 @@ export function inMemoryPosts({
   readonly events: PostEvents;
 } {
   const rows = new Map<PostId, Row>();
+  const traceparents = new Map<PostId, TraceParent>();
   const requests = new Map<string, { readonly postId: PostId; readonly payloadHash: string }>();
   const outbox: (Omit<PostEvent, 'cursor'> & {
     readonly workspaceId: WorkspaceId;
@@ -137,12 +139,13 @@ export function inMemoryPosts({
       return pageOf(wanted, page, ({ post }) => post.id);
     },
 
-    async add(step, key) {
+    async add(step, key, traceparent) {
       const before = requested(step.post.workspaceId, key);
       if (!before.ok) return before;
       if (before.value !== undefined) return ok({ step: before.value, replayed: true });
       if (!videos.has(step.post.videoId)) return err({ code: 'VIDEO_GONE' });
       remember(step.post, key);
+      if (traceparent !== undefined) traceparents.set(step.post.id, traceparent);
       return ok({ step: store({ ...step, ...FRESH }, undefined), replayed: false });
     },
 
@@ -263,7 +266,16 @@ export function inMemoryPosts({
         const fence = row.fence + 1;
         const lapses = row.owner === undefined ? row.lapses : row.lapses + 1;
         rows.set(post.id, { post, owner, fence, lapses, woken: false, nextActionTime: inSeconds(now, leaseSeconds) });
-        return { postId: post.id, owner, fence, post: copyOf(post), lapses, lapsed: row.owner !== undefined };
+        const traceparent = traceparents.get(post.id);
+        return {
+          postId: post.id,
+          owner,
+          fence,
+          post: copyOf(post),
+          lapses,
+          lapsed: row.owner !== undefined,
+          ...(traceparent === undefined ? {} : { traceparent }),
+        };
       });
     },
 

@@ -25,9 +25,9 @@ export async function rpcServers(
   needs: RpcNeeds,
   limits: Partial<RpcLimits> & Parameters<typeof httpServer>[0]['limits'] = {},
 ): Promise<RpcServers> {
-  const { log } = needs;
+  const { log, traces } = needs;
   const routes = connectorRoutes({ ...needs, limits });
-  const here = { host: '127.0.0.1', port: 0, log, drainMilliseconds: 200 };
+  const here = { host: '127.0.0.1', port: 0, traces, log, drainMilliseconds: 200 };
   const rpc = rpcServer({ ...here, routes, limits });
   const http = httpServer({
     ...here,
@@ -39,7 +39,7 @@ export async function rpcServers(
     isUnavailable: needs.isUnavailable,
     completeConnection: needs.useCases.completeConnection,
     explainRefusal: answerTo,
-    rpc: rpcHandler({ routes, log, limits }),
+    rpc: rpcHandler({ routes, traces, log, limits }),
   });
   return {
     rpc: (await rpc.listen()).address,

@@ -11,6 +11,7 @@ import type { Connections } from '../../src/application/ports/connections.ts';
 import type { Credentials } from '../../src/application/ports/credentials.ts';
 import type { MetricCollections } from '../../src/application/ports/metric-collections.ts';
 import type { TikTok } from '../../src/application/ports/tiktok.ts';
+import { NO_TRACES } from '../../src/application/ports/traces.ts';
 import type { ApiFamily } from '../../src/domain/connection/connection.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { inMemoryGates } from './in-memory-gates.ts';
@@ -65,6 +66,7 @@ export function collectingFrom(
     gates: inMemoryGates({ clock }),
     turns: inMemoryTurns({ clock }),
     metrics: recordingMetrics(),
+    traces: NO_TRACES,
     random: () => 0,
     log,
   };

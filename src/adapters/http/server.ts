@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { Log } from '../../application/ports/log.ts';
+import { NO_TRACES, type Traces } from '../../application/ports/traces.ts';
 import type { ServeMedia } from '../../application/serve-media.ts';
 import { json } from './json.ts';
 import { type HttpServer, listening } from './listening.ts';
@@ -25,7 +26,12 @@ const HEADER_BYTES = 16 * 2 ** 10;
 const DRAIN_MILLISECONDS = 25_000;
 
 type Answer = (query: URLSearchParams, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
-type Route = { readonly methods: readonly string[]; readonly answer: Answer };
+type Route = {
+  readonly methods: readonly string[];
+  readonly answer: Answer;
+  /** Its address in traces, without what is secret in it. Absent: of no interest there. */
+  readonly traced?: string;
+};
 
 export function httpServer(
   options: OAuthCallbackNeeds & {
@@ -41,21 +47,39 @@ export function httpServer(
     readonly serveMedia: ServeMedia;
     /** The RPCs, as Connect and gRPC-Web. */
     readonly rpc: RequestListener;
+    readonly traces?: Traces;
     readonly log: Log;
     readonly drainMilliseconds?: number;
     readonly limits?: Partial<HttpLimits>;
   },
 ): HttpServer {
-  const { host, port, ready, metrics, webhook, rpc, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const {
+    host,
+    port,
+    ready,
+    metrics,
+    webhook,
+    rpc,
+    traces = NO_TRACES,
+    log,
+    drainMilliseconds = DRAIN_MILLISECONDS,
+  } = options;
   const limits = { ...LIMITS, ...options.limits };
 
   // Not for HEAD: each call spends the state.
-  const callback: Route = { methods: ['GET'], answer: oauthCallback(options) };
+  const callback: Route = { methods: ['GET'], answer: oauthCallback(options), traced: '/oauth/tiktok/callback' };
   const routes: ReadonlyMap<string, Route> = new Map([
     ['/oauth/tiktok/callback', callback],
     // As TikTok's business portal wants it.
     ['/oauth/tiktok/callback/', callback],
-    ['/webhooks/tiktok', { methods: ['POST'], answer: (_query, response, request) => webhook(request, response) }],
+    [
+      '/webhooks/tiktok',
+      {
+        methods: ['POST'],
+        answer: (_query, response, request) => webhook(request, response),
+        traced: '/webhooks/tiktok',
+      },
+    ],
     ['/healthz', { methods: ['GET', 'HEAD'], answer: (_query, response) => json(response, 200, { status: 'ok' }) }],
     ['/readyz', { methods: ['GET', 'HEAD'], answer: readyz }],
   ] satisfies [string, Route][]);
@@ -65,6 +89,7 @@ export function httpServer(
   const mediaRoute = (request: IncomingMessage): Route => ({
     methods: ['GET', 'HEAD'],
     answer: (_query, response) => media(request, response),
+    traced: '/media/{token}',
   });
 
   function routeOf(path: string, request: IncomingMessage): Route | undefined {
@@ -93,7 +118,14 @@ export function httpServer(
         message: `This address takes ${route.methods.join(' and ')} only.`,
       });
     }
-    await route.answer(url.searchParams, response, request);
+    const { traced: httpRoute } = route;
+    if (httpRoute === undefined) return route.answer(url.searchParams, response, request);
+    const { method: httpMethod = '' } = request;
+    const work = { name: `${httpMethod} ${httpRoute}`, kind: 'SERVER', facts: { httpMethod, httpRoute } } as const;
+    await traces.span(work, async () => {
+      await route.answer(url.searchParams, response, request);
+      traces.tell({ httpStatus: response.statusCode });
+    });
   }
 
   const server = createServer(

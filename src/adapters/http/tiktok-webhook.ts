@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../application/ports/log.ts';
 import type { Metrics } from '../../application/ports/metrics.ts';
+import { NO_TRACES, type Traces } from '../../application/ports/traces.ts';
 import type { TakeWebhook } from '../../application/take-webhook.ts';
 import type { Webhook } from '../../domain/webhook.ts';
 import { json } from './json.ts';
@@ -13,6 +14,7 @@ export type TikTokWebhookNeeds = {
   /** True for failures that pass by themselves, such as a database that is down. */
   readonly isUnavailable: (error: unknown) => boolean;
   readonly metrics: Pick<Metrics, 'webhook'>;
+  readonly traces?: Traces;
   readonly log: Log;
 };
 
@@ -37,7 +39,7 @@ const WARNING_MILLISECONDS = 60_000;
  * may be signed with the time of its first try, and all it does is to make us ask.
  */
 export function tiktokWebhook(needs: TikTokWebhookNeeds, limits: WebhookLimits = LIMITS) {
-  const { takeWebhook, apps, isUnavailable, metrics, log } = needs;
+  const { takeWebhook, apps, isUnavailable, metrics, traces = NO_TRACES, log } = needs;
   let reading = 0;
   let storing = 0;
   let warnedAt = Number.NEGATIVE_INFINITY;
@@ -73,6 +75,7 @@ export function tiktokWebhook(needs: TikTokWebhookNeeds, limits: WebhookLimits =
       return sendLater(response, 429, 'TOO_MANY');
     }
     storing += 1;
+    if (webhook.event !== undefined) traces.tell({ event: webhook.event });
     try {
       const taken = await takeWebhook(webhook);
       metrics.webhook(taken === 'NEW' ? 'ACCEPTED' : 'REPEATED', webhook.event);

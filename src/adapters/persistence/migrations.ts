@@ -7,6 +7,7 @@ import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
 import { MetricTables } from './migrations/metric-tables.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
+import { PostTraceparent } from './migrations/post-traceparent.ts';
 import { TokenLifeColumns } from './migrations/token-life.ts';
 import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
 
@@ -22,6 +23,7 @@ export const MIGRATIONS = [
   { name: '2026-11-22-garbage-indexes', class: GarbageIndexes },
   { name: '2026-11-22-metric-tables', class: MetricTables },
   { name: '2026-11-22-hot-updates', class: HotUpdates },
+  { name: '2026-11-22-post-traceparent', class: PostTraceparent },
 ] as const;
 
 /** As MikroORM names it. */

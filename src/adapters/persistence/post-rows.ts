@@ -39,6 +39,8 @@ export type PostRow = {
   lease_owner: string | null;
   fence: string;
   lapses: number;
+  /** Absent in an event. */
+  traceparent?: string | null;
 };
 
 export type AttemptRow = {
@@ -184,6 +186,7 @@ export const ROW_COLUMNS = [
   'lease_owner',
   'fence',
   'lapses',
+  'traceparent',
 ] as const;
 
 /** A post as `json_to_recordset` reads it: however many there are, one parameter carries them. */

@@ -34,12 +34,13 @@ const writeAttempts = `
 
 /** What the store adds to a record: with it, a whole row. */
 const STORED_COLUMNS = ROW_COLUMNS.filter((column) => !(column in POST_TYPE));
-const asRow = `(input.record - '{attempts,calls,owner,known_version,progressed,finished}'::text[])
+const asRow = `(input.record - '{attempts,calls,owner,known_version,progressed,finished,traceparent}'::text[])
   || jsonb_build_object(${STORED_COLUMNS.map((column) => `'${column}', written.${column}`).join(', ')})`;
 
 /**
- * The event carries the post and its latest attempt as they are at that moment, without the address for its bytes, and the calls
- * to TikTok that led to the change. The record came as JSON: to make that of the row again would cost more than all else here.
+ * The event carries the post and its latest attempt as they are at that moment, without the address for its bytes and whose trace
+ * brought it, and the calls to TikTok that led to the change. The record came as JSON: to make that of the row again would cost more
+ * than all else here.
  */
 const writeEvent = (from: string, previousState: string, calls = 'null') => `
   told as (
@@ -52,11 +53,12 @@ const writeEvent = (from: string, previousState: string, calls = 'null') => `
 /** What became of a post that TikTok published changed at this time. */
 const REACHED = `case when input.state = 'PUBLISHED' then now() end`;
 
-/** Each post comes with: create_time, next_action_at. */
+/** Each post comes with: create_time, next_action_at, traceparent. */
 export const INSERT_POST = prepared(`
-  with ${input('create_time timestamptz, next_action_at timestamptz')}, written as (
-    insert into post (${POST_COLUMNS.join(', ')}, next_action_at, create_time, update_time, version, reached_time)
-    select ${POST_COLUMNS.join(', ')}, next_action_at, create_time, create_time, 1, ${REACHED} from input
+  with ${input('create_time timestamptz, next_action_at timestamptz, traceparent text')}, written as (
+    insert into post
+      (${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, update_time, version, reached_time)
+    select ${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, create_time, 1, ${REACHED} from input
     returning post.*
   ), ${writeAttempts}, ${writeEvent('written', 'null')}
   select ${ROW_COLUMNS.join(', ')} from written`);

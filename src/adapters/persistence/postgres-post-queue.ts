@@ -59,6 +59,7 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
         post: postFromRow(row, attempts(row)),
         lapses: row.lapses,
         lapsed: row.lapsed,
+        ...(row.traceparent ? { traceparent: row.traceparent } : {}),
       });
       const unreadable: string[] = [];
       const leases = rows.flatMap((row) => {

@@ -78,7 +78,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
       return rows.length > size && last !== undefined ? { items, next: last.id } : { items };
     },
 
-    async add({ post, nextActionTime }, key) {
+    async add({ post, nextActionTime }, key, traceparent) {
       const outcome = await inTransaction(pool, async (client) => {
         const bound = await bindRequestKey(client, post.workspaceId, key, post.id);
         if (!bound.ok) return bound;
@@ -97,7 +97,12 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
         const { rows } = await client.query<PostRow>(
           INSERT_POST(
             JSON.stringify([
-              { ...postRecord(post, cipher), create_time: post.createTime, next_action_at: nextActionTime ?? null },
+              {
+                ...postRecord(post, cipher),
+                create_time: post.createTime,
+                next_action_at: nextActionTime ?? null,
+                traceparent: traceparent ?? null,
+              },
             ]),
           ),
         );

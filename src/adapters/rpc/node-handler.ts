@@ -7,13 +7,16 @@ import {
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
 import type { Log } from '../../application/ports/log.ts';
+import { NO_TRACES, type Traces } from '../../application/ports/traces.ts';
 import { clientCertificate } from './admission.ts';
 import { certificateOf } from './client-certificate.ts';
 import { VideoService } from './gen/glowtify/tiktok/v1/video_service_pb.js';
+import { Health } from './gen/grpc/health/v1/health_pb.js';
 import { isGone } from './gone.ts';
 import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { readableMessages } from './readable-messages.ts';
 import { sendHeaders } from './send-headers.ts';
+import { outcomeOf, workOf } from './traced-calls.ts';
 
 type Request = Parameters<typeof universalRequestFromNodeRequest>[0];
 type Response = Parameters<typeof universalResponseToNodeResponse>[1];
@@ -29,10 +32,11 @@ const UPLOAD_PATH = `/${VideoService.typeName}/${VideoService.method.uploadVideo
  */
 export function rpcHandler(options: {
   readonly routes: (router: ConnectRouter) => void;
+  readonly traces?: Traces;
   readonly log: Log;
   readonly limits?: Partial<RpcLimits>;
 }): NodeHandler {
-  const { routes, log } = options;
+  const { routes, traces = NO_TRACES, log } = options;
   const limits = { ...RPC_LIMITS, ...options.limits };
   const router = createConnectRouter({ acceptCompression: [compressionGzip] });
   routes(router);
@@ -44,7 +48,22 @@ export function rpcHandler(options: {
     const given = readable(request, response);
     if (given === undefined) return;
     const body = readableMessages(handler.method.input, given);
-    await universalResponseToNodeResponse(await handler({ ...given, body }), response);
+    const send = async (): Promise<void> => {
+      // Connect's promise resolves on an event that no response of Node's emits.
+      const closed = new Promise<void>((resolve) => response.once('close', resolve));
+      try {
+        const answered = await handler({ ...given, body });
+        await Promise.race([universalResponseToNodeResponse(answered, response), closed]);
+        traces.tell(response.writableEnded ? outcomeOf(answered) : { rpcStatus: 'CANCELLED' });
+      } catch (error) {
+        // A caller that hangs up is no failure of ours.
+        if (!isGone(error)) throw error;
+        traces.tell({ rpcStatus: 'CANCELLED' });
+      }
+    };
+    // Probes ask every few seconds, and nobody asks about them.
+    const isProbe = handler.method.parent.typeName === Health.typeName;
+    await (isProbe ? send() : traces.span(workOf(handler.method, request.headers), send));
   }
 
   function readable(request: Request, response: Response) {
@@ -70,8 +89,6 @@ export function rpcHandler(options: {
     if ('stream' in request) request.stream.once('finish', () => leaveRest(request, limits.lingerMilliseconds));
     else response.once('finish', () => request.complete || socket.destroySoon());
     answer(request, response).catch((error: unknown) => {
-      // A caller that hangs up is no failure of ours.
-      if (isGone(error)) return;
       log.error({ error, path: request.url }, 'the answer of an RPC could not be sent');
       if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       else request.destroy();

@@ -14,6 +14,7 @@ import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { postService } from './post-service.ts';
 import { reflectionService } from './reflection-service.ts';
 import type { RpcNeeds } from './rpc-needs.ts';
+import { tellTraces } from './traced-calls.ts';
 import { videoService } from './video-service.ts';
 
 const OWN = [ConnectionService, VideoService, PostService, AnalyticsService];
@@ -23,6 +24,7 @@ export function connectorRoutes(
   needs: RpcNeeds & { readonly limits?: Partial<RpcLimits> },
 ): (router: ConnectRouter) => void {
   const limits = { ...RPC_LIMITS, ...needs.limits };
+  const told = tellTraces(needs.traces);
   const inside = [hideFailures(needs), admission(needs), refuseUnusableText(needs)];
   const taking = (messageBytes: number, longestSeconds: number) => ({
     readMaxBytes: messageBytes,
@@ -31,14 +33,14 @@ export function connectorRoutes(
   });
   const unary = {
     ...taking(limits.messageBytes, limits.longestUnarySeconds),
-    interceptors: [answerInTime(limits.unarySeconds, needs), ...inside],
+    interceptors: [told, answerInTime(limits.unarySeconds, needs), ...inside],
   };
   const upload = {
     ...taking(limits.uploadMessageBytes, limits.longestStreamSeconds),
-    interceptors: [answerInTime(limits.uploadSeconds, needs), ...inside],
+    interceptors: [told, answerInTime(limits.uploadSeconds, needs), ...inside],
   };
   /** For each RPC that streams its answer: it lasts as long as the caller likes. */
-  const watch = { ...taking(limits.messageBytes, limits.longestStreamSeconds), interceptors: inside };
+  const watch = { ...taking(limits.messageBytes, limits.longestStreamSeconds), interceptors: [told, ...inside] };
 
   return (router) => {
     const { watchConnections, ...connections } = connectionService(needs);

@@ -14,6 +14,7 @@ import type { ListPostMetricSnapshots } from '../../application/list-post-metric
 import type { ListPostMetrics } from '../../application/list-post-metrics.ts';
 import type { ListPosts } from '../../application/list-posts.ts';
 import type { ListVideos } from '../../application/list-videos.ts';
+import type { Traces } from '../../application/ports/traces.ts';
 import type { PublishPost } from '../../application/publish-post.ts';
 import type { ReconcilePost } from '../../application/reconcile-post.ts';
 import type { RefreshConnection } from '../../application/refresh-connection.ts';
@@ -67,6 +68,7 @@ export type RpcNeeds = ConnectionSurroundings &
     /** True for failures that pass by themselves, such as a database that is down. */
     readonly isUnavailable: (error: unknown) => boolean;
     readonly health: ServiceHealth;
+    readonly traces: Traces;
     /** Whether the contract can be asked for over gRPC itself. */
     readonly reflection: boolean;
     /** Aborts when the service begins to stop: open streams then end, so that watchers go on elsewhere. */

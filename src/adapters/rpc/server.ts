@@ -3,6 +3,7 @@ import { createSecureServer, createServer, type ServerHttp2Session, type ServerO
 import type { AddressInfo, Socket } from 'node:net';
 import type { ConnectRouter } from '@connectrpc/connect';
 import type { Log } from '../../application/ports/log.ts';
+import type { Traces } from '../../application/ports/traces.ts';
 import { RPC_LIMITS, type RpcLimits } from './limits.ts';
 import { rpcHandler } from './node-handler.ts';
 
@@ -30,17 +31,18 @@ export function rpcServer(options: {
   /** Absent: h2c. */
   readonly tls?: Tls;
   readonly routes: (router: ConnectRouter) => void;
+  readonly traces?: Traces;
   readonly log: Log;
   readonly drainMilliseconds?: number;
   readonly limits?: Partial<RpcLimits>;
 }): RpcServer {
-  const { host, port, tls, routes, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
+  const { host, port, tls, log, drainMilliseconds = DRAIN_MILLISECONDS } = options;
   const limits = { ...RPC_LIMITS, ...options.limits };
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
 
   const http2 = sessionOptions(limits);
-  const handle = rpcHandler({ routes, log, limits });
+  const handle = rpcHandler({ ...options, limits });
   const server =
     tls === undefined ? createServer(http2, handle) : createSecureServer({ ...http2, ...secured(tls) }, handle);
   server.on('tlsClientError', (error) => log.info({ error }, 'a client could not connect over TLS'));

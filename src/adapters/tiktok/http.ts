@@ -9,6 +9,9 @@ import { UNAVAILABLE } from './refusal.ts';
 
 /** One call, for measuring. Holds nothing secret: `endpoint` has no query, and `code` is TikTok's or the network's. */
 export type Call = {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** The origin that was asked. */
+  readonly server: string;
   readonly endpoint: string;
   readonly status?: number;
   readonly code?: string;
@@ -61,12 +64,12 @@ export function openHttp(options: {
 
   /** Runs one call and reports it. What the network did wrong is told to `onCall` only. */
   async function run<T extends Pick<Answer, 'status' | 'code' | 'logId'>>(
-    endpoint: string,
+    of: Pick<Call, 'method' | 'server' | 'endpoint'>,
     work: () => Promise<T>,
   ): Promise<Result<T, PublishError>> {
     const start = performance.now();
     const report = (seen: { status?: number; code?: string | undefined; logId?: string | undefined }) =>
-      onCall?.({ endpoint, ...present(seen), milliseconds: performance.now() - start });
+      onCall?.({ ...of, ...present(seen), milliseconds: performance.now() - start });
     let answer: T;
     try {
       answer = await work();
@@ -81,7 +84,7 @@ export function openHttp(options: {
 
   return {
     ask: ({ address, method, headers, body, withinMilliseconds, maxAnswerBytes: maxBytes = maxAnswerBytes }) =>
-      run(address.path.replace(/\?.*/s, ''), async () => {
+      run({ method, server: address.origin, endpoint: address.path.replace(/\?.*/s, '') }, async () => {
         const signal = AbortSignal.timeout(withinMilliseconds);
         const request = agent.request({ ...address, method, headers, body: body ?? null, signal });
         const response = await untilAborted(request, signal);
@@ -90,7 +93,7 @@ export function openHttp(options: {
       }),
 
     put: ({ address, headers, body, signal }) =>
-      run('upload', async () => {
+      run({ method: 'PUT', server: address.origin, endpoint: 'upload' }, async () => {
         // undici takes any async iterable; its types name only the streams among them.
         const stream = body as unknown as Readable;
         const request = agent.request({ ...address, method: 'PUT', headers, body: stream, signal });

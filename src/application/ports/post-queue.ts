@@ -2,6 +2,7 @@ import type { ConnectionId, PostId, WorkspaceId } from '../../domain/ids.ts';
 import type { Post } from '../../domain/post/post.ts';
 import type { Step } from '../../domain/post/step.ts';
 import type { TracedCall } from './call-trace.ts';
+import type { TraceParent } from './traces.ts';
 
 /** The right to advance one post. Whoever claims it later has a higher fence, and this one can store nothing more. */
 export type Lease = {
@@ -14,6 +15,8 @@ export type Lease = {
   readonly lapses: number;
   /** The latest of them ended right before this claim. */
   readonly lapsed: boolean;
+  /** Of the call that brought the post. Absent when nobody traced it. */
+  readonly traceparent?: TraceParent;
 };
 
 /** Where places are taken: these get no more until some are free. */

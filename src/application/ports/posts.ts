@@ -6,6 +6,7 @@ import type { TimelineEntry } from '../../domain/post/timeline.ts';
 import type { Result } from '../../domain/result.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { RequestIdReused, RequestKey } from './request-key.ts';
+import type { TraceParent } from './traces.ts';
 
 export type PostFilter = {
   readonly workspaceId: WorkspaceId;
@@ -28,11 +29,12 @@ export interface Posts {
   list(filter: PostFilter, page: PageRequest): Promise<Page<Step>>;
   /**
    * Stores a new post, or gives back what `key` made before, however many call at once. VIDEO_GONE when its video was removed
-   * meanwhile: nothing is stored.
+   * meanwhile: nothing is stored. `traceparent` is of the call that brings the post: only whoever claims it hears of that.
    */
   add(
     step: Step,
     key: RequestKey,
+    traceparent?: TraceParent,
   ): Promise<
     Result<{ readonly step: Step; readonly replayed: boolean }, RequestIdReused | { readonly code: 'VIDEO_GONE' }>
   >;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { mediaAnswer } from '../../../src/adapters/http/media.ts';
 import { checkBytes } from '../../../src/application/check-bytes.ts';
+import { NO_TRACES } from '../../../src/application/ports/traces.ts';
 import type { VideoStore } from '../../../src/application/ports/video-store.ts';
 import { type ServeMedia, serveMedia } from '../../../src/application/serve-media.ts';
 import { bytesCovered } from '../../../src/domain/post/media-evidence.ts';
@@ -63,7 +64,7 @@ async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
       }
     },
   };
-  const check = checkBytes({ store, metrics, log: recordingLog() });
+  const check = checkBytes({ store, metrics, traces: NO_TRACES, log: recordingLog() });
   const origin = await listen(serveMedia({ addresses, videos, store: counted, checkBytes: check }));
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     fetch(`${origin}/media/${TOKEN}`, { method, headers: { connection: 'close', ...headers } });

@@ -353,6 +353,31 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect((await found(stores, post.id)).nextActionTime).toEqual(nextActionTime);
     });
 
+    it('tells workers, and nobody else, which call brought it: also after edits, lapses and replays', async () => {
+      const stores = await make();
+      const start = await here(stores);
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      const post = aScheduledPost();
+      const step = { post, nextActionTime: later(-60, stores.clock.now()) };
+      const key = aRequest();
+      await stores.videos.add(aReadyVideo({ id: post.videoId, workspaceId: post.workspaceId }));
+      await stores.posts.add(step, key, traceparent);
+      await stores.posts.add(step, key, traceparent.replace('b7ad', 'ffff'));
+      const lapsed = await claimAgain(stores, post.id, 0);
+      await stores.posts.update(post.id, (current) => ok({ ...step, post: { ...current, caption: 'Another' } }));
+      const lease = await claimAgain(stores, post.id);
+      expect([lapsed.traceparent, lease.traceparent]).toEqual([traceparent, traceparent]);
+      await stores.queue.finish(lease, { ...step, post: lease.post });
+      expect((await claimAgain(stores, post.id)).traceparent).toBe(traceparent);
+      const told = [await found(stores, post.id), await allEvents(stores, start), await stores.posts.timeline(post.id)];
+      expect(JSON.stringify(told)).not.toContain(traceparent.slice(3, 35));
+    });
+
+    it('tells workers nothing of who brought it where nobody traced that', async () => {
+      const stores = await make();
+      expect(await claimed(stores, aScheduledPost())).not.toHaveProperty('traceparent');
+    });
+
     it('takes no post whose video is gone, and forgets that it was asked', async () => {
       const stores = await make();
       const key = aRequest();

@@ -1,5 +1,6 @@
 import { anyone } from '../../../src/adapters/callers/anyone.ts';
 import type { RpcNeeds, UseCases } from '../../../src/adapters/rpc/rpc-needs.ts';
+import { NO_TRACES } from '../../../src/application/ports/traces.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 
 export const NOW = new Date('2026-03-01T12:00:00.000Z');
@@ -65,6 +66,7 @@ export const fakeNeeds = (answers: Partial<UseCases>, needs: Partial<RpcNeeds> =
   isSandbox: () => false,
   isUnavailable: () => false,
   health: wellHealth,
+  traces: NO_TRACES,
   reflection: true,
   stopping: new AbortController().signal,
   ...needs,

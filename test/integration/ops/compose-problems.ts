@@ -54,12 +54,7 @@ export const repository = (root: string, secrets: string): Surroundings => ({
 
 const PROFILES = ['sandbox', 'observe', 'test'];
 /** What the connector's process reads though src/config.ts does not: Node, the AWS library, the trace exporter. */
-const OF_LIBRARIES = [
-  'NODE_EXTRA_CA_CERTS',
-  'AWS_ACCESS_KEY_ID',
-  'AWS_SECRET_ACCESS_KEY',
-  'OTEL_EXPORTER_OTLP_ENDPOINT',
-];
+const OF_LIBRARIES = ['NODE_EXTRA_CA_CERTS', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
 const SECRETS = 'ops/compose/secrets/';
 /** Where images of others keep what is to stay, as they document it: PostgreSQL from 18 on a folder higher than before. */
 const KEPT_BY: Readonly<Record<string, readonly string[]>> = {

@@ -14,7 +14,7 @@ export const approved = (data: unknown) => said(0, 'OK', data);
 /** Our adapter before a server that reads each request whole, remembers it and answers as told. */
 export async function replying(reply: Answering, options: Partial<BusinessTikTokOptions> = {}) {
   const seen: Seen[] = [];
-  const calls: Call[] = [];
+  const calls: Omit<Call, 'method' | 'server'>[] = [];
   const origin = await listening(async (request, response) => {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
@@ -29,7 +29,8 @@ export async function replying(reply: Answering, options: Partial<BusinessTikTok
     businessApiUrl: origin,
     sandbox: false,
     clock: fixedClock(),
-    onCall: (call) => calls.push(call),
+    // What was asked of whom, the requests tell.
+    onCall: ({ method: _, server: __, ...call }) => calls.push(call),
     ...options,
   });
   onTestFinished(() => tiktok.close());

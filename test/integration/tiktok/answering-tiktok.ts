@@ -21,7 +21,7 @@ export type Seen = {
 /** Our adapter before a server on the loopback that answers as told. Both are closed after the test. */
 export async function tiktokAnswering(answering: Answering, options: Partial<OpenTikTokOptions> = {}) {
   const origin = await listening(answering);
-  const calls: Call[] = [];
+  const calls: Omit<Call, 'method' | 'server'>[] = [];
   const tiktok = openTikTok({
     clientKey: 'awexampleclientkey',
     clientSecret: new Secret('synthClientSecret'),
@@ -29,7 +29,8 @@ export async function tiktokAnswering(answering: Answering, options: Partial<Ope
     openApiUrl: origin,
     uploadOrigins: [origin],
     sandbox: false,
-    onCall: (call) => calls.push(call),
+    // What was asked of whom, the requests tell.
+    onCall: ({ method: _, server: __, ...call }) => calls.push(call),
     ...options,
   });
   onTestFinished(() => tiktok.close());

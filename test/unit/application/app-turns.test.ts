@@ -61,6 +61,19 @@ describe('the turns of an app', () => {
     expect(await Promise.all(times(10, () => timed(turns)))).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2]);
   });
 
+  it('show as spans how they were waited for, with what came of it', async () => {
+    const { world, timed, process } = anApp();
+    const turns = process();
+    const all = await Promise.all(times(70, () => timed(turns)));
+    const sentAway = all.filter((turn) => typeof turn === 'object').length;
+    const outcomes = world.traces.spans.map(({ name, facts }) => `${name} ${facts.apiFamily} ${facts.outcome}`);
+    expect(sentAway).toBeGreaterThan(0);
+    expect(outcomes.toSorted()).toEqual([
+      ...times(sentAway, () => 'wait for a turn OPEN SENT_AWAY'),
+      ...times(70 - sentAway, () => 'wait for a turn OPEN TAKEN'),
+    ]);
+  });
+
   it('are shared by all processes', async () => {
     const { timed, process } = anApp();
     const first = process();

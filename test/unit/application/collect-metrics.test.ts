@@ -145,6 +145,10 @@ describe('a new account', () => {
     expect(world.tiktok.calls).toHaveLength(calls);
     expect(world.metrics.reports).toContainEqual(['collectionEnded', 'DONE', 0]);
     expect(world.metrics.reports).toContainEqual(['snapshotsStored', 20]);
+    expect(world.traces.spans[0]).toMatchObject({
+      name: 'collect numbers',
+      facts: { connectionId: connection.id, apiFamily: 'OPEN', outcome: 'DONE' },
+    });
   });
 
   it('without a video is asked for some every six hours', async () => {

@@ -52,6 +52,9 @@ describe('fetching a video', () => {
     const { world, video, post, attempt } = await given();
     await attempt();
     expect(await world.videos.find(video.id)).toMatchObject({ state: 'READY' });
+    expect(world.traces.spans).toMatchObject([
+      { name: 'import video', facts: { videoId: video.id, outcome: 'READY' } },
+    ]);
     expect(world.doorbell.rings).toBe(1);
     await world.workUntilQuiet();
     expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });

@@ -55,6 +55,7 @@ describe('a webhook about a post', () => {
     await take(aboutPost(publishId));
     expect(world.doorbell.rings).toBe(rings + 1);
     expect(inbox.outcomes()).toEqual(['POST_WOKEN']);
+    expect(world.traces.spans.at(-1)).toMatchObject({ name: 'handle webhook', facts: { outcome: 'POST_WOKEN' } });
     expect(await world.work()).toBe(true);
     expect(await world.post(post.id)).toMatchObject({ state: 'PUBLISHED' });
   });

@@ -52,6 +52,7 @@ import { type InMemoryVideos, inMemoryVideos } from '../../support/in-memory-vid
 import { inMemoryWebhookInbox } from '../../support/in-memory-webhook-inbox.ts';
 import { type LogLine, recordingLog } from '../../support/recording-log.ts';
 import { recordingMetrics } from '../../support/recording-metrics.ts';
+import { recordingTraces } from '../../support/recording-traces.ts';
 
 /** Stands for the end of the process: nothing behind it happens. */
 export class Crash extends Error {
@@ -64,6 +65,7 @@ export const LEASE_SECONDS = 60;
 export class World {
   readonly clock: FixedClock = fixedClock();
   readonly trace = asyncCallTrace();
+  readonly traces = recordingTraces();
   readonly tiktok = new FakeTikTok({
     heard: (call) => this.trace.record({ ...call, time: this.clock.now(), milliseconds: 1 }),
   });
@@ -97,6 +99,7 @@ export class World {
       exhaust: (...given) => this.turns.exhaust(...given),
     },
     tiktoks: this.tiktoks,
+    traces: this.traces,
     clock: this.clock,
     wait: (seconds) => this.wait(seconds),
     stopping: new AbortController().signal,
@@ -205,7 +208,7 @@ export class World {
     const { id: videoId } = video ?? (await this.givenVideo());
     const post = build({ connectionId: connection.id, videoId });
     const step = nextActionTime === undefined ? restingStep(post) : { post, nextActionTime };
-    const added = await this.posts.add(step, aRequest());
+    const added = await this.posts.add(step, aRequest(), this.traces.here());
     if (!added.ok) throw new Error(`not added: ${added.error.code}`);
     return post;
   }

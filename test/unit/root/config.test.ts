@@ -51,6 +51,77 @@ describe('settings', () => {
     ]);
   });
 
+  it('say nothing of traces without an endpoint, whatever else is set for other programs', () => {
+    expect(readConfig({ OTEL_TRACES_SAMPLER: 'xray', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).not.toHaveProperty(
+      'tracing',
+    );
+  });
+
+  it('take OpenTelemetry’s own names for traces', () => {
+    expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel-collector:4318/' }).tracing).toEqual({
+      endpoint: 'http://otel-collector:4318',
+      headers: {},
+      serviceName: 'tiktok-connector',
+      sampler: 'parentbased_always_on',
+      ratio: 1,
+    });
+    const { tracing } = readConfig({
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'https://traces.example/otlp',
+      OTEL_EXPORTER_OTLP_HEADERS: ' authorization=Basic%20a2V5, x-team = glow%2Cbakery=%ff ,',
+      OTEL_SERVICE_NAME: 'tiktok-eu',
+      OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+    });
+    expect(tracing).toMatchObject({ endpoint: 'https://traces.example/otlp', serviceName: 'tiktok-eu' });
+    expect([tracing?.sampler, tracing?.ratio]).toEqual(['parentbased_traceidratio', 0.25]);
+    expect(String(tracing?.headers['authorization'])).toBe('[redacted]');
+    expect(Object.entries(tracing?.headers ?? {}).map(([name, value]) => [name, value.reveal()])).toEqual([
+      ['authorization', 'Basic a2V5'],
+      ['x-team', 'glow,bakery=\ufffd'],
+    ]);
+  });
+
+  const COLLECTOR = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+  const NO_ENDPOINT =
+    'OTEL_EXPORTER_OTLP_ENDPOINT: give the http or https address of a collector, without a login or a query, such as http://127.0.0.1:4318 (its value is not shown here). /v1/traces is added to it.';
+  const NO_HEADERS =
+    'OTEL_EXPORTER_OTLP_HEADERS: give name=value pairs with commas between them, blanks in values as %20 (the value is not shown here).';
+  const OWN = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' };
+  it.each<[string, Record<string, string>, string]>([
+    ['no address', { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, NO_ENDPOINT],
+    ['a login in it', { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://me:hush@collector' }, NO_ENDPOINT],
+    ['a query in it', { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector/?key=hush' }, NO_ENDPOINT],
+    [
+      'another protocol',
+      { ...COLLECTOR, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+      'OTEL_EXPORTER_OTLP_PROTOCOL=grpc: choose one of http/protobuf.',
+    ],
+    [
+      'no sampler',
+      { ...COLLECTOR, OTEL_TRACES_SAMPLER: 'some' },
+      'OTEL_TRACES_SAMPLER=some: choose one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio.',
+    ],
+    [
+      'a share above all',
+      { ...COLLECTOR, OTEL_TRACES_SAMPLER_ARG: '1.5' },
+      'OTEL_TRACES_SAMPLER_ARG=1.5: a share from 0 to 1, such as 0.1.',
+    ],
+    [
+      'a share in percent',
+      { ...COLLECTOR, OTEL_TRACES_SAMPLER_ARG: '10%' },
+      'OTEL_TRACES_SAMPLER_ARG=10%: a share from 0 to 1, such as 0.1.',
+    ],
+    ['a header without a value', { ...OWN, OTEL_EXPORTER_OTLP_HEADERS: 'a=b,hush' }, NO_HEADERS],
+    ['a header with a line break', { ...OWN, OTEL_EXPORTER_OTLP_HEADERS: 'a=b\r\nhush: c' }, NO_HEADERS],
+    [
+      'a login in the clear',
+      { ...COLLECTOR, OTEL_EXPORTER_OTLP_HEADERS: 'authorization=hush' },
+      'OTEL_EXPORTER_OTLP_HEADERS would pass to OTEL_EXPORTER_OTLP_ENDPOINT unencrypted: give an https address, or leave them out.',
+    ],
+  ])('refuse %s for traces', (_, environment, problem) => {
+    expect(problemsOf(environment)).toEqual([problem]);
+  });
+
   it('name a database, keys and an app for production', () => {
     const config = readConfig({
       ...OUTSIDE,
