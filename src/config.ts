@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { DATABASE_LIMITS, type DatabaseLimits } from './adapters/persistence/database.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { S3Place } from './adapters/video-store/s3-video-store.ts';
@@ -30,6 +31,7 @@ export type Config = {
   readonly dataDir: string;
   /** Absent: the embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl?: string;
+  readonly databaseLimits: DatabaseLimits;
   readonly agendaMongodbUrl?: string;
   readonly videoStore: VideoStoreConfig;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
@@ -198,7 +200,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const callsPerSecond = (name: string, fallback: CollectionRates[ApiFamily]): number =>
     whole(name, 'calls', fallback.callsPerSecond, 0, 50);
 
-  const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
+  const milliseconds = (name: string, fallback: number, most = 3_600): number =>
+    whole(name, 'seconds', fallback, 1, most) * 1000;
 
   /** What an app is known by at TikTok, and proves itself with. */
   function pair(idName: string, secretName: string): { readonly id: string; readonly secret: string } | undefined {
@@ -350,6 +353,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
         : { host: metricsHost ?? '127.0.0.1', port: port('METRICS_PORT', 9464) },
     publicUrl,
     dataDir,
+    databaseLimits: {
+      connect: milliseconds('DATABASE_CONNECT_SECONDS', DATABASE_LIMITS.connect / 1000, 60),
+      statement: milliseconds('DATABASE_STATEMENT_SECONDS', DATABASE_LIMITS.statement / 1000, 60),
+    },
     videoStore,
     sandboxPort: port('SANDBOX_PORT', 8090),
     tiktokLimits: {

@@ -213,7 +213,7 @@ export function connector(ground: Ground): Container {
   container.bind(t.log).toResolvedValue(() => pino({ level: config.logLevel, serializers: { error: loggableError } }));
   container
     .bind(t.database)
-    .toResolvedValue(() => openDatabase(ground.databaseUrl))
+    .toResolvedValue(() => openDatabase(ground.databaseUrl, config.databaseLimits))
     .onDeactivation((database) => database.close());
   container
     .bind(t.clock)

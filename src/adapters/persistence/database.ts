@@ -1,6 +1,7 @@
+import type { Socket } from 'node:net';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
-import type { Pool } from 'pg';
+import type { Client, Pool, PoolClient } from 'pg';
 import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
 import { GarbageIndexes } from './migrations/garbage-indexes.ts';
@@ -28,11 +29,49 @@ const POOL_SIZE = 16;
 /** A process that froze inside of a transaction must not keep others from the rows it locked. */
 const IDLE_TRANSACTION_MILLISECONDS = 30_000;
 
+/**
+ * How long PostgreSQL is waited for, in milliseconds. Together shorter than the default deadline of a call, so that callers hear that it is away
+ * and not that time is up.
+ */
+export type DatabaseLimits = {
+  /** For a connection: a new one, or one of the pool that comes free. */
+  readonly connect: number;
+  /** For a statement. PostgreSQL ends it then, so that nothing of it is stored. */
+  readonly statement: number;
+};
+
+export const DATABASE_LIMITS: DatabaseLimits = { connect: 10_000, statement: 15_000 };
+
+/** PostgreSQL has this long to say that it ended a statement. Where it says nothing at all, the way to it is taken for dead. */
+const LAST_WORD_MILLISECONDS = 1_000;
+
 /** Connects, and brings the schema up to date. Any number of processes may do so at once. */
-export async function openDatabase(url: string): Promise<Database> {
+export async function openDatabase(url: string, limits: DatabaseLimits = DATABASE_LIMITS): Promise<Database> {
+  await migrate(url, limits);
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
+    pool: { min: 0, max: POOL_SIZE },
+    driverOptions: {
+      connectionTimeoutMillis: limits.connect,
+      statement_timeout: limits.statement,
+      // From its first connection on: one is made right away.
+      onPoolCreated: (pool: Pool) =>
+        pool.on('connect', (client) => cutWhenSilent(client, limits.statement + LAST_WORD_MILLISECONDS)),
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS,
+    },
+    forceUtcTimezone: true,
+    logger: () => {},
+  });
+  const pool: Pool = await orm.em.getConnection().getNativeClient();
+  return { orm, pool, close: () => orm.close() };
+}
+
+/** Takes as long as it takes: an index on a large table, or another process that is at it. */
+async function migrate(url: string, { connect }: DatabaseLimits): Promise<void> {
+  const orm = await MikroORM.init({
+    clientUrl: url,
+    entities: [],
     extensions: [Migrator],
     migrations: {
       migrationsList: [
@@ -49,20 +88,43 @@ export async function openDatabase(url: string): Promise<Database> {
       snapshot: false,
       silent: true,
     },
-    pool: { min: 0, max: POOL_SIZE },
-    driverOptions: { idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS },
+    driverOptions: {
+      connectionTimeoutMillis: connect,
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS,
+    },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
     logger: () => {},
   });
-  const pool: Pool = await orm.em.getConnection().getNativeClient();
-  const lock = await pool.connect();
   try {
-    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await orm.migrator.up();
+    const pool: Pool = await orm.em.getConnection().getNativeClient();
+    const lock = await pool.connect();
+    try {
+      await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+      await orm.migrator.up();
+    } finally {
+      // The lock ends with its connection.
+      lock.release(true);
+    }
   } finally {
-    // The lock ends with its connection.
-    lock.release(true);
+    await orm.close();
   }
-  return { orm, pool, close: () => orm.close() };
+}
+
+/**
+ * Breaks a connection on which a statement has had no answer for so long: packets that vanish on their way are no error to
+ * anybody, for a quarter of an hour or for ever. Whoever waits for the statement hears that the connection ended.
+ */
+function cutWhenSilent(client: PoolClient, milliseconds: number): void {
+  const { connection } = client as PoolClient & Pick<Client, 'connection'>; // the types leave it out of a pool's clients
+  const socket = connection.stream as Socket;
+  // All that was sent is answered when nothing waits any more.
+  let answeredBytes = socket.bytesWritten;
+  client.on('drain', () => {
+    answeredBytes = socket.bytesWritten;
+  });
+  socket.setTimeout(milliseconds);
+  socket.on('timeout', () => {
+    if (socket.bytesWritten > answeredBytes) socket.destroy(new Error('Connection terminated: PostgreSQL is silent'));
+  });
 }
