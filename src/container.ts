@@ -568,7 +568,7 @@ function bindApplication(container: Container, ground: Ground): void {
       metrics: Metrics,
       log: Log,
     ) => {
-      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, log, ...quotaOf(videos) });
       const maxBytes = policy.video.maxSizeBytes;
       const fetchOne = fetchVideo({
         videos,
@@ -671,7 +671,7 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ): UseCases => {
       const digest = canonicalDigest;
-      const takeIn = takeInVideo({ store, probe, policy: policy.video, ...quotaOf(videos) });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, log, ...quotaOf(videos) });
       const ask = askTikTok({ posts, connections, videos, access: access.forCallers, tiktoks, clock });
       return {
         startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),

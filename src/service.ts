@@ -31,8 +31,9 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
     await startInOrder(config, failPoint, stops);
     return stopAll;
   } catch (error) {
-    await stopAll();
-    throw error;
+    const [stopped] = await Promise.allSettled([stopAll()]);
+    if (stopped.status === 'fulfilled') throw error;
+    throw new AggregateError([error, stopped.reason], 'the service did not start');
   }
 }
 

@@ -79,7 +79,7 @@ export async function setTheStage(needs: {
   async function putVideos(workspaces: readonly WorkspaceId[]): Promise<ReadonlyMap<WorkspaceId, ReadyVideo>> {
     const bytes = await readFile(VIDEO);
     const store = fileVideoStore(videoFolder);
-    const takeIn = takeInVideo({ store, probe: mediabunnyVideoProbe(), policy: openVideoPolicy });
+    const takeIn = takeInVideo({ store, probe: mediabunnyVideoProbe(), policy: openVideoPolicy, log: console });
     const made = new Map<WorkspaceId, ReadyVideo>();
     let first: ReadyVideo | undefined;
     for (const workspaceId of workspaces) {

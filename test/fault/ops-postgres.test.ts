@@ -1,10 +1,8 @@
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { parseExposition } from '../support/exposition.ts';
 import { refusalOf } from '../support/grpc-client.ts';
 import { initsOf } from '../support/judge.ts';
 import { allAnswer, answersTo, answerTo, MUCH_LATER, type Things, thingsToAskFor } from '../support/kinds-of-calls.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
-import { healthClient } from '../support/standard-clients.ts';
 import {
   aPost,
   type Post,
@@ -15,6 +13,7 @@ import {
   WORKSPACE,
 } from '../support/story.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
+import { activeResources, figure, healthOf, KEPT_RESOURCES } from '../support/what-operators-see.ts';
 
 const surroundings = realService();
 const ways: TcpProxy[] = [];
@@ -38,23 +37,13 @@ async function stage(): Promise<Stage> {
   const service = await world.start({
     environment: {
       DATABASE_URL: way.through(world.databaseUrl),
-      DATABASE_CONNECT_SECONDS: '1',
-      DATABASE_STATEMENT_SECONDS: '1',
+      DATABASE_CONNECT_SECONDS: '3',
+      DATABASE_STATEMENT_SECONDS: '2',
       LEASE_SECONDS: '2',
     },
   });
   const things = await thingsToAskFor({ clients: service.clients, sandbox: world.sandbox });
   return { world, way, service, things };
-}
-
-const figure = async ({ httpUrl }: ServiceProcess, name: string): Promise<number | undefined> =>
-  parseExposition(await (await fetch(`${httpUrl}/metrics`)).text()).get(name)?.samples[0]?.value;
-
-async function health({ environment }: ServiceProcess) {
-  const client = healthClient(`127.0.0.1:${environment['RPC_PORT']}`);
-  const statuses = await Promise.all(['', 'engine', 'tiktok'].map((name) => client.check(name)));
-  client.close();
-  return statuses;
 }
 
 /** It comes due while nobody can look. */
@@ -91,9 +80,6 @@ async function watched({ service, things }: Stage) {
   };
 }
 
-/** What a process may have more of after an outage than before: connections that are kept for a while. */
-const KEPT = 12;
-
 describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
   it('OPS-01 PostgreSQL down: every call is answered UNAVAILABLE with SERVICE_UNAVAILABLE at once; a watch ends so, and resumes by its token', async () => {
     const scene = await stage();
@@ -110,7 +96,7 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
     expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
     await service.logged('the engine could not look for work');
-    await vi.waitUntil(async () => (await health(service)).join() === 'NOT_SERVING,NOT_SERVING,UNKNOWN', {
+    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', {
       timeout: 20_000,
     });
     expect(initsOf(world.sandbox, due)).toEqual([]);
@@ -119,7 +105,7 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     await goesOutOnce(scene, due);
     await watch.goesOnWith(due);
     expect(await answersTo(service, things, consent)).toEqual(WELL);
-    await vi.waitUntil(async () => (await health(service)).join() === 'SERVING,SERVING,SERVING', { timeout: 20_000 });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', { timeout: 20_000 });
     expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(1);
   });
 
@@ -139,7 +125,7 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
     expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
     await service.logged('the engine could not look for work');
-    await vi.waitUntil(async () => (await health(service)).join() === 'NOT_SERVING,NOT_SERVING,UNKNOWN', {
+    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', {
       timeout: 20_000,
     });
     expect(initsOf(world.sandbox, due)).toEqual([]);
@@ -148,7 +134,7 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     await goesOutOnce(scene, due);
     await watch.goesOnWith(due);
     expect(await answersTo(service, things, consent)).toEqual(WELL);
-    await vi.waitUntil(async () => (await health(service)).join() === 'SERVING,SERVING,SERVING', { timeout: 20_000 });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', { timeout: 20_000 });
   });
 
   it('OPS-01 PostgreSQL reset: a call whose answer broke off is UNAVAILABLE with SERVICE_UNAVAILABLE, and may be repeated with its request_id: what was stored is there once', async () => {
@@ -178,7 +164,7 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
   it('OPS-01 PostgreSQL flapping: each call is answered as PostgreSQL is at that moment, OK or UNAVAILABLE', async () => {
     const scene = await stage();
     const { way, service, things } = scene;
-    const active = await figure(service, 'nodejs_active_resources_total');
+    const active = await activeResources(service);
     const posts: Post[] = [];
     for (let round = 0; round < 6; round += 1) {
       const due = await publish(service.clients, aPost(things.connection, things.video));
@@ -194,6 +180,6 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     expect(await answersTo(service, things, await things.consent())).toEqual(WELL);
     // 16 of the pool, and those of the doorbell.
     expect(way.connections()).toBeLessThanOrEqual(16 + 4);
-    expect(await figure(service, 'nodejs_active_resources_total')).toBeLessThanOrEqual(Number(active) + KEPT);
+    expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
   });
 });

@@ -80,6 +80,7 @@ export async function answersTo(
   { clients }: Pick<Story, 'clients'>,
   { connection, video, post, resumeToken }: Things,
   consent: Consent,
+  kinds: readonly Kind[] = EACH_KIND,
 ): Promise<Answers> {
   const { connection_id, workspace_id } = connection;
   const calls: Readonly<Record<Kind, () => Promise<unknown>>> = {
@@ -96,7 +97,7 @@ export async function answersTo(
     },
     numbers: () => clients.analytics.GetAccountMetrics({ connection_id }, DEADLINE),
   };
-  const answers = await Promise.all(EACH_KIND.map(async (kind) => [kind, await answerTo(calls[kind]())] as const));
+  const answers = await Promise.all(kinds.map(async (kind) => [kind, await answerTo(calls[kind]())] as const));
   return Object.fromEntries(answers) as Answers;
 }
 

@@ -14,3 +14,10 @@ export const diesCalling = (path: string, text: string): Readonly<Record<string,
   FATAL_CALL_PATH: path,
   FATAL_CALL_TEXT: text,
 });
+
+/** What it does with files below `folder` meets what the file `fault` says (`failing-disk.ts`). */
+export const diskThatFails = (folder: string, fault: string): Readonly<Record<string, string>> => ({
+  ...preload('./failing-disk.ts'),
+  DISK_FOLDER: folder,
+  DISK_FAULT: fault,
+});
