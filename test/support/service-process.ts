@@ -32,6 +32,8 @@ export type ProcessOptions = {
   readonly haltAt?: string;
   /** It can be told by `stopAt` where to stop. One that halts can be told as well. */
   readonly stoppable?: boolean;
+  /** Another program than the service's own: a file beside this one. */
+  readonly program?: string;
   readonly environment?: Readonly<Record<string, string>>;
 };
 
@@ -143,9 +145,11 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       dataDir,
       videoFolder: join(dataDir, 'videos'),
       sql: async (text, values = []) => (await connection.query(text, [...values])).rows,
-      async start({ haltAt, stoppable = haltAt !== undefined, environment = {} } = {}) {
+      async start({ haltAt, stoppable = haltAt !== undefined, program, environment = {} } = {}) {
         const halting = haltAt === undefined ? {} : { HALT_AT: haltAt };
-        const started = await startProcess(stoppable, { ...common, ...halting, ...environment });
+        const own = stoppable ? 'test/support/halting-service.ts' : 'src/main.ts';
+        const entry = program === undefined ? own : `test/support/${program}`;
+        const started = await startProcess(entry, stoppable, { ...common, ...halting, ...environment });
         processes.push(started);
         return started;
       },
@@ -154,12 +158,16 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
 }
 
 /** Somebody else may take a free port before the process does: then others are tried. */
-async function startProcess(stoppable: boolean, given: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+async function startProcess(
+  entry: string,
+  stoppable: boolean,
+  given: Readonly<Record<string, string>>,
+): Promise<ServiceProcess> {
   for (let triesLeft = 3; ; triesLeft -= 1) {
     const [rpcPort, httpPort] = await freePorts();
     const httpUrl = `http://127.0.0.1:${httpPort}`;
     const environment = { RPC_PORT: String(rpcPort), HTTP_PORT: String(httpPort), PUBLIC_URL: httpUrl, ...given };
-    const child = spawnService(stoppable ? 'test/support/halting-service.ts' : 'src/main.ts', environment);
+    const child = spawnService(entry, environment);
     try {
       await child.logged('ready');
     } catch (error) {
@@ -215,11 +223,13 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
   const watchers = new Set<() => void>();
   let output = '';
   let ended = false;
+  let exitCode: number | null = null;
   const tell = (): void => {
     for (const look of watchers) look();
   };
   const exited = once(child, 'close').then(([code]: (number | null)[]) => {
     ended = true;
+    exitCode = code ?? null;
     tell();
     return code ?? null;
   });
@@ -239,7 +249,8 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
         const found = count === 1 ? lines.find(fits) : lines.filter(fits)[count - 1];
         if (found === undefined && !ended) return;
         watchers.delete(look);
-        if (found === undefined) reject(new Error(`the process ended before ${what}:\n${output.slice(-OUTPUT_SHOWN)}`));
+        if (found === undefined)
+          reject(new Error(`the process ended before ${what}, with code ${exitCode}:\n${output.slice(-OUTPUT_SHOWN)}`));
         else resolve(found);
       };
       watchers.add(look);
