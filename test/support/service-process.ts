@@ -56,6 +56,10 @@ export type ServiceProcess = {
   freeze(): void;
   /** SIGCONT. */
   thaw(): void;
+  /** By a failure of its own: its exit code, or the signal that it ended itself with. */
+  ended(): Promise<number | NodeJS.Signals | null>;
+  /** Without an answer, for a program that listens to it. */
+  signal(signal: NodeJS.Signals): void;
   /** SIGKILL: nothing of it runs on. */
   kill(): Promise<void>;
   /** SIGTERM. Resolves with the exit code. */
@@ -200,6 +204,12 @@ async function startProcess(
       },
       freeze: () => void child.process.kill('SIGSTOP'),
       thaw: () => void child.process.kill('SIGCONT'),
+      signal: (signal) => void child.process.kill(signal),
+      async ended() {
+        const how = await child.ended;
+        clients.close();
+        return how;
+      },
       async kill() {
         clients.close();
         await child.end('SIGKILL');
@@ -227,11 +237,12 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
   const tell = (): void => {
     for (const look of watchers) look();
   };
-  const exited = once(child, 'close').then(([code]: (number | null)[]) => {
+  const gone = once(child, 'close') as Promise<[code: number | null, signal: NodeJS.Signals | null]>;
+  const exited = gone.then(([code]) => {
     ended = true;
-    exitCode = code ?? null;
+    exitCode = code;
     tell();
-    return code ?? null;
+    return code;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -262,6 +273,7 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
 
   return {
     process: child,
+    ended: gone.then(([code, signal]) => code ?? signal),
     seen,
     async tell(line: string) {
       child.stdin?.write(`${line}\n`);
