@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
-import { DATABASE_LIMITS, type DatabaseLimits } from './adapters/persistence/database.ts';
+import { DATABASE_LIMITS, type DatabaseLimits } from './adapters/persistence/database-limits.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { S3Place } from './adapters/video-store/s3-video-store.ts';

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Client, Pool, PoolClient } from 'pg';
+import { DATABASE_LIMITS, type DatabaseLimits } from './database-limits.ts';
 import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
 import { GarbageIndexes } from './migrations/garbage-indexes.ts';
@@ -28,19 +29,6 @@ const POOL_SIZE = 16;
 
 /** A process that froze inside of a transaction must not keep others from the rows it locked. */
 const IDLE_TRANSACTION_MILLISECONDS = 30_000;
-
-/**
- * How long PostgreSQL is waited for, in milliseconds. Together shorter than the default deadline of a call, so that callers hear that it is away
- * and not that time is up.
- */
-export type DatabaseLimits = {
-  /** For a connection: a new one, or one of the pool that comes free. */
-  readonly connect: number;
-  /** For a statement. PostgreSQL ends it then, so that nothing of it is stored. */
-  readonly statement: number;
-};
-
-export const DATABASE_LIMITS: DatabaseLimits = { connect: 10_000, statement: 15_000 };
 
 /** PostgreSQL has this long to say that it ended a statement. Where it says nothing at all, the way to it is taken for dead. */
 const LAST_WORD_MILLISECONDS = 1_000;
