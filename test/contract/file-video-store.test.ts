@@ -292,7 +292,7 @@ describe('a disk that does not answer', () => {
     }
     const other = fileVideoStore(directory);
     const underWay = other.put('vid_under_way' as VideoId, halting(), { maxBytes: 5_000 });
-    await vi.waitUntil(async () => (await readdir(directory)).length === 2);
+    await vi.waitUntil(async () => (await readdir(directory)).length === 2, { timeout: 20_000 });
     expect(await other.sweep()).toBe(1);
     more.resolve();
     expect(await underWay).toMatchObject({ ok: true });

@@ -13,6 +13,7 @@ import { activeResources, healthOf, KEPT_RESOURCES } from '../support/what-opera
 const surroundings = realService();
 const POST_WAITS = 'the video store does not answer: the post waits for it';
 const WELL = allAnswer('OK');
+const SOON = { timeout: 30_000 };
 
 let world: Surroundings;
 let service: ServiceProcess;
@@ -50,13 +51,13 @@ async function waits({ post_id, caption }: Post): Promise<void> {
   await vi.waitUntil(async () => {
     const [row] = await world.sql('select state, lapses, lease_owner from post where id = $1', [post_id]);
     return row?.['lease_owner'] === null && row['lapses'] === 0 && row['state'] !== 'FAILED';
-  });
+  }, SOON);
   const { uploads } = world.sandbox.control.ledger();
   for (const { publishId } of initsOf(world.sandbox, { caption }))
     expect(uploads.find((each) => each.publishId === publishId)?.receivedBytes ?? 0).toBe(0);
 }
 
-describe('OPS-01 disk', () => {
+describe('OPS-01 disk', { timeout: 120_000 }, () => {
   it('OPS-01 disk down: an upload is RESOURCE_EXHAUSTED with STORAGE_FULL on a full disk and UNAVAILABLE with SERVICE_UNAVAILABLE on one that fails or only reads, and leaves nothing; every other call is answered as ever', async () => {
     const before = await files();
     await disk('ENOSPC');
@@ -75,7 +76,7 @@ describe('OPS-01 disk', () => {
     expect(await healthOf(service)).toBe('SERVING,SERVING,SERVING');
     await disk('WELL');
     const uploaded = async () => (await files()).filter((name) => !before.includes(name));
-    await vi.waitUntil(async () => (await uploaded()).length === 0, { timeout: 20_000 });
+    await vi.waitUntil(async () => (await uploaded()).length === 0, SOON);
     await goesOutOnce(post);
     expect(await answers()).toEqual(WELL);
   });
@@ -97,7 +98,7 @@ describe('OPS-01 disk', () => {
     const video = await slow;
     await goesOutOnce(post);
     // Nobody was there any more for the one whose deadline came.
-    await vi.waitUntil(async () => (await files()).join() === [...before, video.video_id].sort().join());
+    await vi.waitUntil(async () => (await files()).join() === [...before, video.video_id].sort().join(), SOON);
   });
 
   it('OPS-01 disk reset: an upload that breaks off in the middle is UNAVAILABLE with SERVICE_UNAVAILABLE and leaves nothing; every other call is answered as ever', async () => {
@@ -105,14 +106,14 @@ describe('OPS-01 disk', () => {
     const call = service.clients.openUpload();
     await call.send({ metadata: { workspace_id: WORKSPACE } });
     await call.send({ chunk: Buffer.alloc(64 * 1024) });
-    await vi.waitUntil(async () => (await files()).length > before.length);
+    await vi.waitUntil(async () => (await files()).length > before.length, SOON);
     await disk('EIO');
     await call.send({ chunk: Buffer.alloc(64 * 1024) }).catch(() => undefined);
     call.end();
     await expect(call.answer).rejects.toMatchObject({ code: status.UNAVAILABLE });
     await disk('WELL');
     // It could not be removed then.
-    await vi.waitUntil(async () => (await files()).join() === before.join(), { timeout: 20_000 });
+    await vi.waitUntil(async () => (await files()).join() === before.join(), SOON);
     expect(await answers()).toEqual(WELL);
   });
 
@@ -129,7 +130,7 @@ describe('OPS-01 disk', () => {
       expect(await answers()).toEqual(WELL);
     }
     for (const post of posts) await goesOutOnce(post);
-    await vi.waitUntil(async () => !(await files()).some((name) => name.endsWith('.partial')), { timeout: 20_000 });
+    await vi.waitUntil(async () => !(await files()).some((name) => name.endsWith('.partial')), SOON);
     expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
   });
 });

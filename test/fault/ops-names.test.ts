@@ -126,7 +126,7 @@ const answers = async (faulty: typeof AWAY | typeof WELL, begin: () => Promise<v
   expect(await answersTo(service, things, consent)).toEqual(faulty);
 };
 
-describe('OPS-01 DNS', () => {
+describe('OPS-01 DNS', { timeout: 120_000 }, () => {
   it('OPS-01 DNS down: what asks TikTok while its caller waits is UNAVAILABLE with PLATFORM_UNAVAILABLE; an import is taken and tried again, and one whose host does not exist is REJECTED; every other call is answered as ever', async () => {
     await answers(AWAY, () => names('EAI_AGAIN'));
     const [post, video] = [await due(), await importVideo()];

@@ -19,6 +19,7 @@ const surroundings = realService();
 const ways: TcpProxy[] = [];
 afterAll(() => Promise.all(ways.map((way) => way.close())));
 
+const SOON = { timeout: 30_000 };
 const AWAY = allAnswer('UNAVAILABLE SERVICE_UNAVAILABLE');
 const WELL = allAnswer('OK');
 
@@ -56,9 +57,10 @@ async function goesOutOnce({ world, service, things }: Stage, { post_id }: Post)
 }
 
 const answersAgain = ({ service, things }: Stage) =>
-  vi.waitUntil(async () => (await answerTo(service.clients.posts.GetPost({ post_id: things.post.post_id }))) === 'OK', {
-    timeout: 20_000,
-  });
+  vi.waitUntil(
+    async () => (await answerTo(service.clients.posts.GetPost({ post_id: things.post.post_id }))) === 'OK',
+    SOON,
+  );
 
 /** A watch that was open, the last event it saw, and how it goes on. */
 async function watched({ service, things }: Stage) {
@@ -96,16 +98,14 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
     expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
     await service.logged('the engine could not look for work');
-    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', {
-      timeout: 20_000,
-    });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', SOON);
     expect(initsOf(world.sandbox, due)).toEqual([]);
 
     way.resume();
     await goesOutOnce(scene, due);
     await watch.goesOnWith(due);
     expect(await answersTo(service, things, consent)).toEqual(WELL);
-    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', { timeout: 20_000 });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', SOON);
     expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(1);
   });
 
@@ -125,16 +125,14 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
     expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
     await service.logged('the engine could not look for work');
-    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', {
-      timeout: 20_000,
-    });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', SOON);
     expect(initsOf(world.sandbox, due)).toEqual([]);
 
     way.resume();
     await goesOutOnce(scene, due);
     await watch.goesOnWith(due);
     expect(await answersTo(service, things, consent)).toEqual(WELL);
-    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', { timeout: 20_000 });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', SOON);
   });
 
   it('OPS-01 PostgreSQL reset: a call whose answer broke off is UNAVAILABLE with SERVICE_UNAVAILABLE, and may be repeated with its request_id: what was stored is there once', async () => {

@@ -21,6 +21,7 @@ const surroundings = realService();
 const ways: TcpProxy[] = [];
 afterAll(() => Promise.all(ways.map((way) => way.close())));
 
+const SOON = { timeout: 30_000 };
 const NOT_ANSWERED = 'UNAVAILABLE PLATFORM_UNAVAILABLE';
 const WELL = allAnswer('OK');
 /** Nobody else asks TikTok while its caller waits. */
@@ -71,7 +72,7 @@ async function manyCallsFail({ service, world, things }: Stage, others: readonly
     ),
   );
   expect(new Set(await Promise.all(calls))).toEqual(new Set([NOT_ANSWERED]));
-  await vi.waitUntil(async () => (await world.sql('select from gate')).length > 0, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await world.sql('select from gate')).length > 0, SOON);
 }
 
 describe.concurrent('OPS-01 TikTok', { timeout: 120_000 }, () => {
@@ -91,7 +92,7 @@ describe.concurrent('OPS-01 TikTok', { timeout: 120_000 }, () => {
     expect(await healthOf(service)).toBe('SERVING,SERVING,SERVING');
 
     await manyCallsFail(scene, [other]);
-    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,NOT_SERVING', { timeout: 10_000 });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,NOT_SERVING', SOON);
     expect(await figure(service, 'tiktok_connector_backlog_shut_gates', { code: 'PLATFORM_UNAVAILABLE' })).toBe(1);
     expect(await figure(service, 'tiktok_connector_tiktok_calls_total', { status: 'none' })).toBeGreaterThan(20);
     const later = await due(scene);
@@ -102,7 +103,7 @@ describe.concurrent('OPS-01 TikTok', { timeout: 120_000 }, () => {
     await goesOutOnce(scene, tried);
     await goesOutOnce(scene, later);
     expect(await answersTo(service, things, await things.consent())).toEqual(WELL);
-    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', { timeout: 10_000 });
+    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', SOON);
   });
 
   it('OPS-01 TikTok slow: what asks TikTok while its caller waits is UNAVAILABLE with PLATFORM_UNAVAILABLE after TIKTOK_TOKEN_SECONDS or TIKTOK_API_SECONDS; every other call is answered as ever', async () => {
@@ -113,7 +114,7 @@ describe.concurrent('OPS-01 TikTok', { timeout: 120_000 }, () => {
     expect(await answersTo(service, things, consent)).toEqual(AWAY);
     const announced = await due(scene);
     await setBack(scene, announced);
-    await vi.waitUntil(() => way.held() > 0);
+    await vi.waitUntil(() => way.held() > 0, SOON);
     // What was kept back so long reaches TikTok now, when nobody waits for its answer any more.
     way.resume();
     await goesOutOnce(scene, announced);

@@ -11,6 +11,7 @@ import { activeResources, healthOf, KEPT_RESOURCES } from '../support/what-opera
 const surroundings = realService();
 const POST_WAITS = 'the video store does not answer: the post waits for it';
 const WELL = allAnswer('OK');
+const SOON = { timeout: 30_000 };
 const AWAY = { ...WELL, upload: 'UNAVAILABLE SERVICE_UNAVAILABLE' };
 
 let world: Surroundings;
@@ -52,10 +53,10 @@ async function waits({ post_id }: Post): Promise<void> {
   await vi.waitUntil(async () => {
     const [row] = await world.sql('select state, lapses, lease_owner from post where id = $1', [post_id]);
     return row?.['lease_owner'] === null && row['lapses'] === 0 && row['state'] !== 'FAILED';
-  });
+  }, SOON);
 }
 
-describe('OPS-01 video store', () => {
+describe('OPS-01 video store', { timeout: 120_000 }, () => {
   it('OPS-01 video store down: an upload is UNAVAILABLE with SERVICE_UNAVAILABLE after three tries; every other call is answered as ever', async () => {
     const stored = [...s3.objects.keys()];
     way.cut();
@@ -79,7 +80,7 @@ describe('OPS-01 video store', () => {
     const answered = await answersTo(service, things, await things.consent(), others);
     expect({ ...answered, upload: 'OK' }).toEqual(WELL);
     const post = await due();
-    await vi.waitUntil(() => way.held() > 0);
+    await vi.waitUntil(() => way.held() > 0, SOON);
     expect(await healthOf(service)).toBe('SERVING,SERVING,SERVING');
 
     way.resume();
