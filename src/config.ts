@@ -106,6 +106,9 @@ export class ConfigError extends Error {
   }
 }
 
+/** A call that brings no deadline has 30 s. */
+const MOST_DATABASE_SECONDS = 28;
+
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
 
 /** The ports that others can reach and that nothing of ours encrypts: by setting. */
@@ -314,6 +317,16 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       'DATABASE_URL is set without TOKEN_KEYS: set TOKEN_KEYS=id:$(openssl rand -base64 32) and keep it safe.',
     );
   }
+  const databaseLimits = {
+    connect: milliseconds('DATABASE_CONNECT_SECONDS', DATABASE_LIMITS.connect / 1000, MOST_DATABASE_SECONDS),
+    statement: milliseconds('DATABASE_STATEMENT_SECONDS', DATABASE_LIMITS.statement / 1000, MOST_DATABASE_SECONDS),
+  };
+  const databaseSeconds = (databaseLimits.connect + databaseLimits.statement) / 1000;
+  if (databaseSeconds > MOST_DATABASE_SECONDS) {
+    problems.push(
+      `DATABASE_CONNECT_SECONDS and DATABASE_STATEMENT_SECONDS are ${databaseSeconds} together: ${MOST_DATABASE_SECONDS} at most, so that callers hear of it before the deadline of a call that brings none (30 s).`,
+    );
+  }
   const openApiUrl = url('TIKTOK_OPEN_API_URL');
   const businessApiUrl = url('TIKTOK_BUSINESS_API_URL');
   const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
@@ -353,10 +366,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
         : { host: metricsHost ?? '127.0.0.1', port: port('METRICS_PORT', 9464) },
     publicUrl,
     dataDir,
-    databaseLimits: {
-      connect: milliseconds('DATABASE_CONNECT_SECONDS', DATABASE_LIMITS.connect / 1000, 60),
-      statement: milliseconds('DATABASE_STATEMENT_SECONDS', DATABASE_LIMITS.statement / 1000, 60),
-    },
+    databaseLimits,
     videoStore,
     sandboxPort: port('SANDBOX_PORT', 8090),
     tiktokLimits: {
