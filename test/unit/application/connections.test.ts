@@ -173,7 +173,11 @@ describe('completing a connection', () => {
       (world) => {
         world.tiktok.scopes = ['user.info.basic', 'video.list'];
       },
-      { code: 'TIKTOK_REFUSED', error: { code: 'ACCOUNT_SCOPE_MISSING', scopes: ['video.publish'] }, consentSpent: true },
+      {
+        code: 'TIKTOK_REFUSED',
+        error: { code: 'ACCOUNT_SCOPE_MISSING', scopes: ['video.publish'] },
+        consentSpent: true,
+      },
     ],
     [
       'the account is a personal one',
