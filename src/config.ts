@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { unescape as percentDecoded } from 'node:querystring';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { DATABASE_LIMITS, type DatabaseLimits } from './adapters/persistence/database-limits.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { OtlpTracing } from './adapters/traces/otlp-traces.ts';
@@ -35,6 +36,7 @@ export type Config = {
   readonly databaseUrl?: string;
   /** Whether a start brings the schema up to date, or refuses one that lacks something. */
   readonly migrateOnStart: boolean;
+  readonly databaseLimits: DatabaseLimits;
   readonly agendaMongodbUrl?: string;
   readonly videoStore: VideoStoreConfig;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
@@ -112,6 +114,9 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
+
+/** A call that brings no deadline has 30 s. */
+const MOST_DATABASE_SECONDS = 28;
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]']);
 
@@ -227,7 +232,8 @@ export function readSettings(environment: Environment): {
   const callsPerSecond = (name: string, fallback: CollectionRates[ApiFamily]): number =>
     whole(name, 'calls', fallback.callsPerSecond, 0, 50);
 
-  const milliseconds = (name: string, fallback: number): number => whole(name, 'seconds', fallback, 1, 3_600) * 1000;
+  const milliseconds = (name: string, fallback: number, most = 3_600): number =>
+    whole(name, 'seconds', fallback, 1, most) * 1000;
 
   /** What an app is known by at TikTok, and proves itself with. */
   function pair(idName: string, secretName: string): { readonly id: string; readonly secret: string } | undefined {
@@ -388,6 +394,16 @@ export function readSettings(environment: Environment): {
       'DATABASE_URL is set without TOKEN_KEYS: set TOKEN_KEYS=id:$(openssl rand -base64 32) and keep it safe.',
     );
   }
+  const databaseLimits = {
+    connect: milliseconds('DATABASE_CONNECT_SECONDS', DATABASE_LIMITS.connect / 1000, MOST_DATABASE_SECONDS),
+    statement: milliseconds('DATABASE_STATEMENT_SECONDS', DATABASE_LIMITS.statement / 1000, MOST_DATABASE_SECONDS),
+  };
+  const databaseSeconds = (databaseLimits.connect + databaseLimits.statement) / 1000;
+  if (databaseSeconds > MOST_DATABASE_SECONDS) {
+    problems.push(
+      `DATABASE_CONNECT_SECONDS and DATABASE_STATEMENT_SECONDS are ${databaseSeconds} together: ${MOST_DATABASE_SECONDS} at most, so that callers hear of it before the deadline of a call that brings none (30 s).`,
+    );
+  }
   const openApiUrl = url('TIKTOK_OPEN_API_URL');
   const businessApiUrl = url('TIKTOK_BUSINESS_API_URL');
   const authorizeUrl = url('TIKTOK_AUTHORIZE_URL');
@@ -429,6 +445,7 @@ export function readSettings(environment: Environment): {
     publicUrl,
     dataDir,
     migrateOnStart,
+    databaseLimits,
     videoStore,
     sandboxPort: port('SANDBOX_PORT', 8090),
     tiktokLimits: {

@@ -219,7 +219,9 @@ export function connector(ground: Ground): Container {
   });
   container
     .bind(t.database)
-    .toResolvedValue(() => openDatabase(ground.databaseUrl, { migrates: config.migrateOnStart }))
+    .toResolvedValue(() =>
+      openDatabase(ground.databaseUrl, { migrates: config.migrateOnStart, limits: config.databaseLimits }),
+    )
     .onDeactivation((database) => database.close());
   container
     .bind(t.clock)
@@ -587,7 +589,7 @@ function bindApplication(container: Container, ground: Ground): void {
       metrics: Metrics,
       log: Log,
     ) => {
-      const takeIn = takeInVideo({ store, probe, policy: policy.video, traces, ...quotaOf(videos) });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, traces, log, ...quotaOf(videos) });
       const maxBytes = policy.video.maxSizeBytes;
       const fetchOne = fetchVideo({
         videos,
@@ -704,7 +706,7 @@ function bindApplication(container: Container, ground: Ground): void {
       log: Log,
     ): UseCases => {
       const digest = canonicalDigest;
-      const takeIn = takeInVideo({ store, probe, policy: policy.video, traces, ...quotaOf(videos) });
+      const takeIn = takeInVideo({ store, probe, policy: policy.video, traces, log, ...quotaOf(videos) });
       const ask = askTikTok({ posts, connections, videos, access: access.forCallers, tiktoks, clock });
       return {
         startConnection: startConnection({ connections, pending, tiktoks, clock, ids }),

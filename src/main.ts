@@ -1,3 +1,5 @@
+import { pino } from 'pino';
+import { loggableError } from './adapters/system/loggable-error.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { inWords } from './in-words.ts';
 import { type Stop, startService } from './service.ts';
@@ -7,6 +9,13 @@ const LAST_RESORT_MILLISECONDS = 25_000;
 
 // Node would open its debugger, which lets whoever reaches that port do everything.
 process.on('SIGUSR1', () => undefined);
+
+// What it was about to do nobody knows, so it does nothing more: what it had in hand others take over when its leases end.
+process.on('uncaughtException', (error, origin) => {
+  const log = pino({ serializers: { error: loggableError } });
+  log.fatal({ error, origin }, 'this process ends on a failure that nothing caught; it is to be started again');
+  process.exit(1);
+});
 
 try {
   const started = startService(readConfig(process.env));

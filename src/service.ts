@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './adapters/embedded-postgres/embedded-postgres.ts';
 import type { FailPoint } from './application/ports/fail-point.ts';
+import type { KeyProvider } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
 import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import { NO_TRACES, type Traces } from './application/ports/traces.ts';
@@ -12,15 +13,19 @@ import { type SweptVideoStore, VideoStoreDown } from './application/ports/video-
 import { bundledSandbox } from './bundled-sandbox.ts';
 import { type Config, inTheClear } from './config.ts';
 import { connector, DRAIN_SECONDS, type Ground, tokens } from './container.ts';
-import { configuredKeys, embeddedKeys } from './token-keys.ts';
+import { configuredKeys, embeddedKeys, keysInTime } from './token-keys.ts';
 
 export type Stop = () => Promise<void>;
 
 /**
  * Starts everything in order, and gives what ends it in the reverse order. When a part does not start, those before it are ended
- * and its error is thrown on. `failPoint` is for fault tests.
+ * and its error is thrown on. `failPoint` is for fault tests; `keys` is for them, and for who keeps keys elsewhere than in settings.
  */
-export async function startService(config: Config, failPoint: FailPoint = () => undefined): Promise<Stop> {
+export async function startService(
+  config: Config,
+  failPoint: FailPoint = () => undefined,
+  keys: KeyProvider = keysInTime(config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)),
+): Promise<Stop> {
   const stops: Stop[] = [];
   // What does not end well must not keep what comes after it from ending.
   async function stopAll(): Promise<readonly unknown[]> {
@@ -29,7 +34,7 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
     return errors;
   }
   try {
-    await startInOrder(config, failPoint, stops);
+    await startInOrder(config, failPoint, keys, stops);
   } catch (error) {
     // What could not be made can't be taken down either, for the same reason: that is told once.
     const others = (await stopAll()).filter((each) => each !== error);
@@ -41,7 +46,7 @@ export async function startService(config: Config, failPoint: FailPoint = () => 
   };
 }
 
-async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[]): Promise<void> {
+async function startInOrder(config: Config, failPoint: FailPoint, keys: KeyProvider, stops: Stop[]): Promise<void> {
   await mkdir(config.dataDir, { recursive: true });
   const databaseUrl = config.databaseUrl ?? (await embeddedDatabase(config, stops)).url;
   const { tiktok, business } = config;
@@ -52,7 +57,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, stops: Stop[])
     config,
     databaseUrl,
     apps,
-    tokenKeys: await (config.tokenKeys ? configuredKeys(config.tokenKeys) : embeddedKeys(config.dataDir)).keyRing(),
+    tokenKeys: await keys.keyRing(),
     owner,
     failPoint,
     stopping: stopping.signal,

@@ -19,3 +19,26 @@ export const embeddedKeys = (dataDir: string): KeyProvider => ({
     return parseKeyRing((await readFile(file, 'utf8')).trim());
   },
 });
+
+/** A start that hangs for its keys shows to nobody: one that fails is told, and tried again by whoever runs it. */
+const PATIENCE_MILLISECONDS = 30_000;
+
+/** The same keys, waited for no longer than `milliseconds`. */
+export const keysInTime = (keys: KeyProvider, milliseconds: number = PATIENCE_MILLISECONDS): KeyProvider => ({
+  async keyRing() {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error(`no answer within ${milliseconds / 1000} s`)), milliseconds);
+    try {
+      return await Promise.race([keys.keyRing(), late.promise]);
+    } catch (cause) {
+      throw new Error(
+        'The token keys can not be had, and nothing is started without them: start it again when they can.',
+        {
+          cause,
+        },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  },
+});

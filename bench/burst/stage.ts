@@ -80,7 +80,13 @@ export async function setTheStage(needs: {
   async function putVideos(workspaces: readonly WorkspaceId[]): Promise<ReadonlyMap<WorkspaceId, ReadyVideo>> {
     const bytes = await readFile(VIDEO);
     const store = fileVideoStore(videoFolder);
-    const takeIn = takeInVideo({ store, probe: mediabunnyVideoProbe(), policy: openVideoPolicy, traces: NO_TRACES });
+    const takeIn = takeInVideo({
+      store,
+      probe: mediabunnyVideoProbe(),
+      policy: openVideoPolicy,
+      traces: NO_TRACES,
+      log: console,
+    });
     const made = new Map<WorkspaceId, ReadyVideo>();
     let first: ReadyVideo | undefined;
     for (const workspaceId of workspaces) {

@@ -167,4 +167,4 @@ export function completeConnection(needs: {
   }
 }
 
-const refused = (error: PublishError) => err({ code: 'TIKTOK_REFUSED' as const, error });
+const refused = (error: PublishError) => err({ code: 'TIKTOK_REFUSED', error, consentSpent: true } as const);

@@ -28,5 +28,5 @@ export type Refusal =
   | { readonly code: 'STORAGE_FULL' }
   | WorkspaceFull
   | (WrongState & { readonly id: string })
-  /** TikTok, or our standing with it, said no. */
-  | { readonly code: 'TIKTOK_REFUSED'; readonly error: PublishError };
+  /** TikTok, or our standing with it, said no. `consentSpent`: to the code of a consent, which nobody can use a second time. */
+  | { readonly code: 'TIKTOK_REFUSED'; readonly error: PublishError; readonly consentSpent?: true };

@@ -2,6 +2,7 @@ import type { Finding } from '../domain/finding.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import { type ImportingVideo, judge, type ReadyVideo, type RejectedVideo } from '../domain/video/video.ts';
 import type { VideoPolicy } from '../domain/video/video-policy.ts';
+import type { Log } from './ports/log.ts';
 import type { Traces } from './ports/traces.ts';
 import type { VideoProbe } from './ports/video-probe.ts';
 import type { PutLimits, StoreRefusal, VideoStore } from './ports/video-store.ts';
@@ -26,10 +27,11 @@ export function takeInVideo(needs: {
   readonly probe: VideoProbe;
   readonly policy: VideoPolicy;
   readonly traces: Traces;
+  readonly log: Log;
   /** For all videos of a workspace together. Absent: no limit. Who stores the record looks again: others take in as well. */
   readonly quota?: { readonly videos: Pick<Videos, 'usedBytes'>; readonly workspaceBytes: number };
 }): TakeInVideo {
-  const { store, probe, policy, traces, quota } = needs;
+  const { store, probe, policy, traces, quota, log } = needs;
   return (video, bytes, announced) =>
     traces.span({ name: 'take in video', facts: { videoId: video.id } }, async () => {
       const taken = await takeIn(video, bytes, announced);
@@ -48,9 +50,9 @@ export function takeInVideo(needs: {
       if (error.code === 'TOO_LARGE' && error.seenBytes <= policy.maxSizeBytes) {
         return err({ code: 'WORKSPACE_QUOTA_EXCEEDED', usedBytes, limitBytes });
       }
-      return stored.error.code === 'NO_SPACE'
-        ? err({ code: 'STORAGE_FULL' })
-        : err({ code: 'NOT_STORED', finding: findingOf(stored.error) });
+      if (error.code !== 'NO_SPACE') return err({ code: 'NOT_STORED', finding: findingOf(error) });
+      log.error({ videoId: video.id }, 'the video store is full: it takes nothing more in until there is room');
+      return err({ code: 'STORAGE_FULL' });
     }
     try {
       const judged = await look();

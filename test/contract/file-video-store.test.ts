@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import * as nodeFiles from 'node:fs/promises';
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type Files, fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
+import { type SweptVideoStore, VideoStoreDown } from '../../src/application/ports/video-store.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
 import { filesThat, STEPS, type Step } from '../support/failing-files.ts';
 import { collect, inChunks } from '../support/fixture-videos.ts';
@@ -133,7 +135,10 @@ describe('a disk that is full (MED-02)', () => {
       directory,
       fullFrom((step) => step === 'sync', 'EIO'),
     );
-    await expect(broken.put(ID, inChunks(video), { maxBytes: 5_000 })).rejects.toMatchObject({ code: 'EIO' });
+    await expect(broken.put(ID, inChunks(video), { maxBytes: 5_000 })).rejects.toMatchObject({
+      name: 'VideoStoreDown',
+      cause: { code: 'EIO' },
+    });
     const cause = Object.assign(new Error('the sender is full'), { code: 'ENOSPC' });
     // biome-ignore lint/correctness/useYield: it throws instead
     const source = (async function* (): AsyncGenerator<Uint8Array> {
@@ -242,5 +247,55 @@ describe('sweep', () => {
 
   it('is content when there is no directory yet', async () => {
     expect(await fileVideoStore(join(await temporaryDirectory(), 'none')).sweep()).toBe(0);
+  });
+});
+
+describe('a disk that does not answer', () => {
+  const never = new Promise<never>(() => undefined);
+  const video = Buffer.alloc(5_000, 'v');
+  const HURRIED = { step: 50, sync: 50 };
+
+  it.each(STEPS)('at the step %s of storing is said to be down: nobody waits for it for ever', async (hangs) => {
+    const store = fileVideoStore(
+      await temporaryDirectory(),
+      filesThat((step) => (step === hangs ? never : undefined)),
+      HURRIED,
+    );
+    await expect(store.put(ID, inChunks(video), { maxBytes: 5_000 })).rejects.toBeInstanceOf(VideoStoreDown);
+  });
+
+  it.each<[string, keyof Files, (store: SweptVideoStore) => Promise<unknown>]>([
+    ['read', 'open', (store) => collect(store.read(ID))],
+    ['open', 'open', (store) => store.open(ID)],
+    ['digest', 'open', (store) => store.digest(ID)],
+    ['size', 'stat', (store) => store.size(ID)],
+    ['storedBefore', 'opendir', (store) => Array.fromAsync(store.storedBefore(new Date()))],
+    ['delete', 'rm', (store) => store.delete(ID)],
+    ['sweep', 'readdir', (store) => store.sweep()],
+  ])('is said to be down, and not that there is no video: %s', async (_, hangs, call) => {
+    const directory = await temporaryDirectory();
+    await fileVideoStore(directory).put(ID, inChunks(video), { maxBytes: 5_000 });
+    await expect(
+      call(fileVideoStore(directory, { ...nodeFiles, [hangs]: () => never }, HURRIED)),
+    ).rejects.toBeInstanceOf(VideoStoreDown);
+  });
+
+  it('leaves what it wrote to the sweep of the same process, which takes nothing that is still written', async () => {
+    const directory = await temporaryDirectory();
+    const files = filesThat((step) => (step === 'sync' ? never : undefined));
+    const store = fileVideoStore(directory, { ...files, rm: () => never }, HURRIED);
+    await expect(store.put(ID, inChunks(video), { maxBytes: 5_000 })).rejects.toBeInstanceOf(VideoStoreDown);
+    const more = Promise.withResolvers<void>();
+    async function* halting() {
+      yield video;
+      await more.promise;
+    }
+    const other = fileVideoStore(directory);
+    const underWay = other.put('vid_under_way' as VideoId, halting(), { maxBytes: 5_000 });
+    await vi.waitUntil(async () => (await readdir(directory)).length === 2, { timeout: 20_000 });
+    expect(await other.sweep()).toBe(1);
+    more.resolve();
+    expect(await underWay).toMatchObject({ ok: true });
+    expect(await readdir(directory)).toEqual(['vid_under_way']);
   });
 });

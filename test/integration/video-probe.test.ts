@@ -190,14 +190,26 @@ describe('a hostile file', () => {
 
   it('that is never done is stopped', async () => {
     const whole = await fixtureVideo('vertical.mp4');
+    const piece = async (start: number, end: number) => whole.subarray(start, end);
+    // Each read is answered, just not at once.
+    const file: RandomAccess = {
+      sizeBytes: whole.length,
+      readAt: (start, end) => new Promise((resolve) => setTimeout(() => resolve(piece(start, end)), 40)),
+    };
+    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 100 }).probe(file)).toMatchObject({
+      error: { code: 'VIDEO_CORRUPT', observed: 'its index takes too long to read' },
+    });
+  });
+
+  it('is not called so when a store does not give its bytes: nothing speaks against the video', async () => {
+    const whole = await fixtureVideo('vertical.mp4');
     let reads = 0;
     const file: RandomAccess = {
       sizeBytes: whole.length,
       readAt: async (start, end) => (reads++ === 0 ? whole.subarray(start, end) : await new Promise(() => {})),
     };
-    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 50 }).probe(file)).toMatchObject({
-      error: { code: 'VIDEO_CORRUPT', observed: 'its index takes too long to read' },
-    });
+    const probing = mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 50 }).probe(file);
+    await expect(probing).rejects.toMatchObject({ name: 'VideoStoreDown' });
   });
 
   it('that makes us read too much is stopped', async () => {

@@ -10,6 +10,7 @@ export type Step = (typeof STEPS)[number];
 export function filesThat(before: (step: Step, bytes: number) => void | Promise<void>): Files {
   let bytes = 0;
   return {
+    ...nodeFiles,
     mkdir: (async (...given: Parameters<typeof nodeFiles.mkdir>) => {
       await before('mkdir', bytes);
       return nodeFiles.mkdir(...given);

@@ -32,6 +32,8 @@ export type ProcessOptions = {
   readonly haltAt?: string;
   /** It can be told by `stopAt` where to stop. One that halts can be told as well. */
   readonly stoppable?: boolean;
+  /** Another program than the service's own: a file beside this one. */
+  readonly program?: string;
   readonly environment?: Readonly<Record<string, string>>;
 };
 
@@ -54,6 +56,10 @@ export type ServiceProcess = {
   freeze(): void;
   /** SIGCONT. */
   thaw(): void;
+  /** By a failure of its own: its exit code, or the signal that it ended itself with. */
+  ended(): Promise<number | NodeJS.Signals | null>;
+  /** Without an answer, for a program that listens to it. */
+  signal(signal: NodeJS.Signals): void;
   /** SIGKILL: nothing of it runs on. */
   kill(): Promise<void>;
   /** SIGTERM. Resolves with the exit code. */
@@ -143,9 +149,11 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       dataDir,
       videoFolder: join(dataDir, 'videos'),
       sql: async (text, values = []) => (await connection.query(text, [...values])).rows,
-      async start({ haltAt, stoppable = haltAt !== undefined, environment = {} } = {}) {
+      async start({ haltAt, stoppable = haltAt !== undefined, program, environment = {} } = {}) {
         const halting = haltAt === undefined ? {} : { HALT_AT: haltAt };
-        const started = await startProcess(stoppable, { ...common, ...halting, ...environment });
+        const own = stoppable ? 'test/support/halting-service.ts' : 'src/main.ts';
+        const entry = program === undefined ? own : `test/support/${program}`;
+        const started = await startProcess(entry, stoppable, { ...common, ...halting, ...environment });
         processes.push(started);
         return started;
       },
@@ -154,12 +162,16 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
 }
 
 /** Somebody else may take a free port before the process does: then others are tried. */
-async function startProcess(stoppable: boolean, given: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+async function startProcess(
+  entry: string,
+  stoppable: boolean,
+  given: Readonly<Record<string, string>>,
+): Promise<ServiceProcess> {
   for (let triesLeft = 3; ; triesLeft -= 1) {
     const [rpcPort, httpPort] = await freePorts();
     const httpUrl = `http://127.0.0.1:${httpPort}`;
     const environment = { RPC_PORT: String(rpcPort), HTTP_PORT: String(httpPort), PUBLIC_URL: httpUrl, ...given };
-    const child = spawnService(stoppable ? 'test/support/halting-service.ts' : 'src/main.ts', environment);
+    const child = spawnService(entry, environment);
     try {
       await child.logged('ready');
     } catch (error) {
@@ -192,6 +204,12 @@ async function startProcess(stoppable: boolean, given: Readonly<Record<string, s
       },
       freeze: () => void child.process.kill('SIGSTOP'),
       thaw: () => void child.process.kill('SIGCONT'),
+      signal: (signal) => void child.process.kill(signal),
+      async ended() {
+        const how = await child.ended;
+        clients.close();
+        return how;
+      },
       async kill() {
         clients.close();
         await child.end('SIGKILL');
@@ -215,13 +233,16 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
   const watchers = new Set<() => void>();
   let output = '';
   let ended = false;
+  let exitCode: number | null = null;
   const tell = (): void => {
     for (const look of watchers) look();
   };
-  const exited = once(child, 'close').then(([code]: (number | null)[]) => {
+  const gone = once(child, 'close') as Promise<[code: number | null, signal: NodeJS.Signals | null]>;
+  const exited = gone.then(([code]) => {
     ended = true;
+    exitCode = code;
     tell();
-    return code ?? null;
+    return code;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -239,7 +260,8 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
         const found = count === 1 ? lines.find(fits) : lines.filter(fits)[count - 1];
         if (found === undefined && !ended) return;
         watchers.delete(look);
-        if (found === undefined) reject(new Error(`the process ended before ${what}:\n${output.slice(-OUTPUT_SHOWN)}`));
+        if (found === undefined)
+          reject(new Error(`the process ended before ${what}, with code ${exitCode}:\n${output.slice(-OUTPUT_SHOWN)}`));
         else resolve(found);
       };
       watchers.add(look);
@@ -251,6 +273,7 @@ function spawnService(entry: string, environment: Readonly<Record<string, string
 
   return {
     process: child,
+    ended: gone.then(([code, signal]) => code ?? signal),
     seen,
     async tell(line: string) {
       child.stdin?.write(`${line}\n`);

@@ -10,9 +10,19 @@ export type TcpProxy = {
   cut(): void;
   /** Breaks what is open; new connections go through as before. */
   reset(): void;
+  /** Takes everything and passes nothing on, as where packets vanish, until `resume`: then what was kept goes on. */
+  hold(): void;
+  /** Breaks each connection in the middle of its next answer, until `resume`. */
+  breakAnswers(): void;
   resume(): void;
   /** How many connections were turned away since the start. */
   refused(): number;
+  /** How many answers were broken since the start. */
+  broken(): number;
+  /** How many pieces are kept back right now, and connections that were not made. */
+  held(): number;
+  /** How many connections go through right now. */
+  connections(): number;
   close(): Promise<void>;
 };
 
@@ -22,9 +32,33 @@ export async function tcpProxy(target: string): Promise<TcpProxy> {
   const targetPort = Number(port === '' ? standardPort(protocol) : port);
   const open = new Set<Socket>();
   let isCut = false;
+  let isBreaking = false;
   let turnedAway = 0;
+  let brokenAnswers = 0;
+  let keptBack = 0;
+  let way = Promise.withResolvers<void>();
+  way.resolve();
 
-  const server = createServer((inward) => {
+  async function whenOpen(): Promise<void> {
+    keptBack += 1;
+    await way.promise;
+    keptBack -= 1;
+  }
+
+  async function pass(from: Socket, to: Socket, isAnswer: boolean): Promise<void> {
+    for await (const piece of from) {
+      await whenOpen();
+      if (isAnswer && isBreaking) {
+        brokenAnswers += 1;
+        to.write(piece.subarray(0, piece.length / 2), () => to.resetAndDestroy());
+        return;
+      }
+      if (!to.write(piece)) await once(to, 'drain');
+    }
+    to.end();
+  }
+
+  const server = createServer(async (inward) => {
     if (isCut) {
       turnedAway += 1;
       inward.on('error', () => undefined).resetAndDestroy();
@@ -42,8 +76,7 @@ export async function tcpProxy(target: string): Promise<TcpProxy> {
         for (const each of ends) each.destroy();
       });
     }
-    inward.pipe(outward);
-    outward.pipe(inward);
+    await Promise.allSettled([pass(inward, outward, false), pass(outward, inward, true)]);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -65,11 +98,23 @@ export async function tcpProxy(target: string): Promise<TcpProxy> {
       reset();
     },
     reset,
+    hold() {
+      way = Promise.withResolvers<void>();
+    },
+    breakAnswers() {
+      isBreaking = true;
+    },
     resume() {
       isCut = false;
+      isBreaking = false;
+      way.resolve();
     },
     refused: () => turnedAway,
+    broken: () => brokenAnswers,
+    held: () => keptBack,
+    connections: () => open.size / 2,
     async close() {
+      way.resolve();
       reset();
       await new Promise((resolve) => server.close(resolve));
     },

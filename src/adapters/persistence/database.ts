@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { Pool } from 'pg';
+import { type Client, Pool, type PoolClient } from 'pg';
+import { DATABASE_LIMITS, type DatabaseLimits } from './database-limits.ts';
 import { MIGRATIONS, readSchemaState, type SchemaState } from './migrations.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
@@ -20,19 +22,36 @@ export const POOL_SIZE = 16;
 /** A process that froze inside of a transaction must not keep others from the rows it locked. */
 const IDLE_TRANSACTION_MILLISECONDS = 30_000;
 
+/** PostgreSQL has this long to say that it ended a statement. Where it says nothing at all, the way to it is taken for dead. */
+const LAST_WORD_MILLISECONDS = 1_000;
+
 /**
  * Connects, and brings the schema up to date; any number of processes may do so at once. Without `migrates` it throws when the
  * schema lacks something. A schema that is ahead is taken as it is: a release changes it so that the one before still works.
  */
 export async function openDatabase(
   url: string,
-  { migrates = true }: { readonly migrates?: boolean } = {},
+  { migrates = true, limits = DATABASE_LIMITS }: { readonly migrates?: boolean; readonly limits?: DatabaseLimits } = {},
 ): Promise<Database> {
-  const orm = await openOrm(url);
+  if (migrates) await withMigrator(url, (orm, pool) => whileLocked(pool, () => orm.migrator.up()), limits);
+  const orm = await MikroORM.init({
+    clientUrl: url,
+    entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
+    pool: { min: 0, max: POOL_SIZE },
+    driverOptions: {
+      connectionTimeoutMillis: limits.connect,
+      statement_timeout: limits.statement,
+      // From its first connection on: one is made right away.
+      onPoolCreated: (pool: Pool) =>
+        pool.on('connect', (client) => cutWhenSilent(client, limits.statement + LAST_WORD_MILLISECONDS)),
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS,
+    },
+    forceUtcTimezone: true,
+    logger: () => {},
+  });
   try {
     const pool = await poolOf(orm);
-    if (migrates) await whileLocked(pool, () => orm.migrator.up());
-    else refusePending(await readSchemaState(pool));
+    if (!migrates) refusePending(await readSchemaState(pool));
     return { orm, pool, close: () => orm.close() };
   } catch (error) {
     await orm.close();
@@ -45,19 +64,14 @@ export async function openDatabase(
  * and the others wait for it. Applies nothing when each knows something that the other does not: then nobody knows in which order
  * it had to be. Gives the state that it found.
  */
-export async function migrateDatabase(url: string): Promise<SchemaState> {
-  const orm = await openOrm(url);
-  try {
-    const pool = await poolOf(orm);
-    return await whileLocked(pool, async () => {
+export const migrateDatabase = (url: string): Promise<SchemaState> =>
+  withMigrator(url, (orm, pool) =>
+    whileLocked(pool, async () => {
       const found = await readSchemaState(pool);
       if (found.pending.length > 0 && found.unknown.length === 0) await orm.migrator.up();
       return found;
-    });
-  } finally {
-    await orm.close();
-  }
-}
+    }),
+  );
 
 /** Reads only, as `readSchemaState`. */
 export async function readDatabaseState(url: string): Promise<SchemaState> {
@@ -74,30 +88,40 @@ export async function migrationStatements(
   url: string,
   names: readonly string[],
 ): Promise<readonly { readonly name: string; readonly statements: readonly string[] }[]> {
-  const orm = await openOrm(url);
-  try {
-    return MIGRATIONS.filter(({ name }) => names.includes(name)).map(({ name, class: Migration }) => {
+  return withMigrator(url, async (orm) =>
+    MIGRATIONS.filter(({ name }) => names.includes(name)).map(({ name, class: Migration }) => {
       const migration = new Migration(orm.em.getDriver(), orm.config);
       migration.up();
       return { name, statements: migration.getQueries().map(String) };
-    });
-  } finally {
-    await orm.close();
-  }
+    }),
+  );
 }
 
-const openOrm = (url: string): Promise<MikroORM> =>
-  MikroORM.init({
+/** A migration takes as long as it takes: an index on a large table, or another process that is at it. */
+async function withMigrator<T>(
+  url: string,
+  work: (orm: MikroORM, pool: Pool) => Promise<T>,
+  { connect }: DatabaseLimits = DATABASE_LIMITS,
+): Promise<T> {
+  const orm = await MikroORM.init({
     clientUrl: url,
-    entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
+    entities: [],
     extensions: [Migrator],
     migrations: { migrationsList: [...MIGRATIONS], snapshot: false, silent: true },
-    pool: { min: 0, max: POOL_SIZE },
-    driverOptions: { idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS },
+    driverOptions: {
+      connectionTimeoutMillis: connect,
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_MILLISECONDS,
+    },
     forceUtcTimezone: true,
     discovery: { warnWhenNoEntities: false },
     logger: () => {},
   });
+  try {
+    return await work(orm, await poolOf(orm));
+  } finally {
+    await orm.close();
+  }
+}
 
 const poolOf = (orm: MikroORM): Promise<Pool> => orm.em.getConnection().getNativeClient();
 
@@ -117,4 +141,22 @@ function refusePending({ pending }: SchemaState): void {
   throw new Error(
     `The database lacks migrations of this version (${pending.join(', ')}), and MIGRATE_ON_START=0 leaves them to you: run npm run migrate, in the image node src/migrate.ts, and start again.`,
   );
+}
+
+/**
+ * Breaks a connection on which a statement has had no answer for so long: packets that vanish on their way are no error to
+ * anybody, for a quarter of an hour or for ever. Whoever waits for the statement hears that the connection ended.
+ */
+function cutWhenSilent(client: PoolClient, milliseconds: number): void {
+  const { connection } = client as PoolClient & Pick<Client, 'connection'>; // the types leave it out of a pool's clients
+  const socket = connection.stream as Socket;
+  // All that was sent is answered when nothing waits any more.
+  let answeredBytes = socket.bytesWritten;
+  client.on('drain', () => {
+    answeredBytes = socket.bytesWritten;
+  });
+  socket.setTimeout(milliseconds);
+  socket.on('timeout', () => {
+    if (socket.bytesWritten > answeredBytes) socket.destroy(new Error('Connection terminated: PostgreSQL is silent'));
+  });
 }

@@ -134,7 +134,7 @@ export function answerTo(refusal: Refusal): Answer {
         'Look at the account on TikTok; if the post is not there, retry with accept_duplicate_risk.',
       );
     case 'TIKTOK_REFUSED':
-      return tiktokRefused(refusal.error);
+      return tiktokRefused(refusal);
   }
 }
 
@@ -177,8 +177,10 @@ const evidence = ({ tiktokCode, tiktokLogId }: PublishError): Readonly<Record<st
   ...(tiktokLogId === undefined ? {} : { tiktok_log_id: tiktokLogId }),
 });
 
-function tiktokRefused(error: PublishError): Answer {
-  const { message, remedy, actor } = explain(error);
+function tiktokRefused(refusal: Extract<Refusal, { readonly code: 'TIKTOK_REFUSED' }>): Answer {
+  const { error } = refusal;
+  const { message, actor } = explain(error);
+  const remedy = remedyOfCall(refusal);
   const status = statusOf(error);
   const reason = publicCode(error);
   return {
@@ -191,6 +193,12 @@ function tiktokRefused(error: PublishError): Answer {
     ...(error.code === 'UPSTREAM_RATE_LIMITED' && error.retryTime !== undefined ? { retryTime: error.retryTime } : {}),
     ...(status === Code.FailedPrecondition ? { precondition: PRECONDITION_OF[actor] } : {}),
   };
+}
+
+/** A post is tried again by itself; a call is not. */
+function remedyOfCall({ error, consentSpent }: Extract<Refusal, { readonly code: 'TIKTOK_REFUSED' }>): string {
+  if (error.code !== 'PLATFORM_UNAVAILABLE' && error.code !== 'UPSTREAM_RATE_LIMITED') return explain(error).remedy;
+  return consentSpent ? 'Begin again with connecting the account, in a few minutes.' : 'Call again in a few minutes.';
 }
 
 /** What a precondition is about, by who can mend it. */

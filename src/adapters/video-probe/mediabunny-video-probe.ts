@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { RandomAccess } from '../../application/ports/random-access.ts';
 import type { VideoProbe } from '../../application/ports/video-probe.ts';
+import { VideoStoreDown } from '../../application/ports/video-store.ts';
 import type { Finding } from '../../domain/finding.ts';
 import { err, type Result } from '../../domain/result.ts';
 import type { VideoSpec } from '../../domain/video/video-spec.ts';
@@ -36,8 +37,9 @@ export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): 
   const inTurn = turnstile(limits.concurrency);
 
   return {
-    async probe(file) {
-      if (file.sizeBytes === 0) return err(corrupt('it is empty'));
+    async probe(stored) {
+      if (stored.sizeBytes === 0) return err(corrupt('it is empty'));
+      const file = readInTime(stored, limits.timeoutMs / 2);
       const signature = recognise(await file.readAt(0, Math.min(file.sizeBytes, SIGNATURE_BYTES)));
       if (signature.kind === 'NOT_VIDEO') return err(notAVideo(signature.name));
       if (signature.kind === 'OTHER_VIDEO') return err(unsupportedContainer(signature.name));
@@ -49,6 +51,22 @@ export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): 
     },
   };
 }
+
+/** One read that takes so long is the store's fault, and none of the file's, which would be called damaged for it. */
+const readInTime = (file: RandomAccess, milliseconds: number): RandomAccess => ({
+  sizeBytes: file.sizeBytes,
+  async readAt(start, endExclusive) {
+    const late = Promise.withResolvers<never>();
+    const stopWatching = whenItRanFor(milliseconds, () =>
+      late.reject(new VideoStoreDown('the video store did not give the bytes of a video in time')),
+    );
+    try {
+      return await Promise.race([file.readAt(start, endExclusive), late.promise]);
+    } finally {
+      stopWatching();
+    }
+  },
+});
 
 const TOO_LONG = 'its index takes too long to read';
 

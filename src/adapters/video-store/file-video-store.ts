@@ -1,10 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import type { Stats } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import * as nodeFiles from 'node:fs/promises';
-import { type FileHandle, opendir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { PutLimits, StoreRefusal, SweptVideoStore } from '../../application/ports/video-store.ts';
+import {
+  type PutLimits,
+  type StoreRefusal,
+  type SweptVideoStore,
+  VideoStoreDown,
+} from '../../application/ports/video-store.ts';
 import type { VideoId } from '../../domain/ids.ts';
 import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
@@ -15,33 +20,71 @@ const READ_CHUNK_BYTES = 256 * 1024;
 const FOREIGN_LEFTOVER_MS = 24 * 60 * 60 * 1000;
 const PARTIAL = '.partial';
 
-/** What writes. For fault tests to fail or to end at. */
-export type Files = Pick<typeof nodeFiles, 'mkdir' | 'open' | 'rename'>;
+/** The file system. For fault tests to fail or to end at. */
+export type Files = Pick<
+  typeof nodeFiles,
+  'mkdir' | 'open' | 'rename' | 'opendir' | 'readdir' | 'rm' | 'stat' | 'statfs'
+>;
+
+/**
+ * How long the disk is waited for, in milliseconds: for one step, and for all that was written of a video to be on it. Less than TikTok is
+ * waited for, or it would be taken for TikTok's silence.
+ */
+export type DiskLimits = { readonly step: number; readonly sync: number };
+
+const LIMITS: DiskLimits = { step: 30_000, sync: 300_000 };
 
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
-export function fileVideoStore(directory: string, files: Files = nodeFiles): SweptVideoStore {
-  const { mkdir, open, rename } = files;
+export function fileVideoStore(
+  directory: string,
+  files: Files = nodeFiles,
+  limits: DiskLimits = LIMITS,
+): SweptVideoStore {
+  const { mkdir, open, rename, opendir, readdir, rm, stat, statfs } = files;
   const pathOf = (id: VideoId): string => join(directory, nameOf(id));
+  const inTime = <T>(step: Promise<T>, milliseconds = limits.step): Promise<T> => answered(step, milliseconds);
+  const fitting = <T>(step: Promise<T>, milliseconds = limits.step): Promise<T> => orFull(inTime(step, milliseconds));
+
+  /** One that opens after it was given up is closed again. */
+  function opened(path: string, flags: string, mode?: number): Promise<FileHandle> {
+    const opening = open(path, flags, mode);
+    return inTime(opening).catch((error: unknown) => {
+      opening.then((handle) => handle.close()).catch(() => undefined); // it never opened, or the disk knows best
+      throw error;
+    });
+  }
+
+  async function* bytesOf(handle: FileHandle, range: { readonly start?: number; readonly end?: number } = {}) {
+    // The stream closes the file.
+    const stream = handle.createReadStream({ ...range, highWaterMark: READ_CHUNK_BYTES });
+    const chunks = stream[Symbol.asyncIterator]();
+    try {
+      for (let chunk = await inTime(chunks.next()); chunk.done !== true; chunk = await inTime(chunks.next()))
+        yield chunk.value as Uint8Array;
+    } finally {
+      stream.destroy();
+    }
+  }
 
   /** Written, synced, renamed, and the directory synced: after a power cut the file is there whole or not at all. */
   async function putWhole(
     path: string,
     partialPath: string,
     bytes: AsyncIterable<Uint8Array>,
-    limits: PutLimits,
+    putLimits: PutLimits,
   ): Promise<Result<StoredFile, StoreRefusal>> {
     await fitting(mkdir(directory, { recursive: true, mode: 0o700 }));
-    if (!(await hasRoomFor(directory, limits))) return err({ code: 'NO_SPACE' });
+    if (!(await hasRoomFor(putLimits))) return err({ code: 'NO_SPACE' });
     await using partial = await createPartialFile(partialPath);
-    const written = await write(partial.handle, bytes, limits);
+    const written = await write(partial.handle, bytes, putLimits);
     if (!written.ok) return written;
-    await fitting(partial.handle.sync());
+    await fitting(partial.handle.sync(), limits.sync);
     await fitting(rename(partialPath, path));
     try {
-      await fitting(syncDirectory());
+      await orFull(syncDirectory());
     } catch (error) {
       // It may be gone after a power cut; who is told that it was not stored must not find it either.
-      await rm(path, { force: true });
+      await inTime(rm(path, { force: true }));
       throw error;
     }
     return written;
@@ -49,36 +92,58 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Swe
 
   /** Gone when disposed of, unless it was renamed by then. */
   async function createPartialFile(path: string): Promise<{ readonly handle: FileHandle } & AsyncDisposable> {
-    const handle = await fitting(open(path, 'wx', 0o600));
+    const handle = await orFull(opened(path, 'wx', 0o600));
+    underWay.add(path);
     return {
       handle,
       async [Symbol.asyncDispose]() {
-        try {
-          await handle.close();
-        } finally {
-          await rm(path, { force: true });
-        }
+        underWay.delete(path);
+        // What is thrown or refused already is what the caller has to know; `sweep` finds what stays.
+        await inTime(handle.close()).catch(() => undefined);
+        await inTime(rm(path, { force: true })).catch(() => undefined);
       },
     };
   }
 
   /** A rename survives a power cut only when the directory itself was written. */
   async function syncDirectory(): Promise<void> {
-    const handle = await open(directory, 'r');
+    const handle = await opened(directory, 'r');
     try {
-      await handle.sync();
+      await inTime(handle.sync());
     } finally {
-      await handle.close();
+      await inTime(handle.close());
     }
   }
 
+  async function hasRoomFor({ expectedSize }: PutLimits): Promise<boolean> {
+    if (expectedSize === undefined) return true;
+    const { bavail, bsize } = await inTime(statfs(directory));
+    return expectedSize <= bavail * bsize;
+  }
+
+  async function write(
+    file: FileHandle,
+    bytes: AsyncIterable<Uint8Array>,
+    putLimits: PutLimits,
+  ): Promise<Result<StoredFile, StoreRefusal>> {
+    const video = intake(putLimits);
+    for await (const chunk of bytes) {
+      const refusal = video.count(chunk);
+      if (refusal !== undefined) return err(refusal);
+      const written = fitting(file.writeFile(chunk));
+      video.hash(chunk); // while the disk is busy
+      await written;
+    }
+    return video.end();
+  }
+
   return {
-    async put(id, bytes, limits) {
+    async put(id, bytes, putLimits) {
       const path = pathOf(id);
-      const refusal = refusedBeforehand(limits);
+      const refusal = refusedBeforehand(putLimits);
       if (refusal !== undefined) return err(refusal);
       try {
-        return await putWhole(path, join(directory, partialName(id, thisProcess)), bytes, limits);
+        return await putWhole(path, join(directory, partialName(id, thisProcess)), bytes, putLimits);
       } catch (error) {
         if (error instanceof NoSpace) return err({ code: 'NO_SPACE' });
         throw error;
@@ -88,63 +153,82 @@ export function fileVideoStore(directory: string, files: Files = nodeFiles): Swe
     async *read(id, range) {
       const { start, endExclusive } = range ?? { start: 0, endExclusive: Number.POSITIVE_INFINITY };
       if (start === endExclusive) return;
-      yield* createReadStream(pathOf(id), {
-        start,
-        end: endExclusive - 1,
-        highWaterMark: READ_CHUNK_BYTES,
-      });
+      yield* bytesOf(await opened(pathOf(id), 'r'), { start, end: endExclusive - 1 });
     },
 
     async open(id) {
-      const handle = await orIfMissing(open(pathOf(id), 'r'), undefined);
+      const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
       if (handle === undefined) return undefined;
-      const { size } = await handle.stat();
+      const { size } = await inTime(handle.stat());
       return {
         sizeBytes: size,
-        readAt: (start, endExclusive) => readExactly(handle, start, endExclusive),
-        [Symbol.asyncDispose]: () => handle.close(),
+        readAt: (start, endExclusive) => inTime(readExactly(handle, start, endExclusive)),
+        [Symbol.asyncDispose]: () => inTime(handle.close()),
       };
     },
 
     async digest(id) {
-      const handle = await orIfMissing(open(pathOf(id), 'r'), undefined);
+      const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
       if (handle === undefined) return undefined;
       const hash = createHash('sha256');
-      // The stream closes the file.
-      for await (const chunk of handle.createReadStream({ highWaterMark: READ_CHUNK_BYTES })) hash.update(chunk);
+      for await (const chunk of bytesOf(handle)) hash.update(chunk);
       return hash.digest('hex');
     },
 
     async size(id) {
-      return (await orIfMissing(stat(pathOf(id)), undefined))?.size;
+      return (await orIfMissing(inTime(stat(pathOf(id))), undefined))?.size;
     },
 
     async *storedBefore(time) {
-      const folder = await orIfMissing(opendir(directory), undefined);
+      const folder = await orIfMissing(inTime(opendir(directory)), undefined);
       if (folder === undefined) return;
       for await (const { name } of folder) {
         if (!isOurs(name)) continue;
-        const info = await orIfMissing(stat(join(directory, name)), undefined);
+        const info = await orIfMissing(inTime(stat(join(directory, name))), undefined);
         if (info?.isFile() && info.mtime < time) yield name;
       }
     },
 
     async delete(id) {
-      await rm(pathOf(id), { force: true });
+      await inTime(rm(pathOf(id), { force: true }));
     },
 
     async sweep() {
-      const names = await orIfMissing(readdir(directory), []);
+      const names = await orIfMissing(inTime(readdir(directory)), []);
       const leftovers: string[] = [];
       for (const name of names) {
         const path = join(directory, name);
         const owned = ownerOf(name);
-        if (owned !== undefined && (await isLeftover(path, owned))) leftovers.push(path);
+        if (owned !== undefined && (await isLeftover(path, owned, (each) => inTime(stat(each))))) leftovers.push(path);
       }
-      await Promise.all(leftovers.map((path) => rm(path, { force: true })));
+      await Promise.all(leftovers.map((path) => inTime(rm(path, { force: true }))));
       return leftovers.length;
     },
   };
+}
+
+/** What a disk says that fails, was set to read only, is a network away or has too many files open: not that we may not, or made a mistake. */
+const DISK_TROUBLE = new Set([
+  ...['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'EBUSY', 'EAGAIN', 'EMFILE', 'ENFILE'],
+  ...['ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETUNREACH'],
+]);
+
+/** A step that the disk never ends goes on behind our back, and nobody waits for it any more. */
+async function answered<T>(step: Promise<T>, milliseconds: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new VideoStoreDown(`the disk of the video store did not answer within ${milliseconds / 1000} s`)),
+    milliseconds,
+  );
+  try {
+    return await Promise.race([step, late.promise]);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined || !DISK_TROUBLE.has(code)) throw error;
+    throw new VideoStoreDown('the disk of the video store can not be used right now', { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The source may throw whatever it likes: only what the file system says is taken for its word. */
@@ -153,35 +237,13 @@ class NoSpace extends Error {
 }
 
 /** The disk, or this user's share of it, may be full at any step. */
-async function fitting<T>(step: Promise<T>): Promise<T> {
+async function orFull<T>(step: Promise<T>): Promise<T> {
   try {
     return await step;
   } catch (error) {
     if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')) throw new NoSpace('no space left', { cause: error });
     throw error;
   }
-}
-
-async function hasRoomFor(directory: string, { expectedSize }: PutLimits): Promise<boolean> {
-  if (expectedSize === undefined) return true;
-  const { bavail, bsize } = await statfs(directory);
-  return expectedSize <= bavail * bsize;
-}
-
-async function write(
-  file: FileHandle,
-  bytes: AsyncIterable<Uint8Array>,
-  limits: PutLimits,
-): Promise<Result<StoredFile, StoreRefusal>> {
-  const video = intake(limits);
-  for await (const chunk of bytes) {
-    const refusal = video.count(chunk);
-    if (refusal !== undefined) return err(refusal);
-    const written = fitting(file.writeFile(chunk));
-    video.hash(chunk); // while the disk is busy
-    await written;
-  }
-  return video.end();
 }
 
 async function readExactly(file: FileHandle, start: number, endExclusive: number): Promise<Uint8Array> {
@@ -200,6 +262,9 @@ type Owner = { readonly host: string; readonly pid: number; readonly instance: s
 
 const thisProcess: Owner = { host: hostname().replace(/[^\w-]/g, '_'), pid: process.pid, instance: randomUUID() };
 
+/** What this process writes right now: anything else of its own it could not remove. */
+const underWay = new Set<string>();
+
 const partialName = (id: VideoId, { host, pid, instance }: Owner): string =>
   [id, randomUUID(), host, pid, instance].join('.') + PARTIAL;
 
@@ -211,12 +276,16 @@ function ownerOf(name: string): Owner | undefined {
     : undefined;
 }
 
-async function isLeftover(path: string, owner: Owner): Promise<boolean> {
+async function isLeftover(
+  path: string,
+  owner: Owner,
+  stat: (path: string) => Promise<Pick<Stats, 'mtimeMs'>>,
+): Promise<boolean> {
   if (owner.host !== thisProcess.host) {
     const info = await orIfMissing(stat(path), undefined);
     return info !== undefined && Date.now() - info.mtimeMs > FOREIGN_LEFTOVER_MS;
   }
-  if (owner.pid === thisProcess.pid) return owner.instance !== thisProcess.instance;
+  if (owner.pid === thisProcess.pid) return owner.instance !== thisProcess.instance || !underWay.has(path);
   return !isAlive(owner.pid);
 }
 

@@ -49,7 +49,20 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /** What S3-compatible stores say when a quota or their disks are full, beside status 507. */
 const NO_SPACE_CODES = new Set(['QuotaExceeded', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded']);
-const PASSING_SYSTEM_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
+const PASSING_SYSTEM_ERRORS = new Set([
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'ENOTFOUND',
+]);
 
 /** What is in the store from some place on, and which version of the video that is of. */
 type Piece = { readonly bytes: Uint8Array; readonly etag: string; readonly sizeBytes: number };

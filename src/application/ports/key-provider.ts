@@ -9,6 +9,6 @@ export type KeyRing = readonly [Key, ...Key[]];
  * the start; to turn the keys, processes are started anew one after the other.
  */
 export interface KeyProvider {
-  /** Throws, with the remedy and without any key, when there is none that can be used. */
+  /** Throws, with the remedy and without any key, when there is none that can be used. May take as long as it likes: who asks sets the limit. */
   keyRing(): Promise<KeyRing>;
 }

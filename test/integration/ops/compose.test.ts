@@ -38,7 +38,7 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('OPS-08 is prepared once: nobody else enters the folder, containers read its files, and a second run changes nothing', () => {
+  it('OPS-09 is prepared once: nobody else enters the folder, containers read its files, and a second run changes nothing', () => {
     const before = allSecrets();
     expect(prepare()).toBe('');
     expect(allSecrets()).toEqual(before);
@@ -49,7 +49,7 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
     expect(read('.gitignore').split('\n')).toContain('ops/compose/secrets/');
   });
 
-  it('OPS-08 gives both sides of each secret the same, also when one of them was lost', () => {
+  it('OPS-09 gives both sides of each secret the same, also when one of them was lost', () => {
     rmSync(join(secrets, 'connector.env'));
     expect(prepare()).toBe('made ops/compose/secrets/connector.env\n');
     const [connector, tiktok] = [parseEnv(secret('connector.env')), parseEnv(secret('tiktok.env'))];
@@ -62,11 +62,11 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
     expect(tiktok['TIKTOK_CLIENT_SECRET']).toBe(sandbox['SANDBOX_CLIENT_SECRET']);
   });
 
-  it('OPS-08 names settings that the service knows, files that are there, addresses where somebody listens, and no open port', () => {
+  it('OPS-09 names settings that the service knows, files that are there, addresses where somebody listens, and no open port', () => {
     expect(composeProblems(composeOf(text), files)).toEqual([]);
   });
 
-  it('OPS-08 takes an app of TikTok in place of the sandbox', () => {
+  it('OPS-09 takes an app of TikTok in place of the sandbox', () => {
     const given = {
       ...composeOf(text).services['connector']?.environment,
       ...parseEnv(secret('connector.env')),
@@ -135,7 +135,7 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
       'OTLP_ENDPOINT:-http://jaeger:4319}',
       /nobody listens at http:\/\/jaeger:4319/,
     ],
-  ])('OPS-08 finds %s', (_, said, instead, problem) => {
+  ])('OPS-09 finds %s', (_, said, instead, problem) => {
     expect(text).toContain(said);
     expect(composeProblems(composeOf(text.replace(said, instead)), files).join('\n')).toMatch(problem);
   });
@@ -167,13 +167,13 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
       'jaeger:16687',
       /Grafana's Jaeger: nobody/,
     ],
-  ])('OPS-08 finds out when %s no longer says "%s"', (path, said, instead, problem) => {
+  ])('OPS-09 finds out when %s no longer says "%s"', (path, said, instead, problem) => {
     expect(read(path)).toContain(said);
     const changed = (each: string): string => (each === path ? read(each).replace(said, instead) : read(each));
     expect(composeProblems(composeOf(text), { ...files, read: changed }).join('\n')).toMatch(problem);
   });
 
-  it('OPS-08 its sandbox takes these settings, and gives addresses that the connector accepts', async () => {
+  it('OPS-09 its sandbox takes these settings, and gives addresses that the connector accepts', async () => {
     const { environment } = serviceOf(composeOf(text), 'sandbox');
     const state = join(folder, 'sandbox.json');
     const here = { SANDBOX_HOST: '127.0.0.1', SANDBOX_PORT: '0', SANDBOX_STATE_FILE: state, NODE_EXTRA_CA_CERTS: '' };
@@ -197,7 +197,7 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
     ['makes the bucket', 200, '', 0, /made the bucket videos/],
     ['is content with one that is there', 409, '<Error><Code>BucketAlreadyOwnedByYou</Code></Error>', 0, /is there/],
     ['fails when the store refuses', 403, '<Error><Code>AccessDenied</Code></Error>', 1, /AccessDenied/],
-  ])('OPS-08 its bucket step %s', async (_, status, body, code, words) => {
+  ])('OPS-09 its bucket step %s', async (_, status, body, code, words) => {
     const asked: string[] = [];
     const server = createServer((request, response) => {
       asked.push(`${request.method} ${request.url}`);
@@ -221,7 +221,7 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
     expect(asked).toEqual(['PUT /videos/']);
   });
 
-  it.skipIf(!canRun('docker', 'compose', 'version'))('OPS-08 is what Docker Compose takes', () => {
+  it.skipIf(!canRun('docker', 'compose', 'version'))('OPS-09 is what Docker Compose takes', () => {
     const args = ['compose', '--profile', '*', 'config', '--quiet'];
     const { status, stderr } = spawnSync('docker', args, { cwd: root, encoding: 'utf8' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -246,7 +246,7 @@ describe('the linters of container files', () => {
     return results.flatMap(({ messages }) => messages.map(({ message }) => message));
   }
 
-  it('OPS-08 dclint and the schema of Compose have nothing against docker-compose.yml', () => {
+  it('OPS-09 dclint and the schema of Compose have nothing against docker-compose.yml', () => {
     expect(linted(text)).toEqual([]);
   });
 
@@ -256,12 +256,12 @@ describe('the linters of container files', () => {
     ['what is no YAML', 'services:\n', 'services: {\n', /Invalid YAML|YAML/],
     ['an image without a tag', 'postgres:18.4-alpine', 'postgres', /tag/],
     ['a port on every interface', '"127.0.0.1:3000:3000"', '"3000:3000"', /interface/],
-  ])('OPS-08 dclint finds %s', (_, said, instead, problem) => {
+  ])('OPS-09 dclint finds %s', (_, said, instead, problem) => {
     expect(text).toContain(said);
     expect(linted(text.replace(said, instead)).join('\n')).toMatch(problem);
   });
 
-  it('OPS-08 the Dockerfile is one, and a misspelt instruction, flag or port would be found', () => {
+  it('OPS-09 the Dockerfile is one, and a misspelt instruction, flag or port would be found', () => {
     const dockerfile = read('Dockerfile');
     expect(validate(dockerfile)).toEqual([]);
     for (const [said, instead] of [
@@ -285,7 +285,7 @@ describe('what the profile "observe" is given', () => {
         .map(([source = '', target = '']) => [target, source]),
     );
 
-  it('OPS-08 Prometheus finds its configuration, which has known keys only, and the alerts beside it', () => {
+  it('OPS-09 Prometheus finds its configuration, which has known keys only, and the alerts beside it', () => {
     const places = placesIn('prometheus');
     const config = parse(read(places.get('/etc/prometheus/prometheus.yml') ?? ''));
     expect(Object.keys(config)).toEqual(['global', 'rule_files', 'scrape_configs']);
@@ -299,11 +299,11 @@ describe('what the profile "observe" is given', () => {
     }
   });
 
-  it.skipIf(!canRun('promtool', '--version'))('OPS-08 promtool takes the configuration of Prometheus', () => {
+  it.skipIf(!canRun('promtool', '--version'))('OPS-09 promtool takes the configuration of Prometheus', () => {
     expect(spawnSync('promtool', ['check', 'config', join(root, 'ops/prometheus/prometheus.yml')]).status).toBe(0);
   });
 
-  it('OPS-08 Grafana is provisioned with the dashboard of this repository and a Prometheus to ask', () => {
+  it('OPS-09 Grafana is provisioned with the dashboard of this repository and a Prometheus to ask', () => {
     const places = placesIn('grafana');
     const provisioning = places.get('/etc/grafana/provisioning') ?? '';
     const { datasources } = parse(read(`${provisioning}/datasources/datasources.yml`));
@@ -315,7 +315,7 @@ describe('what the profile "observe" is given', () => {
     expect(shown).toEqual(['./ops/grafana/dashboard.json']);
   });
 
-  it.skipIf(!canRun('caddy', 'version'))('OPS-08 Caddy takes the Caddyfile', () => {
+  it.skipIf(!canRun('caddy', 'version'))('OPS-09 Caddy takes the Caddyfile', () => {
     const adapted = spawnSync('caddy', ['adapt', '--config', join(root, 'ops/compose/Caddyfile')], {
       encoding: 'utf8',
     });

@@ -193,6 +193,20 @@ describe('An answer to a chunk', () => {
     expect(calls[0]?.code).toBe('TimeoutError');
   });
 
+  it('is not waited for while the store of the video is silent: that is no fault of TikTok', async () => {
+    const silent = Promise.withResolvers<never>();
+    async function* stalling() {
+      yield Buffer.alloc(1);
+      await silent.promise;
+    }
+    const { outcome } = await sendTo(
+      (request) => void request.resume(),
+      { bytes: stalling() },
+      { limits: { idleMilliseconds: 50 } },
+    );
+    await expect(outcome).rejects.toMatchObject({ name: 'VideoStoreDown' });
+  });
+
   it('is waited for as long as bytes move, however long it takes', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());

@@ -173,19 +173,23 @@ describe('completing a connection', () => {
       (world) => {
         world.tiktok.scopes = ['user.info.basic', 'video.list'];
       },
-      { code: 'TIKTOK_REFUSED', error: { code: 'ACCOUNT_SCOPE_MISSING', scopes: ['video.publish'] } },
+      {
+        code: 'TIKTOK_REFUSED',
+        error: { code: 'ACCOUNT_SCOPE_MISSING', scopes: ['video.publish'] },
+        consentSpent: true,
+      },
     ],
     [
       'the account is a personal one',
       (world) => {
         world.tiktok.account = { ...world.tiktok.account, accountType: 'PERSONAL' };
       },
-      { code: 'TIKTOK_REFUSED', error: { code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' } },
+      { code: 'TIKTOK_REFUSED', error: { code: 'ACCOUNT_NOT_ELIGIBLE', cause: 'PERSONAL' }, consentSpent: true },
     ],
     [
       'the account can not be read',
       (world) => world.tiktok.next('readAccount', refuses(UNAVAILABLE)),
-      { code: 'TIKTOK_REFUSED', error: UNAVAILABLE },
+      { code: 'TIKTOK_REFUSED', error: UNAVAILABLE, consentSpent: true },
     ],
   ])('is refused when %s, and the grant is revoked', async (_, arrange, refusal) => {
     const world = new World();

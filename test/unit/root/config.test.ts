@@ -122,6 +122,18 @@ describe('settings', () => {
     expect(problemsOf(environment)).toEqual([problem]);
   });
 
+  it('say how long the database is waited for, which together is less than a call has', () => {
+    expect(readConfig({}).databaseLimits).toEqual({ connect: 10_000, statement: 15_000 });
+    const limits = { DATABASE_CONNECT_SECONDS: '3', DATABASE_STATEMENT_SECONDS: '25' };
+    expect(readConfig(limits).databaseLimits).toEqual({ connect: 3_000, statement: 25_000 });
+    expect(problemsOf({ ...limits, DATABASE_CONNECT_SECONDS: '4' })).toEqual([
+      'DATABASE_CONNECT_SECONDS and DATABASE_STATEMENT_SECONDS are 29 together: 28 at most, so that callers hear of it before the deadline of a call that brings none (30 s).',
+    ]);
+    expect(problemsOf({ DATABASE_CONNECT_SECONDS: '0' })).toEqual([
+      'DATABASE_CONNECT_SECONDS=0: a whole number of seconds from 1 to 28.',
+    ]);
+  });
+
   it('name a database, keys and an app for production', () => {
     const config = readConfig({
       ...OUTSIDE,

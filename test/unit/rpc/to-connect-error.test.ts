@@ -86,6 +86,12 @@ const PUBLISH_ERRORS: {
 
 const info = (error: ConnectError) => error.findDetails(ErrorInfoSchema);
 
+/** A post goes out by itself; who called has to call again. */
+const remedyOfCall = (error: PublishError): string =>
+  error.code === 'PLATFORM_UNAVAILABLE' || error.code === 'UPSTREAM_RATE_LIMITED'
+    ? 'Call again in a few minutes.'
+    : explain(error).remedy;
+
 describe('toConnectError', () => {
   it.each(Object.values(REFUSALS))('answers $code with one ErrorInfo and words for a person', (refusal, code) => {
     const error = toConnectError(refusal, NOW);
@@ -116,12 +122,20 @@ describe('toConnectError', () => {
           tiktok_code: 'their_code',
           tiktok_log_id: '2026LOG',
           actor: explain(error).actor,
-          remedy: explain(error).remedy,
+          remedy: remedyOfCall(error),
         },
       },
     ]);
-    expect(answer.rawMessage).toBe(`${explain(error).message} ${explain(error).remedy}`);
+    expect(answer.rawMessage).toBe(`${explain(error).message} ${remedyOfCall(error)}`);
   });
+
+  it.each(['PLATFORM_UNAVAILABLE', 'UPSTREAM_RATE_LIMITED'] as const)(
+    'tells who brought a consent that it is spent, whether TikTok did not answer or was asked too often: %s',
+    (code) => {
+      const answer = toConnectError({ code: 'TIKTOK_REFUSED', error: { code }, consentSpent: true }, NOW);
+      expect(info(answer)[0]?.metadata['remedy']).toBe('Begin again with connecting the account, in a few minutes.');
+    },
+  );
 
   it('says when to come back, and never in the past', () => {
     const at = (retryTime: Date) =>

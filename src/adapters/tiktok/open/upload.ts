@@ -1,4 +1,5 @@
 import type { ChunkOutcome, Uploads } from '../../../application/ports/tiktok.ts';
+import { VideoStoreDown } from '../../../application/ports/video-store.ts';
 import type { Chunk, ChunkPlan } from '../../../domain/post/chunk-plan.ts';
 import type { Head, Http } from '../http.ts';
 import { byStatus, refusal, UNAVAILABLE } from '../refusal.ts';
@@ -20,8 +21,13 @@ export function sendChunk(options: {
       return { kind: 'REFUSED', error: rejected('The stored upload address is not one that may get bytes.') };
     }
     const idle = new AbortController();
-    const timer = setTimeout(() => idle.abort(new DOMException('no progress', 'TimeoutError')), idleMilliseconds);
-    const source: Source = { failed: false };
+    const source: Source = { awaited: false, failed: false };
+    const timer = setTimeout(() => {
+      // Not TikTok's silence, which would be told as an outage.
+      if (source.awaited)
+        Object.assign(source, { failed: true, cause: new VideoStoreDown('the video store fell silent') });
+      idle.abort(new DOMException('no progress', 'TimeoutError'));
+    }, idleMilliseconds);
     try {
       const head = await http.put({
         address,
@@ -44,7 +50,8 @@ export function sendChunk(options: {
   };
 }
 
-type Source = { failed: boolean; cause?: unknown };
+/** `awaited`: it is its turn, and not TikTok's. */
+type Source = { awaited: boolean; failed: boolean; cause?: unknown };
 
 /** Exactly `length` bytes; fails instead of sending more, or of leaving TikTok waiting for the rest. */
 async function* inPieces(
@@ -55,14 +62,18 @@ async function* inPieces(
 ): AsyncGenerator<Uint8Array> {
   let missing = length;
   try {
+    source.awaited = true;
     for await (const part of bytes) {
+      source.awaited = false;
       missing -= part.byteLength;
       if (missing < 0) break;
       for (let start = 0; start < part.byteLength; start += PIECE_BYTES) {
         onProgress();
         yield part.subarray(start, start + PIECE_BYTES);
       }
+      source.awaited = true;
     }
+    source.awaited = false;
     if (missing !== 0) throw new Error(`the file gave ${length - missing} bytes for a chunk of ${length}`);
     onProgress();
   } catch (cause) {
