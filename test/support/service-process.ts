@@ -33,6 +33,8 @@ export type ProcessOptions = {
   /** It can be told by `stopAt` where to stop. One that halts can be told as well. */
   readonly stoppable?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Another release, by the folder it was unpacked to. It can't be stoppable. */
+  readonly release?: { readonly folder: string };
 };
 
 export type ServiceProcess = {
@@ -143,9 +145,10 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       dataDir,
       videoFolder: join(dataDir, 'videos'),
       sql: async (text, values = []) => (await connection.query(text, [...values])).rows,
-      async start({ haltAt, stoppable = haltAt !== undefined, environment = {} } = {}) {
+      async start({ haltAt, stoppable = haltAt !== undefined, environment = {}, release } = {}) {
         const halting = haltAt === undefined ? {} : { HALT_AT: haltAt };
-        const started = await startProcess(stoppable, { ...common, ...halting, ...environment });
+        const given = { ...common, ...halting, ...environment };
+        const started = await startProcess(stoppable, given, release?.folder ?? root);
         processes.push(started);
         return started;
       },
@@ -154,12 +157,16 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
 }
 
 /** Somebody else may take a free port before the process does: then others are tried. */
-async function startProcess(stoppable: boolean, given: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+async function startProcess(
+  stoppable: boolean,
+  given: Readonly<Record<string, string>>,
+  folder: string,
+): Promise<ServiceProcess> {
   for (let triesLeft = 3; ; triesLeft -= 1) {
     const [rpcPort, httpPort] = await freePorts();
     const httpUrl = `http://127.0.0.1:${httpPort}`;
     const environment = { RPC_PORT: String(rpcPort), HTTP_PORT: String(httpPort), PUBLIC_URL: httpUrl, ...given };
-    const child = spawnService(stoppable ? 'test/support/halting-service.ts' : 'src/main.ts', environment);
+    const child = spawnService(stoppable ? 'test/support/halting-service.ts' : 'src/main.ts', environment, folder);
     try {
       await child.logged('ready');
     } catch (error) {
@@ -205,9 +212,9 @@ async function startProcess(stoppable: boolean, given: Readonly<Record<string, s
   }
 }
 
-function spawnService(entry: string, environment: Readonly<Record<string, string>>) {
+function spawnService(entry: string, environment: Readonly<Record<string, string>>, folder: string) {
   const child: ChildProcess = spawn(process.execPath, [entry], {
-    cwd: root,
+    cwd: folder,
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
