@@ -1,6 +1,7 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
+import { migrate } from './migrate.ts';
 import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
 import { GarbageIndexes } from './migrations/garbage-indexes.ts';
@@ -18,9 +19,6 @@ export type Database = {
   readonly pool: Pool;
   close(): Promise<void>;
 };
-
-/** Any number that every version of this service agrees on. */
-const MIGRATION_LOCK = 7_411_301_122;
 
 /** Connections of one process. */
 const POOL_SIZE = 16;
@@ -56,13 +54,6 @@ export async function openDatabase(url: string): Promise<Database> {
     logger: () => {},
   });
   const pool: Pool = await orm.em.getConnection().getNativeClient();
-  const lock = await pool.connect();
-  try {
-    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await orm.migrator.up();
-  } finally {
-    // The lock ends with its connection.
-    lock.release(true);
-  }
+  await migrate(orm, pool);
   return { orm, pool, close: () => orm.close() };
 }
