@@ -16,6 +16,12 @@ import { previousRelease, type Release } from '../support/previous-release.ts';
 const FOLDER = 'src/adapters/persistence/migrations';
 const ours = fileURLToPath(new URL('../..', import.meta.url));
 
+/**
+ * What the last release uses no more, so that this version may take it away: in the words of `contractions`, in their order. Empty after each
+ * release (docs/releases.md).
+ */
+const AGREED: readonly string[] = [];
+
 let previous: Release;
 /** A database as the last release makes it. */
 let released: Client;
@@ -82,12 +88,8 @@ describe('Migrations', () => {
     const known = new Set(await namesIn(released));
     const added = (await migrationsOfThisVersion()).filter(({ name }) => !known.has(name));
     expect(added.filter(({ isTransactional }) => !isTransactional)).toEqual([]);
-    expect(
-      await contractions(
-        released,
-        added.flatMap(({ statements }) => statements),
-      ),
-    ).toEqual([]);
+    const statements = added.flatMap((migration) => migration.statements);
+    expect(await contractions(released, statements)).toEqual(AGREED);
   });
 
   it.each([
