@@ -41,7 +41,7 @@ module.exports = {
     adapter('metrics', ...npm('@prometheus-io/client')),
     adapter(
       'persistence',
-      '^crypto$',
+      '^(crypto|timers/promises)$',
       ...npm('pg', '@types/pg', '@mikro-orm/core', '@mikro-orm/migrations', '@mikro-orm/postgresql'),
     ),
     adapter(

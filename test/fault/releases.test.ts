@@ -34,6 +34,9 @@ import { BUSINESS, OPEN_UPLOAD, onTikTokOnce, type Way } from '../support/ways.t
 
 const surroundings = realService();
 
+/** Of a line of the log. */
+const ERROR = 50;
+
 let previous: Release;
 beforeAll(async () => {
   previous = await previousRelease();
@@ -202,6 +205,8 @@ describe.each(changes)('$what, from $from to $to', ({ from, to }) => {
     await everyRpc(world, one, other);
     await expandFurther(world);
     await everyRpc(world, other, one);
+    // Nothing of one fails silently while the other does its work.
+    expect([one, other].flatMap((each) => each.log().filter(({ level }) => Number(level) >= ERROR))).toEqual([]);
     expect(await Promise.all([one.stop(), other.stop()])).toEqual([0, 0]);
   });
 

@@ -184,12 +184,14 @@ describe('A migration', () => {
     const { url, client } = await emptyDatabase();
     const made = await ormOf(url, table);
     await migrate(made.orm, made.pool);
+    const next = await ormOf(url, table, column);
+    // Ended first, so that nothing waits for it afterwards.
     const reader = new Client({ connectionString: url });
     await reader.connect();
     onTestFinished(() => reader.end());
     await reader.query('begin');
     await reader.query('select from note');
-    return { client, reader, ...(await ormOf(url, table, column)) };
+    return { client, reader, ...next };
   }
 
   it('OPS-03 waits for a long reader and keeps nobody from the table meanwhile', async () => {
@@ -199,6 +201,7 @@ describe('A migration', () => {
       async () =>
         (await client.query(`select 1 from pg_locks where relation = 'note'::regclass and not granted`)).rowCount,
     );
+    await client.query(`set statement_timeout = '20s'`);
     await client.query('insert into note values (1)');
     await reader.query('commit');
     await migrated;
