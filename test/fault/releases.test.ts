@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { CallFaultSpec } from '../../sandbox/faults.ts';
+import { SMALLEST_LARGEST_CHUNK_BYTES } from '../../src/domain/post/chunk-plan.ts';
+import { bigMp4Stream } from '../support/big-mp4.ts';
 import { everyRpc, SAME_ADDRESS } from '../support/every-rpc.ts';
 import { fixtureVideo } from '../support/fixture-videos.ts';
 import { halfStates } from '../support/half-states.ts';
@@ -26,6 +28,7 @@ import {
   ring,
   timestamp,
   upload,
+  uploadBytes,
   type Video,
   WORKSPACE,
 } from '../support/story.ts';
@@ -42,29 +45,31 @@ beforeAll(async () => {
   previous = await previousRelease();
 });
 
-/** Calls to TikTok in the middle of which a post is when the versions change. */
-const UNDER_WAY: readonly (readonly [Way, Pick<CallFaultSpec, 'endpoint'> & { readonly when: 'before' | 'after' }])[] =
-  [
-    [OPEN_UPLOAD, { endpoint: 'creator_info', when: 'before' }],
-    [OPEN_UPLOAD, { endpoint: 'video_init', when: 'before' }],
-    [OPEN_UPLOAD, { endpoint: 'video_init', when: 'after' }],
-    [OPEN_UPLOAD, { endpoint: 'upload', when: 'before' }],
-    [OPEN_UPLOAD, { endpoint: 'upload', when: 'after' }],
-    [OPEN_UPLOAD, { endpoint: 'status', when: 'before' }],
-    [OPEN_UPLOAD, { endpoint: 'status', when: 'after' }],
-    [BUSINESS, { endpoint: 'business_publish', when: 'before' }],
-    [BUSINESS, { endpoint: 'business_publish', when: 'after' }],
-    [BUSINESS, { endpoint: 'business_status', when: 'before' }],
-  ];
+type Call = Pick<CallFaultSpec, 'endpoint' | 'chunk'> & { readonly when: 'before' | 'after' };
+
+/** Calls to TikTok in the middle of which a post is when the versions change. Where a chunk is named, its video has two. */
+const UNDER_WAY: readonly (readonly [Way, Call])[] = [
+  [OPEN_UPLOAD, { endpoint: 'creator_info', when: 'before' }],
+  [OPEN_UPLOAD, { endpoint: 'video_init', when: 'before' }],
+  [OPEN_UPLOAD, { endpoint: 'video_init', when: 'after' }],
+  [OPEN_UPLOAD, { endpoint: 'upload', chunk: 0, when: 'before' }],
+  [OPEN_UPLOAD, { endpoint: 'upload', chunk: 0, when: 'after' }],
+  [OPEN_UPLOAD, { endpoint: 'upload', chunk: 1, when: 'before' }],
+  [OPEN_UPLOAD, { endpoint: 'upload', chunk: 1, when: 'after' }],
+  [OPEN_UPLOAD, { endpoint: 'status', when: 'before' }],
+  [OPEN_UPLOAD, { endpoint: 'status', when: 'after' }],
+  [BUSINESS, { endpoint: 'business_publish', when: 'before' }],
+  [BUSINESS, { endpoint: 'business_publish', when: 'after' }],
+  [BUSINESS, { endpoint: 'business_status', when: 'before' }],
+];
 
 /** What is on its way when the versions change. */
 type Stage = {
   readonly world: Surroundings;
   /** For whoever comes next. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly video: Video;
   /** All that have to end on TikTok. */
-  readonly posts: readonly { readonly way: Way; readonly post: Post }[];
+  readonly posts: readonly { readonly way: Way; readonly post: Post; readonly video: Video }[];
   readonly cancelled: Post;
   /** The person of the post that waits for a reconnect. */
   readonly withdrawn: Awaited<ReturnType<typeof connectNewAccount>>;
@@ -86,6 +91,7 @@ async function stage(release: Pick<ProcessOptions, 'release'>): Promise<Stage & 
   onTestFinished(() => origin.close());
   const environment = {
     PUBLIC_URL: `http://127.0.0.1:${proxy.port}`,
+    TIKTOK_CHUNK_BYTES: String(SMALLEST_LARGEST_CHUNK_BYTES),
     IMPORT_ALLOWED_ORIGINS: origin.url,
     // What TikTok holds is not to end by itself.
     TIKTOK_API_SECONDS: '300',
@@ -95,6 +101,7 @@ async function stage(release: Pick<ProcessOptions, 'release'>): Promise<Stage & 
   front = first;
   const { clients } = first;
   const video = await upload(clients);
+  const inTwoChunks = await uploadBytes(clients, await bigMp4Stream(SMALLEST_LARGEST_CHUNK_BYTES + 2));
   const connect = () => connectNewAccount({ clients, sandbox });
 
   const done = await publish(clients, aPost(await connect(), video));
@@ -122,20 +129,20 @@ async function stage(release: Pick<ProcessOptions, 'release'>): Promise<Stage & 
   const setBack = await publish(clients, aPost(unlucky, video));
   await postThat(clients, setBack.post_id, ({ error }) => error?.code === 'PLATFORM_UNAVAILABLE');
 
-  const posts = [done, scheduled, preparing, waiting, setBack].map((post) => ({ way: OPEN_UPLOAD, post }));
+  const posts = [done, scheduled, preparing, waiting, setBack].map((post) => ({ way: OPEN_UPLOAD, post, video }));
   for (const [way, call] of UNDER_WAY) {
     const connection = await way.connect({ clients, sandbox });
     const account = connection.account.username;
     const fault = control.addFault({ kind: 'hold', account, ...call });
-    const post = await publish(clients, way.post(connection, video));
+    const sent = call.chunk === undefined ? video : inTwoChunks;
+    const post = await publish(clients, way.post(connection, sent));
     await control.waitForHold({ faultId: fault.id });
-    posts.push({ way, post });
+    posts.push({ way, post, video: sent });
   }
   return {
     world,
     first,
     environment,
-    video,
     posts,
     cancelled,
     withdrawn,
@@ -148,7 +155,7 @@ async function stage(release: Pick<ProcessOptions, 'release'>): Promise<Stage & 
 
 /** Whoever is there now brings all posts to their end, and TikTok's ledger says that each is there once. */
 async function allEndWell(
-  { world, video, posts, cancelled, withdrawn, serveVideo }: Stage,
+  { world, posts, cancelled, withdrawn, serveVideo }: Stage,
   { clients }: ServiceProcess,
 ): Promise<void> {
   const { sandbox, sql } = world;
@@ -164,7 +171,7 @@ async function allEndWell(
     posts.map(({ post }) => post.post_id),
     { withinSeconds: 100, witnessSeconds: 200 },
   );
-  for (const [index, { way }] of posts.entries()) onTikTokOnce(way, sandbox, ended[index] as Post, video);
+  for (const [index, { way, video }] of posts.entries()) onTikTokOnce(way, sandbox, ended[index] as Post, video);
   expect(sandbox.control.ledger().posts).toHaveLength(posts.length);
   expect(sandbox.control.ledger().inits.filter(({ title }) => title === cancelled.caption)).toEqual([]);
   expect(await halfStates(sql)).toEqual({});
