@@ -6,7 +6,7 @@ type Column = {
   /** Who writes without it gets this. */
   readonly preset: string | null;
 };
-type Table = {
+export type Table = {
   /** Another one once the table was rewritten. */
   readonly file: string;
   readonly columns: ReadonlyMap<string, Column>;
@@ -37,7 +37,8 @@ const RULES = `
   from pg_trigger t join pg_class c on c.oid = t.tgrelid
   where c.relnamespace = 'public'::regnamespace and not t.tgisinternal`;
 
-async function schemaOf(client: Client): Promise<ReadonlyMap<string, Table>> {
+/** The tables of a database, by name. */
+export async function schemaOf(client: Client): Promise<ReadonlyMap<string, Table>> {
   const { rows: tables } = await client.query<{ table: string; file: string }>(TABLES);
   const { rows: columns } = await client.query<Column & { table: string; name: string }>(COLUMNS);
   const { rows: rules } = await client.query<{ table: string; name: string; rule: string }>(RULES);
@@ -59,16 +60,14 @@ const CHANGES_ROWS =
 const PLAIN_INDEX = /\bcreate\s+index\s+(?!if\s+not\s+exists)\w+\s+on\s+(\w+)/gi;
 
 /**
- * Tries the statements in a database that an older version made, takes them back, and says what of them a process of that version can't
- * live with, or what would keep it from a long table. Empty: they only add.
+ * What of a change of the schema a process of the version before can't live with, or what would keep it from a long table. Empty: it only adds.
+ * `statements` are those that made the change.
  */
-export async function contractions(client: Client, statements: readonly string[]): Promise<readonly string[]> {
-  const before = await schemaOf(client);
-  await client.query('begin');
-  for (const statement of statements) await client.query(statement);
-  const after = await schemaOf(client);
-  await client.query('rollback');
-
+export function contractions(
+  before: ReadonlyMap<string, Table>,
+  after: ReadonlyMap<string, Table>,
+  statements: readonly string[],
+): readonly string[] {
   const found: string[] = [];
   for (const statement of statements) {
     for (const [what, table = ''] of statement.matchAll(CHANGES_ROWS)) {

@@ -23,19 +23,24 @@ const PATIENCE: Patience = { lockMilliseconds: 2_000, pauseMilliseconds: 1_000, 
 /** PostgreSQL's lock_not_available. */
 const LOCK_TIMEOUT = '55P03';
 
-/**
- * Brings the schema up to date, each migration in a transaction of its own. Any number of processes may do so at once; names of migrations
- * that a later version brought are none of ours. Throws when others keep a table locked all the time.
- */
+/** Brings the schema up to date. Any number of processes may do so at once: one works, and the others find it done. As `applyPending`. */
 export async function migrate(orm: MikroORM, pool: Pool, patience = PATIENCE): Promise<void> {
   const lock = await pool.connect();
   try {
     await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    for (const { name } of await orm.migrator.getPending()) await applyPatiently(orm, name, patience);
+    await applyPending(orm, patience);
   } finally {
     // The lock ends with its connection.
     lock.release(true);
   }
+}
+
+/**
+ * Applies what the database lacks, each migration in a transaction of its own; for one process at a time. Names of migrations that a later
+ * version brought are none of ours. Throws when others keep a table locked all the time; what was applied before stays.
+ */
+export async function applyPending(orm: MikroORM, patience = PATIENCE): Promise<void> {
+  for (const { name } of await orm.migrator.getPending()) await applyPatiently(orm, name, patience);
 }
 
 async function applyPatiently(orm: MikroORM, name: string, patience: Patience): Promise<void> {
