@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CallFaultSpec } from '../../sandbox/faults.ts';
 import { SMALLEST_LARGEST_CHUNK_BYTES } from '../../src/domain/post/chunk-plan.ts';
 import { bigMp4Stream } from '../support/big-mp4.ts';
 import { everyRpc, SAME_ADDRESS } from '../support/every-rpc.ts';
 import { fixtureVideo } from '../support/fixture-videos.ts';
 import { halfStates } from '../support/half-states.ts';
-import { previousRelease, type Release } from '../support/previous-release.ts';
+import { previousRelease } from '../support/previous-release.ts';
 import {
   type ProcessOptions,
   realService,
@@ -40,10 +40,7 @@ const surroundings = realService();
 /** Of a line of the log. */
 const ERROR = 50;
 
-let previous: Release;
-beforeAll(async () => {
-  previous = await previousRelease();
-});
+const previous = previousRelease();
 
 type Call = Pick<CallFaultSpec, 'endpoint' | 'chunk'> & { readonly when: 'before' | 'after' };
 
@@ -200,7 +197,7 @@ const changes = [
   { what: 'a rollback', from: 'this version', to: 'the release before' },
 ] as const;
 const releaseOf = (version: (typeof changes)[number]['from']): Pick<ProcessOptions, 'release'> =>
-  version === 'this version' ? {} : { release: previous };
+  version === 'this version' ? {} : { release: previous() };
 
 describe.each(changes)('$what, from $from to $to', ({ from, to }) => {
   it('OPS-03 while both are there, either takes every RPC, and takes up what the other began', {

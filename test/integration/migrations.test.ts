@@ -11,7 +11,7 @@ import { openDatabase } from '../../src/adapters/persistence/database.ts';
 import { migrate } from '../../src/adapters/persistence/migrate.ts';
 import { contractions, schemaOf } from '../support/expand-only.ts';
 import { freshDatabase } from '../support/fresh-database.ts';
-import { previousRelease, type Release } from '../support/previous-release.ts';
+import { previousRelease } from '../support/previous-release.ts';
 
 const FOLDER = 'src/adapters/persistence/migrations';
 const ours = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,7 +22,7 @@ const ours = fileURLToPath(new URL('../..', import.meta.url));
  */
 const AGREED: readonly string[] = [];
 
-let previous: Release;
+const previous = previousRelease();
 /** A database as the last release makes it. */
 let released: Client;
 /** Another one, which this version has opened since. */
@@ -30,7 +30,6 @@ let upgraded: Client;
 /** As it was before. */
 let asReleased: Awaited<ReturnType<typeof schemaOf>>;
 beforeAll(async () => {
-  previous = await previousRelease();
   released = await madeByTheLastRelease();
   upgraded = await madeByTheLastRelease();
   asReleased = await schemaOf(upgraded);
@@ -46,7 +45,7 @@ async function madeByTheLastRelease(): Promise<Client> {
   const code = `const { openDatabase } = await import(process.cwd() + '/src/adapters/persistence/database.ts');
     await (await openDatabase(process.argv[1])).close();`;
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', code, url], {
-    cwd: previous.folder,
+    cwd: previous().folder,
     encoding: 'utf8',
   });
   expect(run).toMatchObject({ status: 0, stderr: '' });
@@ -74,7 +73,7 @@ const filesIn = async (folder: string): Promise<readonly string[]> => (await rea
 
 /** The migrations that the last release does not have. */
 async function addedMigrations(): Promise<readonly Migration[]> {
-  const known = new Set(await filesIn(previous.folder));
+  const known = new Set(await filesIn(previous().folder));
   const files = (await filesIn(ours)).filter((file) => !known.has(file));
   const modules = await Promise.all(files.map((file) => import(join(ours, FOLDER, file)) as Promise<object>));
   const classes = modules.flatMap((each) => Object.values(each)).filter((each) => each?.prototype instanceof Migration);
@@ -100,10 +99,10 @@ describe('Migrations', () => {
     await (await openDatabase(url)).close();
     expect((await namesIn(client)).slice(0, names.length)).toEqual(names);
 
-    const files = await filesIn(previous.folder);
+    const files = await filesIn(previous().folder);
     expect(files).toHaveLength(names.length);
     for (const file of files) {
-      const [before, after] = [previous.folder, ours].map((folder) => readFile(join(folder, FOLDER, file)));
+      const [before, after] = [previous().folder, ours].map((folder) => readFile(join(folder, FOLDER, file)));
       expect((await before)?.equals((await after) as Buffer), file).toBe(true);
     }
   });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 
 const releases = fileURLToPath(new URL('../fixtures/releases', import.meta.url));
 const packages = fileURLToPath(new URL('../../node_modules', import.meta.url));
@@ -37,14 +37,24 @@ export async function releaseRecord(): Promise<ReleaseRecord> {
   return { ...record, tar };
 }
 
-/** Unpacks the last release, ready to be started from its folder. */
-export async function previousRelease(): Promise<Release> {
-  const { version, commit, tar } = await releaseRecord();
-  const parent = await mkdtemp(join(tmpdir(), 'connector-release-'));
-  afterAll(() => rm(parent, { recursive: true }));
-  const folder = join(parent, version);
-  await mkdir(folder);
-  execFileSync('tar', ['-x', '-C', folder, '-f', '-'], { input: tar });
-  await symlink(packages, join(folder, 'node_modules'));
-  return { version, commit, folder };
+/** To be called once in a file: unpacks the last release before its tests, ready to be started from its folder. */
+export function previousRelease(): () => Release {
+  let parent: string | undefined;
+  let release: Release | undefined;
+  beforeAll(async () => {
+    const { version, commit, tar } = await releaseRecord();
+    parent = await mkdtemp(join(tmpdir(), 'connector-release-'));
+    const folder = join(parent, version);
+    await mkdir(folder);
+    execFileSync('tar', ['-x', '-C', folder, '-f', '-'], { input: tar });
+    await symlink(packages, join(folder, 'node_modules'));
+    release = { version, commit, folder };
+  });
+  afterAll(async () => {
+    if (parent !== undefined) await rm(parent, { recursive: true });
+  });
+  return () => {
+    if (release === undefined) throw new Error('the release is unpacked before the tests, and not earlier');
+    return release;
+  };
 }
