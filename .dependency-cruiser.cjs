@@ -41,7 +41,7 @@ module.exports = {
     adapter('metrics', ...npm('@prometheus-io/client')),
     adapter(
       'persistence',
-      '^(crypto|net)$',
+      '^(crypto|net|timers/promises)$',
       ...npm('pg', '@types/pg', '@mikro-orm/core', '@mikro-orm/migrations', '@mikro-orm/postgresql'),
     ),
     adapter(

@@ -35,6 +35,8 @@ export type ProcessOptions = {
   /** Another program than the service's own: a file beside this one. */
   readonly program?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Another release, by the folder it was unpacked to. It can't be stoppable. */
+  readonly release?: { readonly folder: string };
 };
 
 export type ServiceProcess = {
@@ -149,11 +151,12 @@ export function realService(): (options?: SandboxOptions) => Promise<Surrounding
       dataDir,
       videoFolder: join(dataDir, 'videos'),
       sql: async (text, values = []) => (await connection.query(text, [...values])).rows,
-      async start({ haltAt, stoppable = haltAt !== undefined, program, environment = {} } = {}) {
+      async start({ haltAt, stoppable = haltAt !== undefined, program, environment = {}, release } = {}) {
         const halting = haltAt === undefined ? {} : { HALT_AT: haltAt };
         const own = stoppable ? 'test/support/halting-service.ts' : 'src/main.ts';
         const entry = program === undefined ? own : `test/support/${program}`;
-        const started = await startProcess(entry, stoppable, { ...common, ...halting, ...environment });
+        const given = { ...common, ...halting, ...environment };
+        const started = await startProcess(entry, stoppable, given, release?.folder ?? root);
         processes.push(started);
         return started;
       },
@@ -166,12 +169,13 @@ async function startProcess(
   entry: string,
   stoppable: boolean,
   given: Readonly<Record<string, string>>,
+  folder: string,
 ): Promise<ServiceProcess> {
   for (let triesLeft = 3; ; triesLeft -= 1) {
     const [rpcPort, httpPort] = await freePorts();
     const httpUrl = `http://127.0.0.1:${httpPort}`;
     const environment = { RPC_PORT: String(rpcPort), HTTP_PORT: String(httpPort), PUBLIC_URL: httpUrl, ...given };
-    const child = spawnService(entry, environment);
+    const child = spawnService(entry, environment, folder);
     try {
       await child.logged('ready');
     } catch (error) {
@@ -223,9 +227,9 @@ async function startProcess(
   }
 }
 
-function spawnService(entry: string, environment: Readonly<Record<string, string>>) {
+function spawnService(entry: string, environment: Readonly<Record<string, string>>, folder: string) {
   const child: ChildProcess = spawn(process.execPath, [entry], {
-    cwd: root,
+    cwd: folder,
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });

@@ -26,10 +26,8 @@ export type TcpProxy = {
   close(): Promise<void>;
 };
 
-/** Passes on to the host and port of `target`, such as a `postgres://` address. */
-export async function tcpProxy(target: string): Promise<TcpProxy> {
-  const { hostname, port, protocol } = new URL(target);
-  const targetPort = Number(port === '' ? standardPort(protocol) : port);
+/** Passes on to the host and port of `target`, such as a `postgres://` address. A function is asked at each connection. */
+export async function tcpProxy(target: string | (() => string)): Promise<TcpProxy> {
   const open = new Set<Socket>();
   let isCut = false;
   let isBreaking = false;
@@ -64,7 +62,8 @@ export async function tcpProxy(target: string): Promise<TcpProxy> {
       inward.on('error', () => undefined).resetAndDestroy();
       return;
     }
-    const outward = connect(targetPort, hostname.replace(/^\[|\]$/g, ''));
+    const { hostname, port, protocol } = new URL(typeof target === 'string' ? target : target());
+    const outward = connect(Number(port === '' ? standardPort(protocol) : port), hostname.replace(/^\[|\]$/g, ''));
     const ends = [inward, outward];
     for (const end of ends) {
       open.add(end);

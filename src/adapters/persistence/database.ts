@@ -3,6 +3,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { type Client, Pool, type PoolClient } from 'pg';
 import { DATABASE_LIMITS, type DatabaseLimits } from './database-limits.ts';
+import { applyPending, migrate, whileLocked } from './migrate.ts';
 import { MIGRATIONS, readSchemaState, type SchemaState } from './migrations.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
@@ -12,9 +13,6 @@ export type Database = {
   readonly pool: Pool;
   close(): Promise<void>;
 };
-
-/** Any number that every version of this service agrees on. */
-const MIGRATION_LOCK = 7_411_301_122;
 
 /** Connections of one process. */
 export const POOL_SIZE = 16;
@@ -33,7 +31,7 @@ export async function openDatabase(
   url: string,
   { migrates = true, limits = DATABASE_LIMITS }: { readonly migrates?: boolean; readonly limits?: DatabaseLimits } = {},
 ): Promise<Database> {
-  if (migrates) await withMigrator(url, (orm, pool) => whileLocked(pool, () => orm.migrator.up()), limits);
+  if (migrates) await withMigrator(url, migrate, limits);
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
@@ -60,15 +58,14 @@ export async function openDatabase(
 }
 
 /**
- * Applies what the database lacks, all of it in one transaction, or throws and leaves everything as it was. Of several at once one works
- * and the others wait for it. Applies nothing when each knows something that the other does not: then nobody knows in which order
+ * Applies what the database lacks, as `applyPending`. Of several at once one works and the others wait for it. Applies nothing when each knows something that the other does not: then nobody knows in which order
  * it had to be. Gives the state that it found.
  */
 export const migrateDatabase = (url: string): Promise<SchemaState> =>
   withMigrator(url, (orm, pool) =>
     whileLocked(pool, async () => {
       const found = await readSchemaState(pool);
-      if (found.pending.length > 0 && found.unknown.length === 0) await orm.migrator.up();
+      if (found.pending.length > 0 && found.unknown.length === 0) await applyPending(orm);
       return found;
     }),
   );
@@ -124,17 +121,6 @@ async function withMigrator<T>(
 }
 
 const poolOf = (orm: MikroORM): Promise<Pool> => orm.em.getConnection().getNativeClient();
-
-async function whileLocked<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
-  const lock = await pool.connect();
-  try {
-    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    return await work();
-  } finally {
-    // The lock ends with its connection.
-    lock.release(true);
-  }
-}
 
 function refusePending({ pending }: SchemaState): void {
   if (pending.length === 0) return;
