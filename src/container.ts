@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
 import { anyone } from './adapters/callers/anyone.ts';
@@ -50,6 +51,7 @@ import { ERROR_CODES, OAUTH_ERRORS } from './adapters/tiktok/open/errors.ts';
 import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
 import { guardedVideoFetcher } from './adapters/video-fetcher/guarded-video-fetcher.ts';
 import { mediabunnyVideoProbe } from './adapters/video-probe/mediabunny-video-probe.ts';
+import { fileMarks } from './adapters/video-store/file-marks.ts';
 import { fileVideoStore } from './adapters/video-store/file-video-store.ts';
 import { type AccountAccess, accountAccess } from './application/account-access.ts';
 import { type AdvancePost, advancePost } from './application/advance-post.ts';
@@ -91,6 +93,7 @@ import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
+import type { Marks } from './application/ports/marks.ts';
 import type { MediaAddresses } from './application/ports/media-addresses.ts';
 import type { MetricCollections } from './application/ports/metric-collections.ts';
 import type { Metrics } from './application/ports/metrics.ts';
@@ -177,6 +180,7 @@ export const tokens = {
   httpServer: token<HttpServer>('httpServer'),
   ids: token<Ids>('ids'),
   log: token<Logger & Log>('log'),
+  marks: token<Marks>('marks'),
   metricCollecting: token<MetricCollecting>('metricCollecting'),
   metricCollections: token<MetricCollections>('metricCollections'),
   metrics: token<PrometheusMetrics>('metrics'),
@@ -312,6 +316,10 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps }: Gro
     .bind(t.store)
     .toResolvedValue(() => videoStore(config.videoStore))
     .onDeactivation((store) => store.close?.());
+  container
+    .bind(t.marks)
+    .toResolvedValue(() => marksBeside(config.videoStore))
+    .onDeactivation((marks) => marks.close?.());
   container.bind(t.probe).toResolvedValue(() => mediabunnyVideoProbe());
   container
     .bind(t.fetcher)
@@ -493,6 +501,7 @@ function bindApplication(container: Container, ground: Ground): void {
       videos: Videos,
       store: SweptVideoStore,
       addresses: MediaAddresses,
+      marks: Marks,
       inbox: WebhookInbox,
       ids: Ids,
       access: AccountAccess,
@@ -513,6 +522,7 @@ function bindApplication(container: Container, ground: Ground): void {
         videos,
         store,
         addresses,
+        marks,
         inbox,
         ids,
         access,
@@ -539,6 +549,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.videos,
       t.store,
       t.addresses,
+      t.marks,
       t.webhookInbox,
       t.ids,
       t.accountAccess,
@@ -614,11 +625,20 @@ function bindApplication(container: Container, ground: Ground): void {
     ],
   );
   container.bind(t.garbageCollector).toResolvedValue(
-    (garbage: Garbage, videos: Videos, store: SweptVideoStore, clock: Clock, metrics: Metrics, log: Log) =>
+    (
+      garbage: Garbage,
+      videos: Videos,
+      store: SweptVideoStore,
+      marks: Marks,
+      clock: Clock,
+      metrics: Metrics,
+      log: Log,
+    ) =>
       garbageCollector({
         garbage,
         videos,
         store,
+        marks,
         sweep: () => store.sweep(),
         retention: ground.config.retention,
         everySeconds: ground.config.garbageSeconds,
@@ -627,7 +647,7 @@ function bindApplication(container: Container, ground: Ground): void {
         log,
         failPoint: ground.failPoint,
       }),
-    [t.garbage, t.videos, t.store, t.clock, t.metrics, t.log],
+    [t.garbage, t.videos, t.store, t.marks, t.clock, t.metrics, t.log],
   );
   container.bind(t.webhookHandling).toResolvedValue(
     (
@@ -658,6 +678,7 @@ function bindApplication(container: Container, ground: Ground): void {
       videoMetrics: VideoMetrics,
       accountMetrics: AccountMetrics,
       store: SweptVideoStore,
+      marks: Marks,
       probe: VideoProbe,
       fetcher: VideoFetcher,
       access: AccountAccess,
@@ -722,7 +743,7 @@ function bindApplication(container: Container, ground: Ground): void {
         getPost: getPost({ posts }),
         listPosts: listPosts({ posts }),
         updatePost: updatePost({ posts, connections, videos, doorbell, clock, policy }),
-        cancelPost: cancelPost({ posts, clock }),
+        cancelPost: cancelPost({ posts, marks, clock, log }),
         retryPost: retryPost({ posts, connections, gates, doorbell, clock, digest }),
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
@@ -744,6 +765,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.videoMetrics,
       t.accountMetrics,
       t.store,
+      t.marks,
       t.probe,
       t.fetcher,
       t.accountAccess,
@@ -856,6 +878,8 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
       health: ServiceHealth,
       metrics: PrometheusMetrics,
       addresses: MediaAddresses,
+      marks: Marks,
+      posts: Posts,
       videos: Videos,
       store: SweptVideoStore,
       inbox: WebhookInbox,
@@ -878,7 +902,14 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
           metrics,
           log,
         }),
-        serveMedia: serveMedia({ addresses, videos, store, checkBytes: checkBytes({ store, metrics, log }) }),
+        serveMedia: serveMedia({
+          addresses,
+          marks,
+          posts,
+          videos,
+          store,
+          checkBytes: checkBytes({ store, metrics, log }),
+        }),
         log,
         drainMilliseconds: DRAIN_SECONDS * 1000,
       }),
@@ -888,6 +919,8 @@ function bindServers(container: Container, { config, apps, stopping, owner }: Gr
       t.serviceHealth,
       t.metrics,
       t.addresses,
+      t.marks,
+      t.posts,
       t.videos,
       t.store,
       t.webhookInbox,
@@ -924,6 +957,13 @@ async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore> {
   if (at.kind === 'FILE') return fileVideoStore(at.folder);
   const { s3VideoStore } = await import('./adapters/video-store/s3-video-store.ts');
   return s3VideoStore(at);
+}
+
+/** With the videos, and so without PostgreSQL: what restores the record leaves them alone. */
+async function marksBeside(at: VideoStoreConfig): Promise<Marks> {
+  if (at.kind === 'FILE') return fileMarks(join(at.folder, 'marks'));
+  const { s3Marks } = await import('./adapters/video-store/s3-marks.ts');
+  return s3Marks(at);
 }
 
 const isUnavailable = (error: unknown): boolean => error instanceof VideoStoreDown || isDatabaseDown(error);

@@ -8,6 +8,7 @@ import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
 import { MetricTables } from './migrations/metric-tables.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
+import { RequestOfPost } from './migrations/request-of-post.ts';
 import { TokenLifeColumns } from './migrations/token-life.ts';
 import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
@@ -45,6 +46,7 @@ export async function openDatabase(url: string): Promise<Database> {
         { name: '2026-11-22-token-life', class: TokenLifeColumns },
         { name: '2026-11-22-garbage-indexes', class: GarbageIndexes },
         { name: '2026-11-22-metric-tables', class: MetricTables },
+        { name: '2026-11-22-request-of-post', class: RequestOfPost },
       ],
       snapshot: false,
       silent: true,
