@@ -23,6 +23,16 @@ export type Database = {
 /** Any number that every version of this service agrees on. */
 const MIGRATION_LOCK = 7_411_301_122;
 
+/** Those that are read in the order of (transaction, sequence). */
+const OUTBOXES = ['post_event', 'connection_event'] as const;
+
+/**
+ * A dump that is restored into another cluster brings the numbers of transactions that are still to come here: nobody would see these
+ * events before, and newer ones would lie before them. They become part of this transaction, in the order of their sequence.
+ */
+const endOfOtherCluster = (table: (typeof OUTBOXES)[number]): string =>
+  `update ${table} set txid = pg_current_xact_id() where txid > pg_current_xact_id()`;
+
 /** Connections of one process. */
 const POOL_SIZE = 16;
 
@@ -62,6 +72,7 @@ export async function openDatabase(url: string): Promise<Database> {
   try {
     await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await orm.migrator.up();
+    for (const table of OUTBOXES) await lock.query(endOfOtherCluster(table));
   } finally {
     // The lock ends with its connection.
     lock.release(true);
