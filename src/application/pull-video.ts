@@ -86,6 +86,8 @@ export function pullVideo(needs: {
       const intent = await work.save(begun);
       reportDispatch(metrics, post, intent);
       await marks.leave(intent, announcedMark(theAttempt(intent)));
+      // Who takes the post from a restored record from here on finds the mark.
+      await work.holdOn();
       await failPoint('intent-stored');
       const { caption } = intent;
       const mediaUrl = new Secret(`${publicUrl}/media/${token.reveal()}`);

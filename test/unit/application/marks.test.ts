@@ -9,7 +9,7 @@ import type { Post } from '../../../src/domain/post/post.ts';
 import { err, ok } from '../../../src/domain/result.ts';
 import { aScheduledPost, later, NOW } from '../../support/builders.ts';
 import { inMemoryMarks } from '../../support/in-memory-marks.ts';
-import { World } from './world.ts';
+import { LEASE_SECONDS, World } from './world.ts';
 
 const DUE = { scheduleTime: NOW, requestId: 'request' };
 const dueUpload = (world: World) => world.givenPost((parts) => aScheduledPost({ ...parts, ...DUE }));
@@ -82,6 +82,25 @@ describe('OPS-04 what is marked outside of the record', () => {
       expect.not.objectContaining({ publishId: expect.anything() }),
       expect.objectContaining({ kind: 'ANNOUNCED', publishId: sent?.publishId, intentTime: sent?.finalizeTime }),
     ]);
+  });
+
+  it('is a pull that another worker takes meanwhile: TikTok is not told by this one', async () => {
+    const world = new World();
+    await duePull(world);
+    const { marks } = world;
+    const taken = { held: false };
+    world.marks = {
+      ...marks,
+      async leave(...given) {
+        await marks.leave(...given);
+        // As where an older record has taken the place of the one that knew the intent.
+        world.clock.advance(LEASE_SECONDS);
+        taken.held = (await world.claim('another')) !== undefined;
+      },
+    };
+    await world.work();
+    expect(taken).toEqual({ held: true });
+    expect(methods(world)).toEqual(['readCreator']);
   });
 
   it('is that nothing came of a pull that TikTok refused plainly', async () => {
