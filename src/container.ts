@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { type Logger, pino } from 'pino';
 import { anyone } from './adapters/callers/anyone.ts';
@@ -50,6 +51,7 @@ import { ERROR_CODES, OAUTH_ERRORS } from './adapters/tiktok/open/errors.ts';
 import { openTikTok } from './adapters/tiktok/open/open-tiktok.ts';
 import { guardedVideoFetcher } from './adapters/video-fetcher/guarded-video-fetcher.ts';
 import { mediabunnyVideoProbe } from './adapters/video-probe/mediabunny-video-probe.ts';
+import { fileMarks } from './adapters/video-store/file-marks.ts';
 import { fileVideoStore } from './adapters/video-store/file-video-store.ts';
 import { type AccountAccess, accountAccess } from './application/account-access.ts';
 import { type AdvancePost, advancePost } from './application/advance-post.ts';
@@ -91,6 +93,7 @@ import type { Gates } from './application/ports/gates.ts';
 import type { Ids } from './application/ports/ids.ts';
 import type { KeyRing } from './application/ports/key-provider.ts';
 import type { Log } from './application/ports/log.ts';
+import type { Marks } from './application/ports/marks.ts';
 import type { MediaAddresses } from './application/ports/media-addresses.ts';
 import type { MetricCollections } from './application/ports/metric-collections.ts';
 import type { Metrics } from './application/ports/metrics.ts';
@@ -179,6 +182,7 @@ export const tokens = {
   httpServer: token<HttpServer>('httpServer'),
   ids: token<Ids>('ids'),
   log: token<Logger & Log>('log'),
+  marks: token<Marks>('marks'),
   metricCollecting: token<MetricCollecting>('metricCollecting'),
   metricCollections: token<MetricCollections>('metricCollections'),
   metrics: token<PrometheusMetrics>('metrics'),
@@ -327,6 +331,10 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps, trace
     .bind(t.store)
     .toResolvedValue(() => videoStore(config.videoStore))
     .onDeactivation((store) => store.close?.());
+  container
+    .bind(t.marks)
+    .toResolvedValue(() => marksBeside(config.videoStore))
+    .onDeactivation((marks) => marks.close?.());
   container.bind(t.probe).toResolvedValue(() => mediabunnyVideoProbe());
   container
     .bind(t.fetcher)
@@ -513,6 +521,7 @@ function bindApplication(container: Container, ground: Ground): void {
       videos: Videos,
       store: SweptVideoStore,
       addresses: MediaAddresses,
+      marks: Marks,
       inbox: WebhookInbox,
       ids: Ids,
       access: AccountAccess,
@@ -533,6 +542,7 @@ function bindApplication(container: Container, ground: Ground): void {
         videos,
         store,
         addresses,
+        marks,
         inbox,
         ids,
         access,
@@ -560,6 +570,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.videos,
       t.store,
       t.addresses,
+      t.marks,
       t.webhookInbox,
       t.ids,
       t.accountAccess,
@@ -636,11 +647,20 @@ function bindApplication(container: Container, ground: Ground): void {
     ],
   );
   container.bind(t.garbageCollector).toResolvedValue(
-    (garbage: Garbage, videos: Videos, store: SweptVideoStore, clock: Clock, metrics: Metrics, log: Log) =>
+    (
+      garbage: Garbage,
+      videos: Videos,
+      store: SweptVideoStore,
+      marks: Marks,
+      clock: Clock,
+      metrics: Metrics,
+      log: Log,
+    ) =>
       garbageCollector({
         garbage,
         videos,
         store,
+        marks,
         sweep: () => store.sweep(),
         retention: ground.config.retention,
         everySeconds: ground.config.garbageSeconds,
@@ -650,7 +670,7 @@ function bindApplication(container: Container, ground: Ground): void {
         log,
         failPoint: ground.failPoint,
       }),
-    [t.garbage, t.videos, t.store, t.clock, t.metrics, t.log],
+    [t.garbage, t.videos, t.store, t.marks, t.clock, t.metrics, t.log],
   );
   container.bind(t.webhookHandling).toResolvedValue(
     (
@@ -693,6 +713,7 @@ function bindApplication(container: Container, ground: Ground): void {
       videoMetrics: VideoMetrics,
       accountMetrics: AccountMetrics,
       store: SweptVideoStore,
+      marks: Marks,
       probe: VideoProbe,
       fetcher: VideoFetcher,
       access: AccountAccess,
@@ -757,7 +778,7 @@ function bindApplication(container: Container, ground: Ground): void {
         getPost: getPost({ posts }),
         listPosts: listPosts({ posts }),
         updatePost: updatePost({ posts, connections, videos, doorbell, clock, policy }),
-        cancelPost: cancelPost({ posts, clock }),
+        cancelPost: cancelPost({ posts, marks, clock, log }),
         retryPost: retryPost({ posts, connections, gates, doorbell, clock, digest }),
         reconcilePost: reconcilePost({ posts, ask, clock }),
         watchPosts: watchPosts({ events }),
@@ -779,6 +800,7 @@ function bindApplication(container: Container, ground: Ground): void {
       t.videoMetrics,
       t.accountMetrics,
       t.store,
+      t.marks,
       t.probe,
       t.fetcher,
       t.accountAccess,
@@ -892,6 +914,8 @@ function bindServers(container: Container, { config, apps, stopping, owner, trac
       health: ServiceHealth,
       metrics: PrometheusMetrics,
       addresses: MediaAddresses,
+      marks: Marks,
+      posts: Posts,
       videos: Videos,
       store: SweptVideoStore,
       inbox: WebhookInbox,
@@ -916,7 +940,14 @@ function bindServers(container: Container, { config, apps, stopping, owner, trac
           traces,
           log,
         }),
-        serveMedia: serveMedia({ addresses, videos, store, checkBytes: checkBytes({ store, metrics, traces, log }) }),
+        serveMedia: serveMedia({
+          addresses,
+          marks,
+          posts,
+          videos,
+          store,
+          checkBytes: checkBytes({ store, metrics, traces, log }),
+        }),
         log,
         drainMilliseconds: DRAIN_SECONDS * 1000,
       }),
@@ -926,6 +957,8 @@ function bindServers(container: Container, { config, apps, stopping, owner, trac
       t.serviceHealth,
       t.metrics,
       t.addresses,
+      t.marks,
+      t.posts,
       t.videos,
       t.store,
       t.webhookInbox,
@@ -962,6 +995,13 @@ export async function videoStore(at: VideoStoreConfig): Promise<SweptVideoStore>
   if (at.kind === 'FILE') return fileVideoStore(at.folder);
   const { s3VideoStore } = await import('./adapters/video-store/s3-video-store.ts');
   return s3VideoStore(at);
+}
+
+/** With the videos, and so without PostgreSQL: what restores the record leaves them alone. */
+async function marksBeside(at: VideoStoreConfig): Promise<Marks> {
+  if (at.kind === 'FILE') return fileMarks(join(at.folder, 'marks'));
+  const { s3Marks } = await import('./adapters/video-store/s3-marks.ts');
+  return s3Marks(at);
 }
 
 const isUnavailable = (error: unknown): boolean => error instanceof VideoStoreDown || isDatabaseDown(error);

@@ -1,4 +1,5 @@
 import { isError } from '../domain/finding.ts';
+import { announcedMark, recall, type Sending } from '../domain/post/mark.ts';
 import { ADDRESS_GRACE_SECONDS, MAX_LAPSES, restSeconds } from '../domain/post/pacing.ts';
 import {
   awaitStart,
@@ -44,6 +45,7 @@ import type { FailPoint } from './ports/fail-point.ts';
 import type { Gates } from './ports/gates.ts';
 import type { Ids } from './ports/ids.ts';
 import type { Log } from './ports/log.ts';
+import type { Marks } from './ports/marks.ts';
 import type { MediaAddresses } from './ports/media-addresses.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Lease, PostQueue } from './ports/post-queue.ts';
@@ -102,6 +104,7 @@ export function advancePost(needs: {
   readonly videos: Videos;
   readonly store: VideoStore;
   readonly addresses: MediaAddresses;
+  readonly marks: Marks;
   readonly inbox: WebhookInbox;
   readonly ids: Ids;
   readonly access: AccountAccess;
@@ -147,7 +150,9 @@ export function advancePost(needs: {
         const rest = lease.lapsed ? restSeconds(lease.lapses, needs.leaseSeconds) : 0;
         if (rest > 0 && lease.lapses < MAX_LAPSES) return await putOff(lease, rest);
         const step =
-          lease.lapses >= MAX_LAPSES ? giveUpOn(lease) : await confirmed(await advance(lease.post, work), since);
+          lease.lapses >= MAX_LAPSES
+            ? giveUpOn(lease)
+            : await confirmed(await advance(await remembered(lease.post), work), since);
         await work.finish(step);
         report(lease.post, step);
         return step;
@@ -160,6 +165,19 @@ export function advancePost(needs: {
         throw error;
       }
     });
+  }
+
+  /** Before anything is sent: the record may be a restored backup, which knows less than was done. */
+  async function remembered(post: Post): Promise<Post> {
+    if (!maySend(post)) return post;
+    const recalled = recall(post, await needs.marks.of(post), clock.now());
+    if (recalled === undefined) return post;
+    log.error(
+      { postId: post.id, requestId: post.requestId, recorded: post.state, recalled: recalled.state },
+      'the record has forgotten what became of a post: an old backup was restored. TikTok is asked before anything is sent',
+    );
+    metrics.recalled(recalled.state);
+    return recalled;
   }
 
   async function advance(post: Post, work: WorkInHand): Promise<Step> {
@@ -314,6 +332,8 @@ export function advancePost(needs: {
   }
 
   async function sendAll(post: Uploading | Finalizing, means: Means, work: WorkInHand, ready = false): Promise<Step> {
+    // Its id is in the record. No byte leaves before it is outside of it, too: a restored backup would not know what it may become.
+    await needs.marks.leave(post, announcedMark(theAttempt(post)));
     const sent = await send(post, means, work, ready);
     return 'refused' in sent ? settleLastByte(sent.refused, work, true) : sent;
   }
@@ -342,7 +362,8 @@ export function advancePost(needs: {
       const error: PublishError = post.error ?? { code: 'PLATFORM_UNAVAILABLE' };
       return meet(startOver(post, 'FAILED', error, now), error, moment());
     }
-    if (refused) return keepWaiting(post, attempt, now);
+    // A recalled attempt has no address any more: what TikTok lacks nobody can send, and in an hour that is proven.
+    if (refused || attempt.uploadUrl === undefined) return keepWaiting(post, attempt, now);
     const means = await announce.findMeans(post);
     if (!means.ok) return waitOn(post, means.error);
     return sendAll(confirmBytes(post, attempt, seen), means.value, work);
@@ -420,5 +441,23 @@ export function advancePost(needs: {
     const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
     const answer = await access.call(connection.id, (token) => publishing.publicAmong(token, known));
     return answer.ok ? answer.value : undefined;
+  }
+}
+
+/** What may follow from it is an announcement, or bytes. */
+function maySend(post: Post): post is Sending {
+  switch (post.state) {
+    case 'SCHEDULED':
+    case 'HELD':
+      return true;
+    case 'PUBLISHING':
+      return post.phase !== 'PROCESSING';
+    case 'PREPARING':
+    case 'UNCONFIRMED':
+    case 'PUBLISHED':
+    case 'IN_CREATOR_INBOX':
+    case 'FAILED':
+    case 'CANCELLED':
+      return false;
   }
 }

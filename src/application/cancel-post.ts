@@ -3,6 +3,8 @@ import { cancel } from '../domain/post/post.ts';
 import type { Step } from '../domain/post/step.ts';
 import { err, ok, type Result } from '../domain/result.ts';
 import type { Clock } from './ports/clock.ts';
+import type { Log } from './ports/log.ts';
+import type { Marks } from './ports/marks.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Refusal } from './refusal.ts';
 import { refusalOf } from './refusal-of-post.ts';
@@ -13,7 +15,13 @@ export type CancelPost = (input: {
 }) => Promise<Result<Step, Refusal>>;
 
 /** A worker that is sending at that moment loses its lease with our write, and with it the right to send the last byte. */
-export function cancelPost({ posts, clock }: { readonly posts: Posts; readonly clock: Clock }): CancelPost {
+export function cancelPost(needs: {
+  readonly posts: Posts;
+  readonly marks: Marks;
+  readonly clock: Clock;
+  readonly log: Log;
+}): CancelPost {
+  const { posts, marks, clock, log } = needs;
   return async ({ postId, workspaceId }) => {
     const outcome = await posts.update(
       postId,
@@ -23,6 +31,12 @@ export function cancelPost({ posts, clock }: { readonly posts: Posts; readonly c
       },
       { workspaceId },
     );
-    return outcome.ok ? ok(outcome.value.step) : err(refusalOf(outcome.error, postId));
+    if (!outcome.ok) return err(refusalOf(outcome.error, postId));
+    const { step } = outcome.value;
+    // It is cancelled, whether or not that will outlive a restored backup. Who cancels again leaves the mark.
+    await marks.leave(step.post, { kind: 'CANCELLED' }).catch((error) => {
+      log.warn({ postId, error }, 'a cancelled post could not be marked: a restored backup would not know of it');
+    });
+    return ok(step);
   };
 }

@@ -4,6 +4,7 @@ import type { Clock } from './ports/clock.ts';
 import type { FailPoint } from './ports/fail-point.ts';
 import type { Garbage } from './ports/garbage.ts';
 import type { Log } from './ports/log.ts';
+import type { Marks } from './ports/marks.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Traces } from './ports/traces.ts';
 import type { VideoStore } from './ports/video-store.ts';
@@ -24,6 +25,8 @@ export type Retention = {
  */
 const ORPHAN_SECONDS = 86_400;
 const LAST_WORD_SECONDS = 5;
+/** Of an older backup nobody thinks any more. */
+const MARK_DAYS = 90;
 const BATCH = 100;
 const DAY_SECONDS = 86_400;
 
@@ -35,6 +38,7 @@ export function garbageCollector(needs: {
   readonly garbage: Garbage;
   readonly videos: Videos;
   readonly store: VideoStore;
+  readonly marks: Marks;
   /** Removes what dead processes left half written. Gives how many files. */
   readonly sweep: () => Promise<number>;
   readonly retention: Retention;
@@ -45,8 +49,10 @@ export function garbageCollector(needs: {
   readonly log: Log;
   readonly failPoint: FailPoint;
 }): Repeated {
-  const { garbage, videos, store, sweep, retention, everySeconds, clock, metrics, traces, log, failPoint } = needs;
+  const { garbage, videos, store, marks, sweep, retention, everySeconds, clock, metrics, traces, log, failPoint } =
+    needs;
   let ending = (): boolean => false;
+  let marksTime: Date | undefined;
 
   const before = (seconds: number): Date => inSeconds(clock.now(), -seconds);
 
@@ -89,6 +95,14 @@ export function garbageCollector(needs: {
     return dropped;
   }
 
+  /** Once a day is enough for what stays so long, and there are many. */
+  async function dropMarks(): Promise<number> {
+    if (marksTime !== undefined && marksTime > before(DAY_SECONDS)) return 0;
+    const dropped = await marks.dropBefore(before(MARK_DAYS * DAY_SECONDS));
+    marksTime = clock.now();
+    return dropped;
+  }
+
   async function dropEvents(days: number): Promise<number> {
     let dropped = 0;
     while (!ending()) {
@@ -114,7 +128,7 @@ export function garbageCollector(needs: {
     const { videoDays, eventDays } = retention;
     const collected = {
       VIDEO: videoDays === undefined ? 0 : await dropVideos(videoDays),
-      FILE: (await sweep()) + (await dropOrphans()),
+      FILE: (await sweep()) + (await dropOrphans()) + (await dropMarks()),
       EVENT: eventDays === undefined ? 0 : await dropEvents(eventDays),
       SNAPSHOT: await thinSnapshots(),
     };

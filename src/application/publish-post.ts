@@ -267,6 +267,7 @@ function newPost(input: PublishPostInput, video: Video, id: PostId, now: Date, p
     settings: input.settings,
     scheduleTime: dueTime(input.scheduleTime, now),
     latePolicy: input.latePolicy ?? policy.latePolicy,
+    requestId: input.requestId,
     labels: input.labels,
     createTime: now,
     updateTime: now,

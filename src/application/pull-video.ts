@@ -1,3 +1,4 @@
+import { announcedMark, mayBeFetched, pullMark } from '../domain/post/mark.ts';
 import { judgePull } from '../domain/post/media-evidence.ts';
 import { pollDelaySeconds } from '../domain/post/pacing.ts';
 import {
@@ -28,6 +29,7 @@ import type { Connections } from './ports/connections.ts';
 import type { FailPoint } from './ports/fail-point.ts';
 import type { Ids } from './ports/ids.ts';
 import type { Log } from './ports/log.ts';
+import type { Marks } from './ports/marks.ts';
 import type { MediaAddresses } from './ports/media-addresses.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
@@ -52,6 +54,7 @@ const AFTER_CLOSE_SECONDS = 60;
 
 export function pullVideo(needs: {
   readonly addresses: MediaAddresses;
+  readonly marks: Marks;
   readonly posts: Posts;
   readonly connections: Connections;
   readonly inbox: WebhookInbox;
@@ -68,7 +71,7 @@ export function pullVideo(needs: {
   readonly publicUrl: string;
   readonly failPoint: FailPoint;
 }): PullVideo {
-  const { addresses, posts, connections, inbox, tiktoks, access, ask, ids, clock, moment, metrics, log } = needs;
+  const { addresses, marks, posts, connections, inbox, tiktoks, access, ask, ids, clock, moment, metrics, log } = needs;
   const { publicUrl, failPoint } = needs;
 
   return {
@@ -82,6 +85,9 @@ export function pullVideo(needs: {
       await addresses.open({ ...owner, videoId: video.id }, token);
       const intent = await work.save(begun);
       reportDispatch(metrics, post, intent);
+      await marks.leave(intent, announcedMark(theAttempt(intent)));
+      // Who takes the post from a restored record from here on finds the mark.
+      await work.holdOn();
       await failPoint('intent-stored');
       const { caption } = intent;
       const mediaUrl = new Secret(`${publicUrl}/media/${token.reveal()}`);
@@ -91,11 +97,13 @@ export function pullVideo(needs: {
       await failPoint('announced');
       if (answer.ok) {
         const processing = await work.saveHoweverLong(pulling(intent, answer.value.publishId));
+        await marks.leave(processing, announcedMark(theAttempt(processing)));
         await failPoint('ids-stored');
         return { post: processing, nextActionTime: inSeconds(clock.now(), pollDelaySeconds(0)) };
       }
       if (isPlainNo(answer.error)) {
         await addresses.close(owner);
+        await marks.leave(intent, pullMark('CAME_TO_NOTHING', theAttempt(intent)));
         return { refused: startOver(intent, 'FAILED', answer.error, clock.now()), error: answer.error };
       }
       return settle({ ...intent, error: answer.error });
@@ -108,8 +116,8 @@ export function pullVideo(needs: {
     const owner = { postId: post.id, attemptNumber: attempt.number };
     const evidence = await addresses.evidence(owner);
     const now = clock.now();
-    const { sizeBytes } = attempt.plan;
-    const judgement = judgePull(evidence, { sizeBytes, startTime: attempt.startTime }, now);
+    const { startTime, plan } = attempt;
+    const judgement = judgePull(evidence, { sizeBytes: plan.sizeBytes, startTime }, now);
     switch (judgement.kind) {
       case 'WAIT':
         return { post, nextActionTime: judgement.until };
@@ -117,18 +125,26 @@ export function pullVideo(needs: {
         await addresses.close(owner);
         return { post: polled(post, attempt), nextActionTime: inSeconds(now, AFTER_CLOSE_SECONDS) };
       case 'DEAD': {
+        // What was fetched is noted in the record, of which a restored backup lacks the end.
+        if (mayBeFetched(attempt, await marks.of(post))) return findOut(post, now);
+        await marks.leave(post, pullMark('CAME_TO_NOTHING', attempt));
         log.warn({ postId: post.id, attempt: attempt.number }, 'TikTok never fetched a video it may have been told of');
         const error: PublishError = post.error ?? { code: 'PLATFORM_UNAVAILABLE' };
         return meet(startOver(post, 'ORPHANED', error, now), error, moment());
       }
-      case 'TAKEN': {
-        const learnt = await askByWebhook(post);
-        if (learnt !== undefined) return learnt;
-        const status = await ask(post);
-        if (!status.ok) return keepTrying(post, attempt, status.error, moment());
-        return takeVerdict(post, status.value, now) ?? keepWaiting(post, attempt, now);
-      }
+      case 'TAKEN':
+        return findOut(post, now);
     }
+  }
+
+  /** TikTok may hold the whole video. */
+  async function findOut(post: Finalizing, now: Date): Promise<Step> {
+    const learnt = await askByWebhook(post);
+    if (learnt !== undefined) return learnt;
+    const attempt = theAttempt(post);
+    const status = await ask(post);
+    if (!status.ok) return keepTrying(post, attempt, status.error, moment());
+    return takeVerdict(post, status.value, now) ?? keepWaiting(post, attempt, now);
   }
 
   /**

@@ -20,6 +20,8 @@ export type WorkInHand = {
   save<P extends Post>(post: P): Promise<P>;
   /** As `save`, again and again while the record can't be reached and the lease is not known to be lost. */
   saveHoweverLong<P extends Post>(post: P): Promise<P>;
+  /** Throws unless the record says that the post is still in these hands: an older one may have taken the place of the one that knew. */
+  holdOn(): Promise<void>;
   /** Stores the last step and lets go. */
   finish(step: Step): Promise<void>;
 };
@@ -32,11 +34,16 @@ export class LeaseLost extends Error {
 const RETRY_SECONDS = 0.5;
 
 export function workInHand(
-  { queue, wait }: { readonly queue: PostQueue; readonly wait: (seconds: number) => Promise<void> },
+  needs: {
+    readonly queue: PostQueue;
+    readonly wait: (seconds: number) => Promise<void>;
+    readonly leaseSeconds: number;
+  },
   lease: Lease,
   shift: Shift,
   takeCalls: () => readonly TracedCall[],
 ): WorkInHand {
+  const { queue, wait, leaseSeconds } = needs;
   // What was read but not stored yet, should storing it fail.
   let calls: readonly TracedCall[] = [];
   const circumstances = (post: Post) => {
@@ -62,6 +69,9 @@ export function workInHand(
           await wait(RETRY_SECONDS);
         }
       }
+    },
+    async holdOn() {
+      if (!(await queue.renew(lease, leaseSeconds))) throw new LeaseLost();
     },
     async finish(step) {
       const { post, nextActionTime } = step;

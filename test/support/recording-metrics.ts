@@ -18,6 +18,7 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     attemptEnded: note('attemptEnded'),
     waited: note('waited'),
     setAside: note('setAside'),
+    recalled: note('recalled'),
     videoRotten: note('videoRotten'),
     collected: note('collected'),
     collectionEnded: note('collectionEnded'),

@@ -1,7 +1,12 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import type { Backlog } from '../../application/ports/backlog.ts';
 import type { Log } from '../../application/ports/log.ts';
-import { COLLECTION_CALLS, COLLECTION_OUTCOMES, type Metrics } from '../../application/ports/metrics.ts';
+import {
+  COLLECTION_CALLS,
+  COLLECTION_OUTCOMES,
+  type Metrics,
+  RECALLED_STATES,
+} from '../../application/ports/metrics.ts';
 import { WARNING_DAYS } from '../../domain/connection/connection.ts';
 import { backlogGauges } from './backlog-gauges.ts';
 import { boundedLabel } from './bounded-label.ts';
@@ -59,6 +64,11 @@ export function prometheusMetrics(needs: {
   const attempts = counter('attempts', ['outcome', 'code'], 'Attempts that ended, by outcome and by why.');
   const waits = histogram('quota_wait', ['call'], WAIT_BUCKETS, 'How long calls waited for their turn in a quota.');
   const setAside = counter('set_aside', ['kind'], 'Posts and videos set aside because the work on them ended workers.');
+  const recalled = counter(
+    'recalled_posts',
+    ['state'],
+    'Posts whose end the record had forgotten, by what they were recalled as.',
+  );
   const rotten = counter('rotten_videos', [], 'Times that stored bytes of a video were found to have changed.');
   const garbage = counter('garbage_collected', ['kind'], 'What was removed because nobody needed it any more.');
   const collections = counter('metric_collections', ['outcome'], 'Rounds of collecting the numbers of an account.');
@@ -94,6 +104,7 @@ export function prometheusMetrics(needs: {
 
   // A series that begins with its first event hides that event from `rate` and `increase`.
   for (const kind of ['POST', 'VIDEO'] as const) setAside.inc({ kind }, 0);
+  for (const state of RECALLED_STATES) recalled.inc({ state }, 0);
   for (const outcome of ['RENEWED', 'INVALID_GRANT', 'NOT_ANSWERED', 'FAILED'] as const) refreshes.inc({ outcome }, 0);
   lostGrants.inc(0);
   snapshots.inc(0);
@@ -109,6 +120,7 @@ export function prometheusMetrics(needs: {
     attemptEnded: (outcome, code) => attempts.inc({ outcome, code: code ?? NONE }),
     waited: (call, seconds) => waits({ call }, seconds),
     setAside: (kind) => setAside.inc({ kind }),
+    recalled: (state) => recalled.inc({ state }),
     videoRotten: () => rotten.inc(),
     collected: (kind, count) => garbage.inc({ kind }, count),
     collectionEnded(outcome, latenessSeconds) {

@@ -3,7 +3,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { type Client, Pool, type PoolClient } from 'pg';
 import { DATABASE_LIMITS, type DatabaseLimits } from './database-limits.ts';
-import { applyPending, migrate, whileLocked } from './migrate.ts';
+import { applyPending, whileLocked } from './migrate.ts';
 import { MIGRATIONS, readSchemaState, type SchemaState } from './migrations.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
@@ -13,6 +13,16 @@ export type Database = {
   readonly pool: Pool;
   close(): Promise<void>;
 };
+
+/** Those that are read in the order of (transaction, sequence). */
+const OUTBOXES = ['post_event', 'connection_event'] as const;
+
+/**
+ * A dump that is restored into another cluster brings the numbers of transactions that are still to come here: nobody would see these
+ * events before, and newer ones would lie before them. They become part of this transaction, in the order of their sequence.
+ */
+const endOfOtherCluster = (table: (typeof OUTBOXES)[number]): string =>
+  `update ${table} set txid = pg_current_xact_id() where txid > pg_current_xact_id()`;
 
 /** Connections of one process. */
 export const POOL_SIZE = 16;
@@ -31,7 +41,7 @@ export async function openDatabase(
   url: string,
   { migrates = true, limits = DATABASE_LIMITS }: { readonly migrates?: boolean; readonly limits?: DatabaseLimits } = {},
 ): Promise<Database> {
-  if (migrates) await withMigrator(url, migrate, limits);
+  await withMigrator(url, (orm, pool) => whileLocked(pool, () => bringUpToDate(orm, pool, migrates)), limits);
   const orm = await MikroORM.init({
     clientUrl: url,
     entities: [ConnectionRows, PendingAuthorizationRows, VideoRows],
@@ -48,9 +58,7 @@ export async function openDatabase(
     logger: () => {},
   });
   try {
-    const pool = await poolOf(orm);
-    if (!migrates) refusePending(await readSchemaState(pool));
-    return { orm, pool, close: () => orm.close() };
+    return { orm, pool: await poolOf(orm), close: () => orm.close() };
   } catch (error) {
     await orm.close();
     throw error;
@@ -58,8 +66,8 @@ export async function openDatabase(
 }
 
 /**
- * Applies what the database lacks, as `applyPending`. Of several at once one works and the others wait for it. Applies nothing when each knows something that the other does not: then nobody knows in which order
- * it had to be. Gives the state that it found.
+ * Applies what the database lacks, as `applyPending`. Of several at once one works and the others wait for it. Applies nothing when
+ * each knows something that the other does not: then nobody knows in which order it had to be. Gives the state that it found.
  */
 export const migrateDatabase = (url: string): Promise<SchemaState> =>
   withMigrator(url, (orm, pool) =>
@@ -118,6 +126,12 @@ async function withMigrator<T>(
   } finally {
     await orm.close();
   }
+}
+
+async function bringUpToDate(orm: MikroORM, pool: Pool, migrates: boolean): Promise<void> {
+  if (migrates) await applyPending(orm);
+  else refusePending(await readSchemaState(pool));
+  for (const table of OUTBOXES) await pool.query(endOfOtherCluster(table));
 }
 
 const poolOf = (orm: MikroORM): Promise<Pool> => orm.em.getConnection().getNativeClient();

@@ -8,6 +8,7 @@ import { MediaAddress } from './migrations/media-address.ts';
 import { MetricTables } from './migrations/metric-tables.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
 import { PostTraceparent } from './migrations/post-traceparent.ts';
+import { RequestOfPost } from './migrations/request-of-post.ts';
 import { TokenLifeColumns } from './migrations/token-life.ts';
 import { WebhookInboxTable } from './migrations/webhook-inbox.ts';
 
@@ -24,6 +25,7 @@ export const MIGRATIONS = [
   { name: '2026-11-22-metric-tables', class: MetricTables },
   { name: '2026-11-22-hot-updates', class: HotUpdates },
   { name: '2026-11-22-post-traceparent', class: PostTraceparent },
+  { name: '2026-11-22-request-of-post', class: RequestOfPost },
 ] as const;
 
 /** As MikroORM names it. */

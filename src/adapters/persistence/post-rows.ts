@@ -15,6 +15,8 @@ export type PostRow = {
   workspace_id: string;
   connection_id: string;
   video_id: string;
+  /** Absent in events of earlier releases. */
+  request_id?: string | null;
   state: string;
   phase: string | null;
   caption: string;
@@ -82,6 +84,7 @@ export function postFromRow(row: PostRow, attempts: readonly Attempt[]): Post {
     scheduleTime: date(row.schedule_time),
     latePolicy: row.late_policy as LatePolicy,
     externalRef: row.external_ref ?? undefined,
+    requestId: row.request_id ?? undefined,
     labels: row.labels,
     createTime: date(row.create_time),
     updateTime: date(row.update_time),
@@ -156,6 +159,7 @@ export const POST_TYPE = {
   workspace_id: 'text',
   connection_id: 'text',
   video_id: 'text',
+  request_id: 'text',
   state: 'text',
   phase: 'text',
   caption: 'text',
@@ -196,6 +200,7 @@ export const postRecord = (post: Post, cipher: Cipher) =>
     workspace_id: post.workspaceId,
     connection_id: post.connectionId,
     video_id: post.videoId,
+    request_id: post.requestId ?? null,
     state: post.state,
     phase: post.state === 'PUBLISHING' ? post.phase : null,
     caption: post.caption,

@@ -63,7 +63,8 @@ export const INSERT_POST = prepared(`
   ), ${writeAttempts}, ${writeEvent('written', 'null')}
   select ${ROW_COLUMNS.join(', ')} from written`);
 
-const SET_COLUMNS = POST_COLUMNS.slice(4)
+/** All but who and what it is for: id, workspace, connection, video, request. */
+const SET_COLUMNS = POST_COLUMNS.slice(5)
   .map((column) => `${column} = input.${column}`)
   .join(', ');
 

@@ -36,7 +36,7 @@ export type S3Place = {
 /** In milliseconds: until it is connected, and from one sign of life to the next. Each call is tried `tries` times. */
 export type S3Limits = { readonly connect: number; readonly idle: number; readonly tries: number };
 
-const LIMITS: S3Limits = { connect: 5_000, idle: 20_000, tries: 3 };
+export const LIMITS: S3Limits = { connect: 5_000, idle: 20_000, tries: 3 };
 
 /** S3's smallest, since each upload under way holds one in memory. 10,000 of them are allowed: 48 GiB. */
 const PART_BYTES = 5 * 1024 * 1024;
@@ -67,15 +67,19 @@ const PASSING_SYSTEM_ERRORS = new Set([
 /** What is in the store from some place on, and which version of the video that is of. */
 type Piece = { readonly bytes: Uint8Array; readonly etag: string; readonly sizeBytes: number };
 
-/** One object per video, named by its id. Needs a bucket that is there; never makes one. */
-export function s3VideoStore({ bucket, prefix, ...place }: S3Place, limits: S3Limits = LIMITS): SweptVideoStore {
-  const client = new S3Client({
-    region: place.region,
-    ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
-    forcePathStyle: place.pathStyle,
+export const s3Client = ({ region, endpoint, pathStyle }: S3Place, limits: S3Limits): S3Client =>
+  new S3Client({
+    region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    forcePathStyle: pathStyle,
     maxAttempts: limits.tries,
     requestHandler: { connectionTimeout: limits.connect, socketTimeout: limits.idle },
   });
+
+/** One object per video, named by its id. Needs a bucket that is there; never makes one. */
+export function s3VideoStore(place: S3Place, limits: S3Limits = LIMITS): SweptVideoStore {
+  const { bucket, prefix } = place;
+  const client = s3Client(place, limits);
   const objectOf = (id: VideoId) => ({ Bucket: bucket, Key: prefix + nameOf(id) });
 
   /**

@@ -1,6 +1,7 @@
 import type { Denial, LoginRefusal } from '../../domain/caller.ts';
 import type { WarningDays } from '../../domain/connection/connection.ts';
 import type { AttemptOutcome } from '../../domain/post/attempt.ts';
+import type { Recalled } from '../../domain/post/mark.ts';
 import type { PublishErrorCode } from '../../domain/publish-error.ts';
 import type { GrantRefusal, Quotas } from './tiktok.ts';
 
@@ -28,6 +29,14 @@ export type WebhookOutcome = 'ACCEPTED' | 'REPEATED' | 'REFUSED' | 'FAILED';
 export const COLLECTION_OUTCOMES = ['DONE', 'MORE', 'NO_TURN', 'NOT_CONNECTED', 'REFUSED', 'LOST', 'FAILED'] as const;
 export type CollectionOutcome = (typeof COLLECTION_OUTCOMES)[number];
 
+/** What a post is that the record had forgotten, until TikTok has been asked. */
+export const RECALLED_STATES = [
+  'PUBLISHING',
+  'UNCONFIRMED',
+  'CANCELLED',
+] as const satisfies readonly Recalled['state'][];
+export type RecalledState = Recalled['state'];
+
 /** What of an account is asked for: a page of its list, videos by their ids, the account itself. */
 export const COLLECTION_CALLS = ['LIST', 'VIDEOS', 'ACCOUNT'] as const;
 export type CollectionCall = (typeof COLLECTION_CALLS)[number];
@@ -42,6 +51,8 @@ export interface Metrics {
   waited(call: keyof Quotas, seconds: number): void;
   /** Work that ended its worker again and again is left alone. */
   setAside(kind: 'POST' | 'VIDEO'): void;
+  /** The record had forgotten what became of a post, which is known again from its marks. Once for each, as what it was recalled. */
+  recalled(state: RecalledState): void;
   /** The stored bytes of a video are no longer those that came. Once for each time it is noticed. */
   videoRotten(): void;
   /** So much was removed that nobody needed any more: videos with their records, files without one, changes of posts, snapshots. */

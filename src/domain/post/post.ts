@@ -19,6 +19,8 @@ export type Plan = {
   readonly scheduleTime: Date;
   readonly latePolicy: LatePolicy;
   readonly externalRef?: string;
+  /** What the caller named the request that made it. Absent: made by a release that did not keep it. */
+  readonly requestId?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly createTime: Date;
   readonly updateTime: Date;
@@ -148,6 +150,7 @@ export const planOf = (post: Post): Plan => ({
   attempts: post.attempts,
   setbacks: post.setbacks,
   ...(post.externalRef === undefined ? {} : { externalRef: post.externalRef }),
+  ...(post.requestId === undefined ? {} : { requestId: post.requestId }),
   ...(post.dispatchLatenessSeconds === undefined ? {} : { dispatchLatenessSeconds: post.dispatchLatenessSeconds }),
 });
 

@@ -10,9 +10,12 @@ import type { VideoStore } from '../../../src/application/ports/video-store.ts';
 import { type ServeMedia, serveMedia } from '../../../src/application/serve-media.ts';
 import { bytesCovered } from '../../../src/domain/post/media-evidence.ts';
 import { Secret } from '../../../src/domain/secret.ts';
-import { aReadyVideo, ids } from '../../support/builders.ts';
+import { aFinalizingPost, anAttempt, aReadyVideo, aRequest } from '../../support/builders.ts';
 import { fixedClock } from '../../support/fixed-clock.ts';
+import { inMemoryConnections } from '../../support/in-memory-connections.ts';
+import { inMemoryMarks } from '../../support/in-memory-marks.ts';
 import { inMemoryMediaAddresses } from '../../support/in-memory-media-addresses.ts';
+import { inMemoryPosts } from '../../support/in-memory-posts.ts';
 import { inMemoryVideoStore } from '../../support/in-memory-video-store.ts';
 import { inMemoryVideos } from '../../support/in-memory-videos.ts';
 import { recordingLog } from '../../support/recording-log.ts';
@@ -51,7 +54,14 @@ async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
     })(),
     { maxBytes: sizeBytes },
   );
-  const owner = { postId: ids.postId(), attemptNumber: 1 };
+  const { posts } = inMemoryPosts({ clock, videos, connections: inMemoryConnections({ clock }) });
+  const post = aFinalizingPost({
+    videoId: video.id,
+    attempts: [anAttempt({ transfer: 'PULL', finalizeTime: clock.now() })],
+  });
+  await posts.add({ post }, aRequest());
+  const marks = inMemoryMarks();
+  const owner = { postId: post.id, attemptNumber: 1 };
   await addresses.open({ ...owner, videoId: video.id }, new Secret(TOKEN));
   const metrics = recordingMetrics();
   let read = 0;
@@ -65,11 +75,12 @@ async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
     },
   };
   const check = checkBytes({ store, metrics, traces: NO_TRACES, log: recordingLog() });
-  const origin = await listen(serveMedia({ addresses, videos, store: counted, checkBytes: check }));
+  const origin = await listen(serveMedia({ addresses, marks, posts, videos, store: counted, checkBytes: check }));
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     fetch(`${origin}/media/${TOKEN}`, { method, headers: { connection: 'close', ...headers } });
   const covered = async () => bytesCovered((await addresses.evidence(owner)).served);
-  return { addresses, owner, origin, content, get, covered, metrics, bytesRead: () => read };
+  const marked = async () => (await marks.of(post)).map(({ kind }) => kind);
+  return { addresses, owner, marked, origin, content, get, covered, metrics, bytesRead: () => read };
 }
 
 describe('GET /media/…', () => {
@@ -166,6 +177,14 @@ describe('GET /media/…', () => {
     if (status === 206) expect(response.headers.get('content-range')).toBe(`bytes ${start}-${end - 1}/1000000`);
     expect(Buffer.from(await response.arrayBuffer()).equals(content.subarray(start, end))).toBe(true);
     expect(await covered()).toBe(end - start);
+  });
+
+  it('OPS-04 marks outside of the record that the last byte is about to leave, and nothing before it', async () => {
+    const { get, marked, content } = await given();
+    await (await get({ range: `bytes=0-${content.length - 2}` })).arrayBuffer();
+    expect(await marked()).toEqual([]);
+    await (await get({ range: `bytes=${content.length - 1}-` })).arrayBuffer();
+    expect(await marked()).toEqual(['FETCHED']);
   });
 
   it.each(['bytes=1000000-', 'bytes=-0'])('refuses the range %s, which the video does not have', async (range) => {

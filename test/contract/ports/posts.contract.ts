@@ -84,6 +84,7 @@ const everything = {
   scheduleTime: new Date('2026-12-24T18:00:00.987Z'),
   latePolicy: { maxLatenessSeconds: 0.5, action: 'HOLD' as const },
   externalRef: 'campaign/7',
+  requestId: 'request/7',
   labels: { team: 'Ünïcode 🎉', '': 'empty name', constructor: 'x', 'a.b c': '' },
   dispatchLatenessSeconds: 1.25,
   setbacks: 7,

@@ -66,6 +66,7 @@ describe('publishing a post', () => {
     expect(step).toEqual({
       post: {
         id: expect.stringMatching(/^post_/),
+        requestId: 'request',
         workspaceId: WORKSPACE,
         connectionId: connection.id,
         videoId: video.id,

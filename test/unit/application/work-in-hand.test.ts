@@ -46,7 +46,9 @@ describe('a post in the hands of its worker', () => {
     };
     const calls: TracedCall[] = [];
     const work = (parts: Partial<PostQueue> = {}) =>
-      workInHand({ queue: { ...noting, ...parts }, wait: world.wait }, lease, aShift, () => calls.splice(0));
+      workInHand({ queue: { ...noting, ...parts }, wait: world.wait, leaseSeconds: LEASE_SECONDS }, lease, aShift, () =>
+        calls.splice(0),
+      );
     return { world, lease, stored, calls, work };
   }
 

@@ -9,6 +9,7 @@ import type { Credentials } from '../../../src/application/ports/credentials.ts'
 import type { FailPointName } from '../../../src/application/ports/fail-point.ts';
 import type { Gates } from '../../../src/application/ports/gates.ts';
 import type { Ids } from '../../../src/application/ports/ids.ts';
+import type { Marks } from '../../../src/application/ports/marks.ts';
 import type { MediaAddresses } from '../../../src/application/ports/media-addresses.ts';
 import type { PendingAuthorizations } from '../../../src/application/ports/pending-authorizations.ts';
 import type { PostEvents } from '../../../src/application/ports/post-events.ts';
@@ -43,6 +44,7 @@ import { inMemoryConnections } from '../../support/in-memory-connections.ts';
 import { inMemoryCredentials } from '../../support/in-memory-credentials.ts';
 import { type InMemoryDoorbell, inMemoryDoorbell } from '../../support/in-memory-doorbell.ts';
 import { inMemoryGates } from '../../support/in-memory-gates.ts';
+import { inMemoryMarks } from '../../support/in-memory-marks.ts';
 import { inMemoryMediaAddresses } from '../../support/in-memory-media-addresses.ts';
 import { type InMemoryMetrics, inMemoryMetrics } from '../../support/in-memory-metrics.ts';
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
@@ -107,6 +109,7 @@ export class World {
   health: PlatformHealth = platformHealth(this);
   readonly publicUrl = 'https://connector.example';
   addresses: MediaAddresses = inMemoryMediaAddresses({ clock: this.clock });
+  marks: Marks = inMemoryMarks();
   inbox: WebhookInbox = inMemoryWebhookInbox({ clock: this.clock });
   /** 0 is without any jitter. */
   random: () => number = () => 0;

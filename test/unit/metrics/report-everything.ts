@@ -6,6 +6,7 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   attemptEnded: ['FAILED', 'CONTENT_FLAGGED'],
   waited: ['ANNOUNCE', 12],
   setAside: ['POST'],
+  recalled: ['PUBLISHING'],
   videoRotten: [],
   collected: ['FILE', 2],
   collectionEnded: ['DONE', 3],
