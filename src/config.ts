@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
+import { mongodbUrlProblem } from './adapters/scheduler/mongo-agenda-store.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { S3Place } from './adapters/video-store/s3-video-store.ts';
@@ -30,6 +31,7 @@ export type Config = {
   readonly dataDir: string;
   /** Absent: the embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl?: string;
+  /** Absent: Agenda's jobs are in PostgreSQL, beside everything else. */
   readonly agendaMongodbUrl?: string;
   readonly videoStore: VideoStoreConfig;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
@@ -337,6 +339,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     value.startsWith('s3:') ? s3PlaceOf(value, text('AWS_REGION') ?? text('AWS_DEFAULT_REGION')) : videoFolderOf(value),
   ) ?? { kind: 'FILE', folder: resolve(dataDir, 'videos') };
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
+  const mongodbProblem = agendaMongodbUrl === undefined ? undefined : mongodbUrlProblem(agendaMongodbUrl);
+  if (mongodbProblem !== undefined) {
+    problems.push(
+      `AGENDA_MONGODB_URL: ${mongodbProblem}. Give a mongodb:// or mongodb+srv:// address, with %-encoding in user and password, or leave it out for PostgreSQL (its value is not shown here).`,
+    );
+  }
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
   const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
   const videoDays = days('VIDEO_RETENTION_DAYS', 30);
