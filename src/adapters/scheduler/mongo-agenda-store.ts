@@ -7,6 +7,8 @@ const DUPLICATE_KEY = 11_000;
 /** Without it the driver waits for ever for a server that takes a call and never answers. */
 const PATIENCE_MILLISECONDS = 5_000;
 
+const isDuplicate = (error: unknown): boolean => error instanceof MongoServerError && error.code === DUPLICATE_KEY;
+
 /** Agenda's jobs in MongoDB, in the database that the URL names (`test` when it names none). */
 export async function mongoAgendaStore(url: string): Promise<AgendaStore> {
   const client = new MongoClient(url, {
@@ -17,10 +19,18 @@ export async function mongoAgendaStore(url: string): Promise<AgendaStore> {
     waitQueueTimeoutMS: PATIENCE_MILLISECONDS,
   });
   const backend = new MongoBackend({ mongo: client.db(), collection: COLLECTION, ensureIndex: false });
+  const { repository } = backend;
+  const save = repository.saveJob.bind(repository);
+  // Of two upserts that find no job of the name the index refuses one, which then finds what the other has made.
+  repository.saveJob = (job, options) =>
+    save(job, options).catch((error) => {
+      if (!isDuplicate(error)) throw error;
+      return save(job, options);
+    });
   try {
     await client.connect();
     // Not the backend's: that makes a collection for a log of Agenda's, which is off.
-    await backend.repository.connect();
+    await repository.connect();
   } catch (error) {
     await client.close();
     throw error;
@@ -55,7 +65,7 @@ async function allowOneOfEach(client: MongoClient): Promise<void> {
   try {
     await index();
   } catch (error) {
-    if (!(error instanceof MongoServerError && error.code === DUPLICATE_KEY)) throw error;
+    if (!isDuplicate(error)) throw error;
     const known = new Set<unknown>();
     for (const { _id, name } of await jobs.find({ type: 'single' }).sort({ _id: 1 }).toArray()) {
       if (known.has(name)) await jobs.deleteOne({ _id });
