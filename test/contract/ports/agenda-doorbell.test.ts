@@ -11,7 +11,7 @@ import { recordingMetrics } from '../../support/recording-metrics.ts';
 import { type DoorbellCluster, doorbellContract, sharedDoorbellContract } from './doorbell.contract.ts';
 
 /** What a store of Agenda's is to a test, whichever it is. */
-type Place = Pick<DoorbellCluster, 'jobs' | 'wipe' | 'double'> & {
+type Place = Pick<DoorbellCluster, 'jobs' | 'locked' | 'wipe' | 'double'> & {
   readonly url: string;
   readonly open: (url: string) => OpenAgendaStore;
   drop(): Promise<void>;
@@ -28,6 +28,10 @@ async function inPostgres(): Promise<Place> {
       const { rows } = await client.query(`select to_regclass('agenda_jobs') as name`);
       if (rows[0]?.name === null) return [];
       return (await client.query('select name from agenda_jobs order by name')).rows.map(({ name }) => name);
+    },
+    async locked() {
+      const { rows } = await client.query('select name from agenda_jobs where locked_at is not null');
+      return rows.map(({ name }) => name);
     },
     wipe: async () => void (await client.query('drop table if exists agenda_jobs')),
     async double(name) {
@@ -47,6 +51,7 @@ async function inMongodb(): Promise<Place> {
     url,
     open: (at) => () => mongoAgendaStore(at),
     jobs: async () => (await jobs.find().sort({ name: 1 }).toArray()).map(({ name }) => name),
+    locked: async () => (await jobs.find({ lockedAt: { $ne: null } }).toArray()).map(({ name }) => name),
     wipe: async () => void (await jobs.drop()),
     async double(name) {
       await jobs.dropIndex('one_single_job_per_name');

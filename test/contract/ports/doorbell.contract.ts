@@ -131,6 +131,8 @@ export type DoorbellCluster = {
   readonly way: FaultyWay;
   /** The name of each job in the store, sorted. */
   jobs(): Promise<readonly string[]>;
+  /** The name of each that somebody has taken. */
+  locked(): Promise<readonly string[]>;
   /** Leaves nothing of it, as who drops a database does. */
   wipe(): Promise<void>;
   /** Two jobs where there should be one, as in a store that was filled by something else. */
@@ -190,18 +192,19 @@ export function sharedDoorbellContract(name: string, openCluster: () => Promise<
     }
 
     it('rings another process when the one that was asked is gone', async (context) => {
-      const { process, jobsAre } = await opened(context);
+      const { process, locked } = await opened(context);
       const [one, other] = [process(), process()];
-      await Promise.all([one.doorbell.start(), other.doorbell.start()]);
-      const ring = nextRing(other.doorbell);
-      const time = inSeconds(new Date(), 3);
+      await one.doorbell.start();
+      const time = inSeconds(new Date(), 8);
       await one.doorbell.ringAt(time);
-      await jobsAre('wake the engine');
+      // Agenda takes it to itself some seconds before its time, and would leave it locked.
+      await until(async () => (await locked()).includes('wake the engine'));
       await one.doorbell.stop();
+      const ring = nextRing(other.doorbell);
+      await other.doorbell.start();
       await ring;
-      // What it had taken to itself shortly before the end is not locked for a minute.
-      expect(Date.now() - time.getTime()).toBeLessThan(20_000);
       expect(Date.now()).toBeGreaterThanOrEqual(time.getTime());
+      expect(Date.now() - time.getTime()).toBeLessThan(20_000);
     });
 
     it('rings another process for the earliest time that anybody was asked for', async (context) => {
@@ -417,17 +420,19 @@ export function sharedDoorbellContract(name: string, openCluster: () => Promise<
       expect(Date.now() - told).toBeLessThan(7_000);
     });
 
-    it('is not well before a connection that breaks again and again is steady', async (context) => {
-      const { process, way } = await opened(context);
+    it('is not well before a store that comes and goes is steady', async (context) => {
+      const { process, jobsAre, wipe, way } = await opened(context);
       const { doorbell, log } = process();
-      await doorbell.every('count', 1, work().run);
+      const { begun, run, times } = work();
+      await doorbell.every('count', 1, run);
       await doorbell.start();
-      for (let cuts = 0; cuts < 4; cuts += 1) {
-        const met = way.met();
+      for (let outages = 0; outages < 2; outages += 1) {
         way.cut();
-        await until(() => way.met() > met && saying(log, FAILS).length > 0);
+        // What it does by itself shows that it looked in vain; the jobs that it looked again, and found the store.
+        await times(begun.length + 2);
+        await wipe();
         way.resume();
-        await until(() => way.met() > met + 1);
+        await jobsAre('count');
       }
       expect(log.lines.map(({ level }) => level)).toEqual(['warn']);
       await until(() => log.lines.length === 2);
