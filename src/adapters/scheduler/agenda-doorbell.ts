@@ -23,7 +23,6 @@ type Session = { readonly agenda: Agenda; readonly store: AgendaStore; readonly 
 const WAKE = 'wake the engine';
 /** How often the store is looked after: opened when it was away, mended when it was wiped. */
 const TEND_MILLISECONDS = 5_000;
-/** Of a job that its process died with. */
 const LOCK_MILLISECONDS = 60_000;
 /** Work that hangs must not keep every other process from it for ever. */
 const LONGEST_WORK_MILLISECONDS = 600_000;
@@ -42,6 +41,7 @@ export function agendaDoorbell(needs: {
   readonly openStore: OpenAgendaStore;
   readonly metrics: Pick<Metrics, 'doorbellReached'>;
   readonly log: Log;
+  /** How long a job is left alone whose process has fallen silent. */
   readonly lockMilliseconds?: number;
 }): Doorbell {
   const { openStore, metrics, log, lockMilliseconds = LOCK_MILLISECONDS } = needs;
