@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { unescape as percentDecoded } from 'node:querystring';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import { DATABASE_LIMITS, type DatabaseLimits } from './adapters/persistence/database-limits.ts';
+import { mongodbUrlProblem } from './adapters/scheduler/mongo-agenda-store.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { OtlpTracing } from './adapters/traces/otlp-traces.ts';
@@ -37,6 +38,7 @@ export type Config = {
   /** Whether a start brings the schema up to date, or refuses one that lacks something. */
   readonly migrateOnStart: boolean;
   readonly databaseLimits: DatabaseLimits;
+  /** Absent: Agenda's jobs are in PostgreSQL, beside everything else. */
   readonly agendaMongodbUrl?: string;
   readonly videoStore: VideoStoreConfig;
   /** Absent: kept under `dataDir`, made at the first start. Only with the embedded database. */
@@ -431,6 +433,12 @@ export function readSettings(environment: Environment): {
   ) ?? { kind: 'FILE', folder: resolve(dataDir, 'videos') };
   const agendaMongodbUrl = text('AGENDA_MONGODB_URL');
   const traced = tracing();
+  const mongodbProblem = agendaMongodbUrl === undefined ? undefined : mongodbUrlProblem(agendaMongodbUrl);
+  if (mongodbProblem !== undefined) {
+    problems.push(
+      `AGENDA_MONGODB_URL: ${mongodbProblem}. Give a mongodb:// or mongodb+srv:// address, with %-encoding in user and password, or leave it out for PostgreSQL (its value is not shown here).`,
+    );
+  }
   const videoUriAllow = hosts('VIDEO_URI_ALLOW');
   const workspaceBytes = bytes('WORKSPACE_VIDEO_BYTES');
   const videoDays = days('VIDEO_RETENTION_DAYS', 30);

@@ -36,7 +36,7 @@ import { connectorRoutes } from './adapters/rpc/routes.ts';
 import type { UseCases } from './adapters/rpc/rpc-needs.ts';
 import { type RpcServer, rpcServer } from './adapters/rpc/server.ts';
 import { answerTo } from './adapters/rpc/to-connect-error.ts';
-import { agendaDoorbell } from './adapters/scheduler/agenda-doorbell.ts';
+import { agendaDoorbell, type OpenAgendaStore } from './adapters/scheduler/agenda-doorbell.ts';
 import { mongoAgendaStore } from './adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from './adapters/scheduler/postgres-agenda-store.ts';
 import { asyncCallTrace } from './adapters/system/async-call-trace.ts';
@@ -384,15 +384,13 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps, trace
     )
     .onDeactivation((tiktoks) => tiktoks.close());
   container.bind(t.doorbell).toResolvedValue(
-    (log: Log) => {
+    (metrics: Metrics, log: Log) => {
       const { agendaMongodbUrl } = config;
-      return agendaDoorbell(
-        () =>
-          agendaMongodbUrl === undefined ? postgresAgendaStore(databaseUrl, log) : mongoAgendaStore(agendaMongodbUrl),
-        log,
-      );
+      const openStore: OpenAgendaStore = (lost) =>
+        agendaMongodbUrl === undefined ? postgresAgendaStore(databaseUrl, lost) : mongoAgendaStore(agendaMongodbUrl);
+      return agendaDoorbell({ openStore, metrics, log });
     },
-    [t.log],
+    [t.metrics, t.log],
   );
 }
 

@@ -68,6 +68,8 @@ ${Object.entries(FLAGS)
   --journal F   writes to file F what happened and what the workers logged, line by line
   --help        this
 
+Agenda keeps its jobs in PostgreSQL, or in the MongoDB that AGENDA_MONGODB_URL names.
+
 The last line is a JSON object. Exit code 0: no post went out twice, none is lost or stuck, no worker ended by itself or
 badly, no event of a post was missed. Exit code 1: else, or when the run itself failed.`;
 

@@ -262,12 +262,14 @@ async function surroundings(needs: {
   sandbox.control.changeBusinessApp({ callbackUrls: { VIDEO: `${front.origin}/webhooks/tiktok` } });
   const videoOrigin = await openVideoOrigin(ownVideoToFetch, random.branch('video origin'));
   endings.push(() => videoOrigin.close());
+  const agendaMongodbUrl = process.env['AGENDA_MONGODB_URL'];
   return {
     postgres,
     sandbox,
     videoOrigin,
     environment: {
       DATABASE_URL: postgres.url,
+      ...(agendaMongodbUrl === undefined ? {} : { AGENDA_MONGODB_URL: agendaMongodbUrl }),
       DATA_DIR: join(folder, 'data'),
       TOKEN_KEYS: `chaos:${randomBytes(32).toString('base64')}`,
       // One for all of them: whichever worker is asked, TikTok is told the same address to come back to.

@@ -25,6 +25,7 @@ export function recordingMetrics(): Metrics & { readonly reports: readonly Repor
     collectionAsked: note('collectionAsked'),
     snapshotsStored: note('snapshotsStored'),
     looked: note('looked'),
+    doorbellReached: note('doorbellReached'),
     tiktokAnswered: note('tiktokAnswered'),
     tokenRefreshed: note('tokenRefreshed'),
     grantLost: note('grantLost'),

@@ -86,6 +86,11 @@ export function prometheusMetrics(needs: {
     [],
     'When the engine last looked for work with success.',
   );
+  const doorbell = gauge(
+    'doorbell_reachable',
+    [],
+    "1 while Agenda's store answers this process, by which processes ring each other, else 0.",
+  );
   const calls = counter('tiktok_calls', ['endpoint', 'status', 'code'], 'Calls to TikTok, by how they ended.');
   const callDuration = histogram('tiktok_call_duration', ['endpoint'], CALL_BUCKETS, 'How long calls to TikTok took.');
   const refreshes = counter('token_refreshes', ['outcome'], 'Refresh tokens spent, by what came of it.');
@@ -133,6 +138,7 @@ export function prometheusMetrics(needs: {
       looks({}, seconds);
       lastLook.setToCurrentTime();
     },
+    doorbellReached: (isReached) => doorbell.set(Number(isReached)),
     tiktokAnswered({ endpoint, status, code, seconds }) {
       const called = endpointOf(endpoint);
       const answered = status === undefined ? NONE : statusOf(String(status));

@@ -4,21 +4,51 @@ import type { AgendaStore } from './agenda-doorbell.ts';
 
 const COLLECTION = 'agenda_jobs';
 const DUPLICATE_KEY = 11_000;
+/** Without it the driver waits for ever for a server that takes a call and never answers. */
+const PATIENCE_MILLISECONDS = 5_000;
+
+const isDuplicate = (error: unknown): boolean => error instanceof MongoServerError && error.code === DUPLICATE_KEY;
 
 /** Agenda's jobs in MongoDB, in the database that the URL names (`test` when it names none). */
 export async function mongoAgendaStore(url: string): Promise<AgendaStore> {
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: 5_000 });
+  const client = new MongoClient(url, {
+    appName: 'tiktok-connector doorbell',
+    connectTimeoutMS: PATIENCE_MILLISECONDS,
+    serverSelectionTimeoutMS: PATIENCE_MILLISECONDS,
+    socketTimeoutMS: PATIENCE_MILLISECONDS,
+    waitQueueTimeoutMS: PATIENCE_MILLISECONDS,
+  });
+  const backend = new MongoBackend({ mongo: client.db(), collection: COLLECTION, ensureIndex: false });
+  const { repository } = backend;
+  const save = repository.saveJob.bind(repository);
+  // Of two upserts that find no job of the name the index refuses one, which then finds what the other has made.
+  repository.saveJob = (job, options) =>
+    save(job, options).catch((error) => {
+      if (!isDuplicate(error)) throw error;
+      return save(job, options);
+    });
   try {
     await client.connect();
-    await allowOneOfEach(client);
+    // Not the backend's: that makes a collection for a log of Agenda's, which is off.
+    await repository.connect();
   } catch (error) {
     await client.close();
     throw error;
   }
-  return {
-    backend: new MongoBackend({ mongo: client.db(), collection: COLLECTION }),
-    close: () => client.close(),
-  };
+  return { backend, prepare: () => allowOneOfEach(client), close: () => client.close() };
+}
+
+/** What is wrong with an address, in words that hold nothing of its user and password. Undefined: it can be used. */
+export function mongodbUrlProblem(url: string): string | undefined {
+  try {
+    new MongoClient(url);
+    return undefined;
+  } catch (error) {
+    const [, secrets = ''] = /^[^/]*\/\/(.*)@/.exec(url) ?? [];
+    const said = error instanceof Error ? error.message : '';
+    const tells = secrets.split(/[:@]/).some((secret) => secret !== '' && said.includes(secret));
+    return said === '' || tells ? 'it can not be read' : said;
+  }
 }
 
 /** Connects, logs in and asks for a sign of life. Throws when none comes within the time. */
@@ -37,8 +67,8 @@ export async function pingMongo(url: string, milliseconds: number): Promise<void
 }
 
 /**
- * Agenda looks for the one job of a name and inserts it when it is not there; two processes that start at once would leave two. A
- * store that has two already loses both: they are made anew right after, and nothing is lost with them.
+ * Agenda looks for the one job of a name and inserts it when it is not there; two processes that do so at once would leave two. Of two
+ * that are there already the older stays, whichever process looks.
  */
 async function allowOneOfEach(client: MongoClient): Promise<void> {
   const jobs = client.db().collection(COLLECTION);
@@ -50,8 +80,12 @@ async function allowOneOfEach(client: MongoClient): Promise<void> {
   try {
     await index();
   } catch (error) {
-    if (!(error instanceof MongoServerError && error.code === DUPLICATE_KEY)) throw error;
-    await jobs.deleteMany({ type: 'single' });
+    if (!isDuplicate(error)) throw error;
+    const known = new Set<unknown>();
+    for (const { _id, name } of await jobs.find({ type: 'single' }).sort({ _id: 1 }).toArray()) {
+      if (known.has(name)) await jobs.deleteOne({ _id });
+      known.add(name);
+    }
     await index();
   }
 }

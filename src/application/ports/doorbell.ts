@@ -3,14 +3,22 @@
  * many finds nothing.
  */
 export interface Doorbell {
-  /** Something may be due at `time`: rings then, in one process at least. An earlier time wins over a later one. */
+  /**
+   * Something may be due at `time`: rings then in this process, and in another one when this one is gone. Of several times the earliest
+   * counts. Waits for no store, and never rejects.
+   */
   ringAt(time: Date): Promise<void>;
   /** Something is due now: rings at once in this process, and soon in others. */
   ringNow(): Promise<void>;
   /** Whom to wake. */
   onRing(listener: () => void): () => void;
-  /** Runs `work` about every `seconds`, in one process of the cluster at a time. Must be harmless when run twice. */
+  /**
+   * Runs `work` about every `seconds`, in one process of the cluster at a time; in each of them while they have no way to agree. Must be
+   * harmless when run twice. What it throws is logged, and it is run again at its next turn.
+   */
   every(name: string, seconds: number, work: () => Promise<void>): Promise<void>;
+  /** Resolves within seconds, also when processes can't agree yet. */
   start(): Promise<void>;
+  /** Lets work under way end, for some seconds. Rings no more. */
   stop(): Promise<void>;
 }

@@ -65,6 +65,8 @@ export interface Metrics {
   snapshotsStored(count: number): void;
   /** The engine looked for work, with success; how long that took. */
   looked(seconds: number): void;
+  /** Whether the store answers that the processes ring each other by. At each look at it. */
+  doorbellReached(isReached: boolean): void;
   tiktokAnswered(call: AnsweredCall): void;
   /** A refresh token was spent, or could not be. One report for each refresh, not for each call. */
   tokenRefreshed(outcome: RefreshOutcome): void;

@@ -13,6 +13,7 @@ const examples: { readonly [Name in keyof Metrics]: Parameters<Metrics[Name]> } 
   collectionAsked: ['LIST'],
   snapshotsStored: [20],
   looked: [0.004],
+  doorbellReached: [true],
   tiktokAnswered: [{ endpoint: '/v2/post/publish/status/fetch/', status: 200, code: 'ok', seconds: 0.1 }],
   tokenRefreshed: ['RENEWED'],
   grantLost: [],

@@ -392,12 +392,49 @@ describe('settings', () => {
       /TIKTOK_CHUNK_BYTES=5000000.*10485760 to 64000000/,
     ],
     ['no patience at all', { TIKTOK_API_SECONDS: '0' }, /TIKTOK_API_SECONDS=0.*1 to 3600/],
+    [
+      'a store of Agenda that is no MongoDB',
+      { AGENDA_MONGODB_URL: 'redis://h/0' },
+      /AGENDA_MONGODB_URL:.*mongodb\+srv:/,
+    ],
+    ['an option MongoDB does not have', { AGENDA_MONGODB_URL: 'mongodb://h/a?tsl=true' }, /AGENDA_MONGODB_URL:.*tsl/],
+    [
+      'a password MongoDB could not read',
+      { AGENDA_MONGODB_URL: 'mongodb://u:p/w@h/a' },
+      /AGENDA_MONGODB_URL:.*%-encoding/,
+    ],
     ['a late action there is not', { LATE_ACTION: 'DROP' }, /LATE_ACTION=DROP.*PUBLISH, HOLD, FAIL/],
     ['a key that is too short', { TOKEN_KEYS: 'k1:c2hvcnQ=' }, /"k1" has 5 key bytes/],
     ['a key that is not random', { TOKEN_KEYS: `k1:${Buffer.alloc(32).toString('base64')}` }, /not random/],
     ['a key id twice', { TOKEN_KEYS: `k1:${KEY},k1:${KEY}` }, /key id twice/],
   ])('refuse %s, and say what to do', (_, environment, problem) => {
     expect(problemsOf(environment)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it.each([
+    'mongodb://127.0.0.1:27017/agenda',
+    'mongodb://user:p%40ss@one.example,two.example:27018/agenda?replicaSet=rs0&authSource=admin&tls=true',
+    'mongodb+srv://user:p%40ss@cluster.example.com/agenda?retryWrites=true&w=majority',
+  ])('take %s for a store of Agenda', (url) => {
+    expect(readConfig({ AGENDA_MONGODB_URL: url }).agendaMongodbUrl).toBe(url);
+  });
+
+  it.each([
+    'mongodb://aaaa/hush-hush@host/agenda',
+    'mongodb://hush-hush/aaaa@host/agenda',
+    'mongodb://user:hush-hush@@host/agenda',
+    'mongodb://user:hush-hush%@host/agenda',
+    'mongodb://user:hush-hush@host:port/agenda',
+    'mongodb://user:hush-hush@host/agenda?ssl=perhaps',
+    'mongodb+srv://user:hush-hush@host:27017/agenda',
+    'mongo://user:hush-hush@host/agenda',
+    'mongodb:user:hush-hush@host',
+    'user:hush-hush@host/agenda',
+  ])('refuse %s without showing it', (url) => {
+    const [problem, ...more] = problemsOf({ AGENDA_MONGODB_URL: url });
+    expect(more).toEqual([]);
+    expect(problem).toMatch(/^AGENDA_MONGODB_URL: .+ Give a mongodb:/);
+    expect(problem).not.toContain('hush');
   });
 
   it('are refused all at once, and never with a secret', () => {
