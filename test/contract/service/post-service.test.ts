@@ -722,7 +722,7 @@ describe('WatchPosts', () => {
     expect(events.map(step).filter((each, index, all) => each !== all[index - 1])).toEqual([
       'UNSPECIFIED SCHEDULED UNSPECIFIED',
       'SCHEDULED PUBLISHING INITIALIZING',
-      'PUBLISHING PUBLISHING UPLOADING',
+      // In one piece: its first chunk is its last.
       'PUBLISHING PUBLISHING FINALIZING',
       'PUBLISHING PUBLISHING PROCESSING',
       'PUBLISHING PUBLISHED UNSPECIFIED',

@@ -6,7 +6,7 @@ import { Migration } from '@mikro-orm/migrations';
  */
 export class HotUpdates extends Migration {
   override up(): void {
-    this.addSql('alter table post add column reached_time timestamptz(3)');
+    this.addSql('alter table post add column if not exists reached_time timestamptz(3)');
     this.addSql('create index if not exists post_reached on post (reached_time) where reached_time is not null');
     this.addSql('drop index post_published_lately');
     this.addSql('alter table post set (fillfactor = 60)');
