@@ -32,8 +32,8 @@ const writeAttempts = `
         .join(', ')}
   )`;
 
-/** What the store adds to a record: with it, a whole row. */
-const STORED_COLUMNS = ROW_COLUMNS.filter((column) => !(column in POST_TYPE));
+/** What the store adds to a record: with it, a whole row, without whose trace brought it. */
+const STORED_COLUMNS = ROW_COLUMNS.filter((column) => !(column in POST_TYPE) && column !== 'traceparent');
 const asRow = `(input.record - '{attempts,calls,owner,known_version,progressed,finished,traceparent}'::text[])
   || jsonb_build_object(${STORED_COLUMNS.map((column) => `'${column}', written.${column}`).join(', ')})`;
 

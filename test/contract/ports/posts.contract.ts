@@ -305,8 +305,10 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
           // An attempt is never taken back: what came after it has all that came before.
           const attempts = other.attempts.length > 0 ? other.attempts : [];
           if (attempts.length < (await found(stores, start.id)).post.attempts.length) continue;
-          const { id, workspaceId, connectionId, videoId, createTime } = start;
-          const next: Post = { ...other, id, workspaceId, connectionId, videoId, createTime, attempts };
+          const { id, workspaceId, connectionId, videoId, requestId, createTime } = start;
+          const { requestId: _, ...rest } = other;
+          const named = requestId === undefined ? rest : { ...rest, requestId };
+          const next: Post = { ...named, id, workspaceId, connectionId, videoId, createTime, attempts };
           const outcome = await stores.posts.update(id, () => ok({ post: next }));
           expect(outcome.ok, `${start.state} to ${index}`).toBe(true);
           expect(asStored((await found(stores, id)).post)).toEqual(asStored(next));

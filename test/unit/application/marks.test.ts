@@ -44,7 +44,7 @@ describe('OPS-04 what is marked outside of the record', () => {
     await world.work();
     expect(methods(world)).toEqual(['readCreator', 'announce']);
     const step = await world.step(post.id);
-    expect(step).toMatchObject({ post: { phase: 'UPLOADING', setbacks: 0 }, nextActionTime: later(30) });
+    expect(step).toMatchObject({ post: { phase: 'FINALIZING', setbacks: 0 }, nextActionTime: later(30) });
     const [attempt] = step.post.attempts;
     expect(marks.tries).toEqual([
       expect.objectContaining({
