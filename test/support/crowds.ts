@@ -77,7 +77,7 @@ export async function manyPosts(
        cross join (select $3::text[] as ids, $4::text[] as workspaces, date_trunc('milliseconds', now()) as now) as given
        cross join lateral (select 1 + (number - 1) % cardinality(ids) as place) as turn
        cross join lateral jsonb_populate_record(original, jsonb_build_object(
-         'id', $5 || '_' || lpad(number::text, 6, '0'), 'caption', $5 || ' ' || number,
+         'id', $5 || '_' || lpad(number::text, 6, '0'), 'request_id', $5 || number, 'caption', $5 || ' ' || number,
          'connection_id', given.ids[turn.place], 'workspace_id', given.workspaces[turn.place],
          'schedule_time', given.now, 'next_action_at', given.now, 'create_time', given.now, 'update_time', given.now
        )) as copy

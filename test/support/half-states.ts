@@ -10,8 +10,12 @@ const HALF_STATES: Readonly<Record<string, string>> = {
   'somebody holds it, without an end': `
     select id from post where lease_owner is not null and next_action_at is null`,
   'TikTok took the attempt on, and the address for its bytes is not there': `
-    select post_id from attempt
-    where transfer = 'UPLOAD' and publish_id is not null and upload_url is null and outcome is null`,
+    select post_id from attempt join post on post.id = post_id
+    where transfer = 'UPLOAD' and publish_id is not null and upload_url is null and outcome is null
+      and phase <> 'PROCESSING'`,
+  'TikTok has all bytes, and the address for them is still there': `
+    select post_id from attempt join post on post.id = post_id
+    where phase = 'PROCESSING' and upload_url is not null and outcome is null`,
   'TikTok may be told where to fetch, and nobody notes who does': `
     select post_id from attempt where transfer = 'PULL' and outcome is null and not exists (
       select 1 from media_address where media_address.post_id = attempt.post_id and attempt_number = number)`,

@@ -3,6 +3,7 @@ import { opendir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Marks } from '../../application/ports/marks.ts';
 import { VideoStoreDown } from '../../application/ports/video-store.ts';
+import { answered, DISK_STEP_MILLISECONDS } from './disk.ts';
 import { isNameOfOwner, markFromText, nameOfOwner, textOfMark } from './mark-text.ts';
 
 /** What writes. For fault tests to fail. */
@@ -48,19 +49,24 @@ export function fileMarks(directory: string, files: MarkFiles = nodeFiles): Mark
     return nextSync;
   }
 
+  async function append(path: string, line: string): Promise<void> {
+    made ??= make();
+    await made;
+    const handle = await open(path, 'a', 0o600);
+    try {
+      await handle.appendFile(line);
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+    await syncDirectory();
+  }
+
   return {
     async leave(owner, mark) {
       try {
-        made ??= make();
-        await made;
-        const handle = await open(pathOf(owner), 'a', 0o600);
-        try {
-          await handle.appendFile(`${textOfMark(mark)}\n`);
-          await handle.datasync();
-        } finally {
-          await handle.close();
-        }
-        await syncDirectory();
+        // Given up, it may still come to be: a mark is true whoever hears of it.
+        await answered(append(pathOf(owner), `${textOfMark(mark)}\n`), DISK_STEP_MILLISECONDS);
       } catch (error) {
         made = undefined;
         throw new VideoStoreDown('a mark of a post can not be written', { cause: error });
@@ -92,7 +98,7 @@ export function fileMarks(directory: string, files: MarkFiles = nodeFiles): Mark
 
 async function textIn(path: string): Promise<string> {
   try {
-    return await orIfMissing(readFile(path, 'utf8'), '');
+    return await orIfMissing(answered(readFile(path, 'utf8'), DISK_STEP_MILLISECONDS), '');
   } catch (error) {
     throw new VideoStoreDown('the marks of a post can not be read', { cause: error });
   }

@@ -4,15 +4,11 @@ import type { FileHandle } from 'node:fs/promises';
 import * as nodeFiles from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import {
-  type PutLimits,
-  type StoreRefusal,
-  type SweptVideoStore,
-  VideoStoreDown,
-} from '../../application/ports/video-store.ts';
+import type { PutLimits, StoreRefusal, SweptVideoStore } from '../../application/ports/video-store.ts';
 import type { VideoId } from '../../domain/ids.ts';
 import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
+import { answered, DISK_STEP_MILLISECONDS } from './disk.ts';
 import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
@@ -32,7 +28,7 @@ export type Files = Pick<
  */
 export type DiskLimits = { readonly step: number; readonly sync: number };
 
-const LIMITS: DiskLimits = { step: 30_000, sync: 300_000 };
+const LIMITS: DiskLimits = { step: DISK_STEP_MILLISECONDS, sync: 300_000 };
 
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
 export function fileVideoStore(
@@ -205,30 +201,6 @@ export function fileVideoStore(
       return leftovers.length;
     },
   };
-}
-
-/** What a disk says that fails, was set to read only, is a network away or has too many files open: not that we may not, or made a mistake. */
-const DISK_TROUBLE = new Set([
-  ...['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'EBUSY', 'EAGAIN', 'EMFILE', 'ENFILE'],
-  ...['ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETUNREACH'],
-]);
-
-/** A step that the disk never ends goes on behind our back, and nobody waits for it any more. */
-async function answered<T>(step: Promise<T>, milliseconds: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new VideoStoreDown(`the disk of the video store did not answer within ${milliseconds / 1000} s`)),
-    milliseconds,
-  );
-  try {
-    return await Promise.race([step, late.promise]);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined || !DISK_TROUBLE.has(code)) throw error;
-    throw new VideoStoreDown('the disk of the video store can not be used right now', { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** The source may throw whatever it likes: only what the file system says is taken for its word. */
