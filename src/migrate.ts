@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { migrateDatabase, migrationStatements, readDatabaseState } from './adapters/persistence/database.ts';
-import type { SchemaState } from './adapters/persistence/migrations.ts';
 import { makeAgendaTable } from './adapters/scheduler/postgres-agenda-store.ts';
+import type { SchemaFacts } from './application/diagnosis/database.ts';
 import { readSettings } from './config.ts';
 import { inWords } from './in-words.ts';
 
@@ -53,7 +53,7 @@ async function migrate(url: string, keepsAgenda: boolean): Promise<number> {
   return 0;
 }
 
-function summary({ applied, pending, unknown }: SchemaState): string {
+function summary({ applied, pending, unknown }: SchemaFacts): string {
   if (unknown.length === 0) {
     return pending.length === 0
       ? `The database has all ${applied} migrations of this version.`

@@ -62,13 +62,13 @@ const answersAgain = ({ service, things }: Stage) =>
     SOON,
   );
 
+const scheduled = ({ service, things }: Pick<Stage, 'service' | 'things'>): Promise<Post> =>
+  publish(service.clients, { ...aPost(things.connection, things.video), schedule_time: MUCH_LATER });
+
 /** A watch that was open, the last event it saw, and how it goes on. */
 async function watched({ service, things }: Stage) {
   const watch = await service.clients.watch({ workspace_id: WORKSPACE });
-  const change = await publish(service.clients, {
-    ...aPost(things.connection, things.video),
-    schedule_time: MUCH_LATER,
-  });
+  const change = await scheduled({ service, things });
   const { event } = await watch.next<{ event: PostEvent }>();
   expect(event.post.post_id).toBe(change.post_id);
   return {
@@ -82,67 +82,53 @@ async function watched({ service, things }: Stage) {
   };
 }
 
+/** Nothing is answered while it is away, nothing is sent, everybody can see it, and everything goes on by itself. */
+async function goesAwayAndComesBack(
+  scene: Stage,
+  goAway: (way: TcpProxy) => void,
+  meanwhile = () => {},
+): Promise<void> {
+  const { way, service, things, world } = scene;
+  const consent = await things.consent();
+  const due = await scheduled(scene);
+  const watch = await watched(scene);
+  goAway(way);
+  await comesDue(scene, due);
+  expect(await answersTo(service, things, consent)).toEqual(AWAY);
+  meanwhile();
+  expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
+  expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
+  await service.logged('the engine could not look for work');
+  await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', SOON);
+  expect(initsOf(world.sandbox, due)).toEqual([]);
+
+  way.resume();
+  await goesOutOnce(scene, due);
+  await watch.goesOnWith(due);
+  expect(await answersTo(service, things, consent)).toEqual(WELL);
+  await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', SOON);
+  expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(1);
+}
+
 describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
   it('OPS-01 PostgreSQL down: every call is answered UNAVAILABLE with SERVICE_UNAVAILABLE at once; a watch ends so, and resumes by its token', async () => {
-    const scene = await stage();
-    const { way, service, things, world } = scene;
-    const consent = await things.consent();
-    const due = await publish(service.clients, {
-      ...aPost(things.connection, things.video),
-      schedule_time: MUCH_LATER,
-    });
-    const watch = await watched(scene);
-    way.cut();
-    await comesDue(scene, due);
-    expect(await answersTo(service, things, consent)).toEqual(AWAY);
-    expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
-    expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
-    await service.logged('the engine could not look for work');
-    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', SOON);
-    expect(initsOf(world.sandbox, due)).toEqual([]);
-
-    way.resume();
-    await goesOutOnce(scene, due);
-    await watch.goesOnWith(due);
-    expect(await answersTo(service, things, consent)).toEqual(WELL);
-    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', SOON);
-    expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(1);
+    await goesAwayAndComesBack(await stage(), (way) => way.cut());
   });
 
   it('OPS-01 PostgreSQL slow: every call is answered UNAVAILABLE with SERVICE_UNAVAILABLE after DATABASE_CONNECT_SECONDS and DATABASE_STATEMENT_SECONDS at most; a watch ends so, and resumes by its token', async () => {
     const scene = await stage();
-    const { way, service, things, world } = scene;
-    const consent = await things.consent();
-    const due = await publish(service.clients, {
-      ...aPost(things.connection, things.video),
-      schedule_time: MUCH_LATER,
-    });
-    const watch = await watched(scene);
-    way.hold();
-    await comesDue(scene, due);
-    expect(await answersTo(service, things, consent)).toEqual(AWAY);
-    expect(way.held()).toBeGreaterThan(0);
-    expect(await watch.ended()).toMatchObject({ code: 14, reason: 'SERVICE_UNAVAILABLE' });
-    expect(await figure(service, 'tiktok_connector_backlog_readable')).toBe(0);
-    await service.logged('the engine could not look for work');
-    await vi.waitUntil(async () => (await healthOf(service)) === 'NOT_SERVING,NOT_SERVING,UNKNOWN', SOON);
-    expect(initsOf(world.sandbox, due)).toEqual([]);
-
-    way.resume();
-    await goesOutOnce(scene, due);
-    await watch.goesOnWith(due);
-    expect(await answersTo(service, things, consent)).toEqual(WELL);
-    await vi.waitUntil(async () => (await healthOf(service)) === 'SERVING,SERVING,SERVING', SOON);
+    await goesAwayAndComesBack(
+      scene,
+      (way) => way.hold(),
+      () => expect(scene.way.held()).toBeGreaterThan(0),
+    );
   });
 
   it('OPS-01 PostgreSQL reset: a call whose answer broke off is UNAVAILABLE with SERVICE_UNAVAILABLE, and may be repeated with its request_id: what was stored is there once', async () => {
     const scene = await stage();
     const { way, service, things, world } = scene;
     const consent = await things.consent();
-    const due = await publish(service.clients, {
-      ...aPost(things.connection, things.video),
-      schedule_time: MUCH_LATER,
-    });
+    const due = await scheduled(scene);
     const request = { ...aPost(things.connection, things.video), schedule_time: MUCH_LATER };
     way.breakAnswers();
     await comesDue(scene, due);

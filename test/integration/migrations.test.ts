@@ -8,7 +8,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { Client, type Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openDatabase } from '../../src/adapters/persistence/database.ts';
-import { migrate } from '../../src/adapters/persistence/migrate.ts';
+import { applyPending, type Patience, whileLocked } from '../../src/adapters/persistence/migrate.ts';
 import { contractions, schemaOf } from '../support/expand-only.ts';
 import { freshDatabase } from '../support/fresh-database.ts';
 import { previousRelease } from '../support/previous-release.ts';
@@ -205,6 +205,9 @@ describe('A migration', () => {
     const pool: Pool = await orm.em.getConnection().getNativeClient();
     return { orm, pool };
   }
+
+  const migrate = (orm: MikroORM, pool: Pool, patience?: Patience): Promise<void> =>
+    whileLocked(pool, () => applyPending(orm, patience));
 
   /** A table that somebody reads for long: a backup, say. */
   async function readForLong() {

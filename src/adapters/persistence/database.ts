@@ -2,9 +2,10 @@ import type { Socket } from 'node:net';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { type Client, Pool, type PoolClient } from 'pg';
+import type { SchemaFacts } from '../../application/diagnosis/database.ts';
 import { DATABASE_LIMITS, type DatabaseLimits } from './database-limits.ts';
 import { applyPending, whileLocked } from './migrate.ts';
-import { MIGRATIONS, readSchemaState, type SchemaState } from './migrations.ts';
+import { MIGRATIONS, readSchemaState } from './migrations.ts';
 import { ConnectionRows, PendingAuthorizationRows, VideoRows } from './rows.ts';
 
 /** One pool of connections, used by MikroORM and by the plain SQL of the hot path. */
@@ -69,7 +70,7 @@ export async function openDatabase(
  * Applies what the database lacks, as `applyPending`. Of several at once one works and the others wait for it. Applies nothing when
  * each knows something that the other does not: then nobody knows in which order it had to be. Gives the state that it found.
  */
-export const migrateDatabase = (url: string): Promise<SchemaState> =>
+export const migrateDatabase = (url: string): Promise<SchemaFacts> =>
   withMigrator(url, (orm, pool) =>
     whileLocked(pool, async () => {
       const found = await readSchemaState(pool);
@@ -79,7 +80,7 @@ export const migrateDatabase = (url: string): Promise<SchemaState> =>
   );
 
 /** Reads only, as `readSchemaState`. */
-export async function readDatabaseState(url: string): Promise<SchemaState> {
+export async function readDatabaseState(url: string): Promise<SchemaFacts> {
   const pool = new Pool({ connectionString: url, max: 1 });
   try {
     return await readSchemaState(pool);
@@ -136,7 +137,7 @@ async function bringUpToDate(orm: MikroORM, pool: Pool, migrates: boolean): Prom
 
 const poolOf = (orm: MikroORM): Promise<Pool> => orm.em.getConnection().getNativeClient();
 
-function refusePending({ pending }: SchemaState): void {
+function refusePending({ pending }: SchemaFacts): void {
   if (pending.length === 0) return;
   throw new Error(
     `The database lacks migrations of this version (${pending.join(', ')}), and MIGRATE_ON_START=0 leaves them to you: run npm run migrate, in the image node src/migrate.ts, and start again.`,

@@ -23,11 +23,7 @@ const PATIENCE: Patience = { lockMilliseconds: 2_000, pauseMilliseconds: 1_000, 
 /** PostgreSQL's lock_not_available. */
 const LOCK_TIMEOUT = '55P03';
 
-/** Brings the schema up to date. Any number of processes may do so at once: one works, and the others find it done. As `applyPending`. */
-export const migrate = (orm: MikroORM, pool: Pool, patience = PATIENCE): Promise<void> =>
-  whileLocked(pool, () => applyPending(orm, patience));
-
-/** One process at a time, of every version. */
+/** For whoever changes the schema: one process at a time, of every version. The others wait and find it done. */
 export async function whileLocked<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
   const lock = await pool.connect();
   try {

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import type { SchemaFacts } from '../../application/diagnosis/database.ts';
 import { BacklogIndex } from './migrations/backlog-index.ts';
 import { FirstSchema } from './migrations/first-schema.ts';
 import { GarbageIndexes } from './migrations/garbage-indexes.ts';
@@ -31,18 +32,8 @@ export const MIGRATIONS = [
 /** As MikroORM names it. */
 export const MIGRATION_TABLE = 'mikro_orm_migrations';
 
-/** What a database has, against what this version brings. */
-export type SchemaState = {
-  /** How many of this version's migrations it has. */
-  readonly applied: number;
-  /** This version's migrations that it lacks, in the order in which they run. */
-  readonly pending: readonly string[];
-  /** What it has and this version does not know: a newer one brought it up to date. In the order in which they ran. */
-  readonly unknown: readonly string[];
-};
-
 /** Reads only: makes no table, and waits for no lock. */
-export async function readSchemaState(pool: Pick<Pool, 'query'>): Promise<SchemaState> {
+export async function readSchemaState(pool: Pick<Pool, 'query'>): Promise<SchemaFacts> {
   const { rows: tables } = await pool.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
     MIGRATION_TABLE,
   ]);

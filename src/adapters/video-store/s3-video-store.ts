@@ -16,6 +16,7 @@ import {
   S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { isOutOfReach } from '../../application/out-of-reach.ts';
 import { type SweptVideoStore, VideoStoreDown } from '../../application/ports/video-store.ts';
 import type { VideoId } from '../../domain/ids.ts';
 import { err } from '../../domain/result.ts';
@@ -49,20 +50,6 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /** What S3-compatible stores say when a quota or their disks are full, beside status 507. */
 const NO_SPACE_CODES = new Set(['QuotaExceeded', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded']);
-const PASSING_SYSTEM_ERRORS = new Set([
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTDOWN',
-  'EHOSTUNREACH',
-  'ENETDOWN',
-  'ENETUNREACH',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EAI_AGAIN',
-  'EAI_FAIL',
-  'ENOTFOUND',
-]);
 
 /** What is in the store from some place on, and which version of the video that is of. */
 type Piece = { readonly bytes: Uint8Array; readonly etag: string; readonly sizeBytes: number };
@@ -337,7 +324,7 @@ function isPassing(error: unknown): boolean {
     return status >= 500 || status === 429 || error.name === 'RequestTimeout';
   }
   if (error.name === 'TimeoutError') return true;
-  return 'code' in error && typeof error.code === 'string' && PASSING_SYSTEM_ERRORS.has(error.code);
+  return 'code' in error && typeof error.code === 'string' && isOutOfReach(error.code);
 }
 
 const isNamed = (error: unknown, name: string): boolean => error instanceof S3ServiceException && error.name === name;

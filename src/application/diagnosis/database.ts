@@ -23,10 +23,13 @@ export type DatabaseFacts = {
   readonly aheadMilliseconds: number;
 };
 
-/** What a database has of this version's migrations, and what it has beyond them, each in their order. */
+/** What a database has, against what this version brings. */
 export type SchemaFacts = {
+  /** How many of this version's migrations it has. */
   readonly applied: number;
+  /** This version's migrations that it lacks, in the order in which they run. */
   readonly pending: readonly string[];
+  /** What it has and this version does not know: a newer one brought it up to date. In the order in which they ran. */
   readonly unknown: readonly string[];
 };
 
