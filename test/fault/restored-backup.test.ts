@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FailPointName } from '../../src/application/ports/fail-point.ts';
 import { backup } from '../support/backup.ts';
 import { callsOf, chunksOf, initsOf, outcomesOf } from '../support/judge.ts';
@@ -295,14 +295,7 @@ describe.each(PULLS)('OPS-04 a backup that is an hour old, of posts $name whose 
     await world.sandbox.control.waitUntil(({ posts }) => posts.some(({ title }) => title === sent.request.caption));
     return { connection, sent, first };
   }
-  /** A worker that changes nothing lets go without a word: it is waited for, or nobody would look again. */
-  async function waits(postId: string): Promise<void> {
-    await vi.waitUntil(
-      async () => (await world.sql('select from post where id = $1 and lease_owner is null', [postId])).length === 1,
-      { timeout: 30_000 },
-    );
-    await letTimePass(here(), postId, 600);
-  }
+  const waits = (postId: string) => letTimePass(here(), postId, 600);
 
   it('at the intent: what was fetched since is not taken for nothing', async () => {
     let old: Awaited<ReturnType<typeof backup>> | undefined;
