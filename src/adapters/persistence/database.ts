@@ -31,6 +31,11 @@ export const POOL_SIZE = 16;
 /** A process that froze inside of a transaction must not keep others from the rows it locked. */
 const IDLE_TRANSACTION_MILLISECONDS = 30_000;
 
+/**
+ * Each question of the service has its index. Of a small table PostgreSQL would rather read all, and keep to that plan while the table grows.
+ */
+const PLANS = '-c enable_seqscan=off -c jit=off';
+
 /** PostgreSQL has this long to say that it ended a statement. Where it says nothing at all, the way to it is taken for dead. */
 const LAST_WORD_MILLISECONDS = 1_000;
 
@@ -50,6 +55,7 @@ export async function openDatabase(
     driverOptions: {
       connectionTimeoutMillis: limits.connect,
       statement_timeout: limits.statement,
+      options: PLANS,
       // From its first connection on: one is made right away.
       onPoolCreated: (pool: Pool) =>
         pool.on('connect', (client) => cutWhenSilent(client, limits.statement + LAST_WORD_MILLISECONDS)),

@@ -148,10 +148,12 @@ export const CLAIM_POSTS = prepared(`
   ), due as (
     ${DUE} and lapses < ${SUSPECT_LAPSES} and workspace_id <> all($4::text[]) and connection_id <> all($5::text[])
     order by next_action_at for update skip locked limit $1 - (select count(*) from suspect)
+  ), taken as materialized (
+    select * from due union all select * from suspect
   ), claimed as (
     update post set lease_owner = $2, fence = fence + 1, next_action_at = ${NOW} + make_interval(secs => $3),
       lapses = case when lease_owner is null then lapses else lapses + 1 end, woken = false
-    from (select * from due union all select * from suspect) as taken where post.id = taken.id
+    from taken where post.id = taken.id and post.id = any(array(select id from taken))
     returning post.*, taken.due_at, taken.lapsed
   )
   select ${ROW_COLUMNS.join(', ')}, lapsed from claimed order by due_at`);
