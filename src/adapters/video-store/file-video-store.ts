@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import * as nodeFiles from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { PutLimits, StoreRefusal, SweptVideoStore } from '../../application/ports/video-store.ts';
+import type { ByteRange, PutLimits, StoreRefusal, SweptVideoStore } from '../../application/ports/video-store.ts';
 import type { VideoId } from '../../domain/ids.ts';
 import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
@@ -30,6 +30,15 @@ export type DiskLimits = { readonly step: number; readonly sync: number };
 
 const LIMITS: DiskLimits = { step: DISK_STEP_MILLISECONDS, sync: 300_000 };
 
+/** The reader keeps it. */
+const newPiece = (bytesLeft = READ_CHUNK_BYTES): Buffer =>
+  Buffer.allocUnsafeSlow(Math.min(READ_CHUNK_BYTES, bytesLeft));
+
+/** What was read is hashed at once, so that files share their pieces: new ones would keep the garbage collector busy. */
+const pieces: Buffer[] = [];
+
+const WHOLE: ByteRange = { start: 0, endExclusive: Number.POSITIVE_INFINITY };
+
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
 export function fileVideoStore(
   directory: string,
@@ -50,15 +59,22 @@ export function fileVideoStore(
     });
   }
 
-  async function* bytesOf(handle: FileHandle, range: { readonly start?: number; readonly end?: number } = {}) {
-    // The stream closes the file.
-    const stream = handle.createReadStream({ ...range, highWaterMark: READ_CHUNK_BYTES });
-    const chunks = stream[Symbol.asyncIterator]();
+  /** Each piece is read when it is asked for. `pieceFor` gives where to, at least a byte. */
+  async function* bytesOf(
+    handle: FileHandle,
+    { start, endExclusive }: ByteRange,
+    pieceFor: (bytesLeft: number) => Buffer,
+  ): AsyncGenerator<Uint8Array> {
     try {
-      for (let chunk = await inTime(chunks.next()); chunk.done !== true; chunk = await inTime(chunks.next()))
-        yield chunk.value as Uint8Array;
+      for (let position = start; position < endExclusive; ) {
+        const piece = pieceFor(endExclusive - position);
+        const { bytesRead } = await inTime(handle.read(piece, 0, piece.length, position));
+        if (bytesRead === 0) return;
+        yield piece.subarray(0, bytesRead);
+        position += bytesRead;
+      }
     } finally {
-      stream.destroy();
+      await inTime(handle.close());
     }
   }
 
@@ -147,9 +163,9 @@ export function fileVideoStore(
     },
 
     async *read(id, range) {
-      const { start, endExclusive } = range ?? { start: 0, endExclusive: Number.POSITIVE_INFINITY };
+      const { start, endExclusive } = range ?? WHOLE;
       if (start === endExclusive) return;
-      yield* bytesOf(await opened(pathOf(id), 'r'), { start, end: endExclusive - 1 });
+      yield* bytesOf(await opened(pathOf(id), 'r'), { start, endExclusive }, newPiece);
     },
 
     async open(id) {
@@ -167,7 +183,9 @@ export function fileVideoStore(
       const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
       if (handle === undefined) return undefined;
       const hash = createHash('sha256');
-      for await (const chunk of bytesOf(handle)) hash.update(chunk);
+      const piece = pieces.pop() ?? newPiece();
+      for await (const chunk of bytesOf(handle, WHOLE, () => piece)) hash.update(chunk);
+      pieces.push(piece);
       return hash.digest('hex');
     },
 
