@@ -31,9 +31,10 @@ export interface TokenUse {
    * Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. A call that counts against
    * `quota` is not made when the account has no turn, and none is made when the app has none for a while: then
    * UPSTREAM_RATE_LIMITED with a `retryTime` says when to come back, and TikTok was not asked. What nobody waits for says BACKGROUND.
+   * A connection that was read a moment ago is not read again.
    */
   call<T>(
-    connectionId: ConnectionId,
+    of: ConnectionId | Connection,
     request: (accessToken: Secret) => Promise<Result<T, PublishError>>,
     quota?: keyof Quotas,
     priority?: Priority,
@@ -423,8 +424,8 @@ export function accountAccess(needs: {
   }
 
   const waitingFor = (patience: Patience): TokenUse => ({
-    async call(connectionId, request, quota, priority) {
-      const connection = await connections.find(connectionId);
+    async call(of, request, quota, priority) {
+      const connection = typeof of === 'string' ? await connections.find(of) : of;
       if (connection === undefined) return err(DEAD);
       const { apiFamily } = connection;
       const waiting = { patience, priority };

@@ -219,7 +219,7 @@ export function announcePost(needs: {
     await failPoint('intent-stored');
     const { caption } = intent;
     const answer = await access.call(
-      post.connectionId,
+      connection,
       asking((token) => announce(token, { caption, settings, plan })),
     );
     await failPoint('announced');
@@ -430,7 +430,7 @@ export function announcePost(needs: {
     if (known === undefined) return undefined;
     const { authorization } = tiktokOf(tiktoks, connection.apiFamily);
     const read = await access.call(
-      connection.id,
+      connection,
       asking((token) => authorization.readAccount(token, connection.grantedScopes)),
     );
     if (!read.ok) return read.error;
@@ -451,7 +451,7 @@ export function announcePost(needs: {
     if (ineligible !== undefined) return err(ineligible);
     if (post.settings.draft) return ok(post.settings);
     const creator = await access.call(
-      post.connectionId,
+      connection,
       asking((token) => publishing.readCreator(token)),
       'READ_CREATOR',
     );

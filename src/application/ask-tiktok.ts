@@ -40,7 +40,7 @@ export function askTikTok(needs: {
     const status: Result<PublishStatus, PublishError> =
       publishId === undefined
         ? ok({ state: 'WORKING' })
-        : await access.call(post.connectionId, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
+        : await access.call(connection, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
     const known = status.ok && status.value.state !== 'WORKING';
     const byList = post.state === 'UNCONFIRMED' || publishId === undefined;
     if (known || !byList || attempt.finalizeTime === undefined) return status;

@@ -75,7 +75,7 @@ export function pullVideo(needs: {
   const { publicUrl, failPoint } = needs;
 
   return {
-    async announce(post, { video, publishing, settings }, work) {
+    async announce(post, { connection, video, publishing, settings }, work) {
       const damage = await needs.checkBytes(video);
       if (damage !== undefined) return { post: fail(post, damage, clock.now()) };
       const token = new Secret(ids.unguessable());
@@ -91,7 +91,7 @@ export function pullVideo(needs: {
       await failPoint('intent-stored');
       const { caption } = intent;
       const mediaUrl = new Secret(`${publicUrl}/media/${token.reveal()}`);
-      const answer = await access.call(post.connectionId, (accessToken) =>
+      const answer = await access.call(connection, (accessToken) =>
         publishing.announcePull(accessToken, { caption, settings, mediaUrl }),
       );
       await failPoint('announced');
@@ -160,7 +160,7 @@ export function pullVideo(needs: {
     const [publishId, another] = stray;
     if (publishId === undefined || another !== undefined || unansweredPulls !== 1) return undefined;
     const { publishing } = tiktokOf(tiktoks, apiFamily);
-    const status = await access.call(connection.id, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
+    const status = await access.call(connection, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
     if (!status.ok || status.value.state === 'WORKING' || status.value.state === 'FAILED') return undefined;
     return takeVerdict(pulling(post, publishId), status.value, clock.now());
   }
