@@ -61,11 +61,19 @@ async function inMongodb(): Promise<Place> {
   };
 }
 
+/** Sooner than a service does, whose tests would take minutes. */
+const LOOK_MILLISECONDS = 5_000;
+
 function contracts(name: string, makePlace: () => Promise<Place>): void {
   doorbellContract(name, async () => {
     const { url, open } = await makePlace();
     return {
-      doorbell: agendaDoorbell({ openStore: open(url), log: recordingLog(), metrics: recordingMetrics() }),
+      doorbell: agendaDoorbell({
+        openStore: open(url),
+        log: recordingLog(),
+        metrics: recordingMetrics(),
+        lookMilliseconds: LOOK_MILLISECONDS,
+      }),
       now: () => new Date(),
     };
   });
@@ -75,9 +83,10 @@ function contracts(name: string, makePlace: () => Promise<Place>): void {
     return {
       ...place,
       way,
-      join: ({ lockMilliseconds, ...needs }) =>
+      join: ({ lockMilliseconds, lookMilliseconds = LOOK_MILLISECONDS, ...needs }) =>
         agendaDoorbell({
           ...needs,
+          lookMilliseconds,
           openStore: open(way.through(url)),
           ...(lockMilliseconds === undefined ? {} : { lockMilliseconds }),
         }),
