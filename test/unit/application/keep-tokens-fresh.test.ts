@@ -194,18 +194,46 @@ describe('tokens that nobody uses', () => {
   it('cost one question while none is due', async () => {
     const world = new World();
     await givenAccounts(world, 3);
-    const { credentials } = world;
+    const { credentials, gates } = world;
     let asked = 0;
     world.credentials = {
       ...credentials,
-      claimDue(...limits) {
+      nextDue() {
         asked += 1;
-        return credentials.claimDue(...limits);
+        return credentials.nextDue();
       },
+      claimDue: () => Promise.reject(new Error('none is due')),
     };
+    world.gates = { ...gates, all: () => Promise.reject(new Error('nobody is asked')) };
     await keeping(world).sweep();
     expect(asked).toBe(1);
-    expect(world.tiktok.called('refresh')).toBe(0);
+  });
+
+  it.each([
+    [0, 5],
+    [-1, 5],
+    [-12, 12],
+    [-30, 30],
+    [-43_200, 30],
+  ])('are looked for %s s after they came due, and again in %s s', async (seconds, again) => {
+    const world = new World();
+    await givenAccounts(world, 1);
+    world.clock.advance(43_200 + seconds);
+    expect(await keeping(world).sweep()).toBe(again);
+  });
+
+  it('are looked for in half a minute where there are none', async () => {
+    expect(await keeping(new World()).sweep()).toBe(30);
+  });
+
+  it('are looked for soon while the app is refused', async () => {
+    const world = new World();
+    const { id } = await world.givenConnection();
+    world.clock.advance(43_200);
+    const closing = closingFor(APP_REFUSED, await world.connection(id));
+    if (closing === undefined) throw new Error('no gate');
+    await world.gates.shut(closing, APP_REFUSED);
+    expect(await keeping(world).sweep()).toBe(5);
   });
 
   it('end the look and no more when the database is away', async () => {
