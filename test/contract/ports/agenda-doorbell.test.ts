@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { describe, inject } from 'vitest';
+import { describe, expect, inject, it, vi } from 'vitest';
 import { agendaDoorbell, type OpenAgendaStore } from '../../../src/adapters/scheduler/agenda-doorbell.ts';
 import { mongoAgendaStore } from '../../../src/adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from '../../../src/adapters/scheduler/postgres-agenda-store.ts';
@@ -99,6 +99,34 @@ function contracts(name: string, makePlace: () => Promise<Place>): void {
 }
 
 contracts('agendaDoorbell on PostgreSQL', inPostgres);
+
+it('tells nobody of the states of recurring work, which nobody hears', async () => {
+  const { url, open, drop } = await inPostgres();
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const heard: string[] = [];
+  client.on('notification', ({ channel }) => heard.push(channel));
+  await client.query('listen "agenda:jobs:state"');
+  const doorbell = agendaDoorbell({
+    openStore: open(url),
+    log: recordingLog(),
+    metrics: recordingMetrics(),
+    lookMilliseconds: LOOK_MILLISECONDS,
+  });
+  let runs = 0;
+  await doorbell.every('count', 1, async () => {
+    runs += 1;
+  });
+  await doorbell.start();
+  await vi.waitUntil(() => runs === 2, { timeout: 30_000 });
+  await doorbell.stop();
+  // What was sent before this comes before it.
+  await client.query(`notify "agenda:jobs:state", 'the end'`);
+  await vi.waitUntil(() => heard.length > 0);
+  expect(heard).toHaveLength(1);
+  await client.end();
+  await drop();
+}, 60_000);
 
 describe.skipIf(inject('mongodbUrl') === undefined)('where there is a MongoDB', () => {
   contracts('agendaDoorbell on MongoDB', inMongodb);

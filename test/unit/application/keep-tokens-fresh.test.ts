@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { keepTokensFresh, type TokenKeeping } from '../../../src/application/keep-tokens-fresh.ts';
 import { closingFor } from '../../../src/domain/post/gate.ts';
 import type { PublishError } from '../../../src/domain/publish-error.ts';
@@ -211,15 +211,39 @@ describe('tokens that nobody uses', () => {
 
   it.each([
     [0, 5],
-    [-1, 5],
-    [-12, 12],
-    [-30, 30],
-    [-43_200, 30],
-  ])('are looked for %s s after they came due, and again in %s s', async (seconds, again) => {
+    [1, 5],
+    [12, 12],
+    [31, 30],
+    [43_200, 30],
+  ])('that come due in %s s are looked for again in %s s', async (seconds, again) => {
     const world = new World();
     await givenAccounts(world, 1);
-    world.clock.advance(43_200 + seconds);
+    world.clock.advance(43_200 - seconds);
     expect(await keeping(world).sweep()).toBe(again);
+  });
+
+  it('are looked for by the process itself that often, and after a look that failed soon', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const world = new World();
+    const { credentials } = world;
+    let asked = 0;
+    world.credentials = {
+      ...credentials,
+      nextDue() {
+        asked += 1;
+        return asked === 3 ? Promise.reject(new Error('the database is away')) : credentials.nextDue();
+      },
+    };
+    const keeper = keeping(world);
+    keeper.start();
+    const asOf: number[] = [];
+    for (let second = 0; second <= 100; second += 1) {
+      await vi.advanceTimersByTimeAsync(second === 0 ? 0 : 1000);
+      while (asOf.length < asked) asOf.push(second);
+    }
+    await keeper.stop();
+    expect(asOf).toEqual([0, 30, 60, 65, 95]);
   });
 
   it('are looked for in half a minute where there are none', async () => {
