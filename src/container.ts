@@ -28,6 +28,7 @@ import { postgresPostQueue } from './adapters/persistence/postgres-post-queue.ts
 import { postgresPosts } from './adapters/persistence/postgres-posts.ts';
 import { postgresSealedSecrets } from './adapters/persistence/postgres-sealed-secrets.ts';
 import { postgresTurns } from './adapters/persistence/postgres-turns.ts';
+import { postgresUpcoming } from './adapters/persistence/postgres-upcoming.ts';
 import { postgresVideoMetrics } from './adapters/persistence/postgres-video-metrics.ts';
 import { postgresVideos } from './adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from './adapters/persistence/postgres-webhook-inbox.ts';
@@ -104,6 +105,7 @@ import type { SealedSecrets } from './application/ports/sealed-secrets.ts';
 import type { TikTok } from './application/ports/tiktok.ts';
 import { NO_TRACES, type TraceParent, type Traces } from './application/ports/traces.ts';
 import type { Turns } from './application/ports/turns.ts';
+import type { Upcoming } from './application/ports/upcoming.ts';
 import type { VideoFetcher } from './application/ports/video-fetcher.ts';
 import type { VideoMetrics } from './application/ports/video-metrics.ts';
 import type { VideoProbe } from './application/ports/video-probe.ts';
@@ -202,6 +204,7 @@ export const tokens = {
   tokenKeeping: token<TokenKeeping>('tokenKeeping'),
   trace: token<ReturnType<typeof asyncCallTrace>>('trace'),
   turns: token<Turns>('turns'),
+  upcoming: token<Upcoming>('upcoming'),
   useCases: token<UseCases>('useCases'),
   videoMetrics: token<VideoMetrics>('videoMetrics'),
   videos: token<Videos>('videos'),
@@ -295,6 +298,7 @@ function bindPersistence(container: Container): void {
   container.bind(t.garbage).toResolvedValue((database: Database) => postgresGarbage(database), [t.database]);
   container.bind(t.gates).toResolvedValue((database: Database) => postgresGates(database), [t.database]);
   container.bind(t.turns).toResolvedValue((database: Database) => postgresTurns(database), [t.database]);
+  container.bind(t.upcoming).toResolvedValue((database: Database) => postgresUpcoming(database), [t.database]);
   container.bind(t.videos).toResolvedValue((database: Database) => postgresVideos(database), [t.database]);
   container.bind(t.videoMetrics).toResolvedValue((database: Database) => postgresVideoMetrics(database), [t.database]);
   container
@@ -585,6 +589,7 @@ function bindApplication(container: Container, ground: Ground): void {
   );
   container.bind(t.engine).toResolvedValue(
     (
+      upcoming: Upcoming,
       queue: PostQueue,
       posts: Posts,
       videos: Videos,
@@ -616,6 +621,7 @@ function bindApplication(container: Container, ground: Ground): void {
       });
       const { owner } = ground;
       return engine({
+        upcoming,
         queue,
         videos,
         advance,
@@ -630,6 +636,7 @@ function bindApplication(container: Container, ground: Ground): void {
       });
     },
     [
+      t.upcoming,
       t.postQueue,
       t.posts,
       t.videos,

@@ -85,7 +85,7 @@ async function startInOrder(config: Config, failPoint: FailPoint, keys: KeyProvi
   const metricsAt = await container.getAsync(tokens.metricsServer);
 
   await doorbell.every('forget authorizations that nobody came back for', 600, () => pending.dropExpired(clock.now()));
-  await doorbell.every('handle webhooks that wait', 15, () => webhooks.sweep());
+  await doorbell.every('handle webhooks that wait', 30, () => webhooks.sweep());
   await doorbell.every('forget webhooks that were handled', 3600, () => webhooks.forgetOld());
   await doorbell.start();
   stops.push(() => doorbell.stop());

@@ -360,7 +360,8 @@ export function collectMetrics(needs: {
   }
 
   async function sweep(): Promise<void> {
-    await collections.discover();
+    const { isAnyDue } = await collections.discover();
+    if (!isAnyDue) return;
     const { doubtful } = await families();
     for (const family of doubtful) {
       const [lease] = await collections.claimDue({ families: [family], limit: 1, leaseSeconds: LEASE_SECONDS });

@@ -18,11 +18,14 @@ import type { TikToks } from './tiktoks.ts';
  * to reconnect before a refresh token ends for good. What is due is in the database: any number of processes share it.
  */
 export interface TokenKeeping extends Repeated {
-  /** Does all there is to do at this moment. Harmless in many processes at once. */
-  sweep(): Promise<void>;
+  /** Does all there is to do at this moment, and tells in how many seconds to look again. Harmless in many processes at once. */
+  sweep(): Promise<number>;
 }
 
+/** Between two looks while something is due, and at least this long before the next that is. */
 const LOOK_SECONDS = 5;
+/** While nothing is due: what other processes store since then lives longer, and is renewed by whoever needs it sooner. */
+const QUIET_LOOK_SECONDS = 30;
 /** Renewed at once by one process. */
 const AT_ONCE = 8;
 /** All processes together, so that a hundred thousand accounts that are due after a standstill are no storm at TikTok. */
@@ -114,8 +117,16 @@ export function keepTokensFresh(needs: {
     }
   }
 
-  async function sweep(): Promise<void> {
+  async function sweep(): Promise<number> {
     await warn();
+    const next = await credentials.nextDue();
+    const secondsLeft = next === undefined ? QUIET_LOOK_SECONDS : (next.getTime() - clock.now().getTime()) / 1000;
+    if (secondsLeft > 0) return Math.min(Math.max(secondsLeft, LOOK_SECONDS), QUIET_LOOK_SECONDS);
+    await renewDue();
+    return LOOK_SECONDS;
+  }
+
+  async function renewDue(): Promise<void> {
     const free = await places();
     if (free === 0 || ending()) return;
     const mayGoOn = async (): Promise<boolean> => (await places()) >= free;
@@ -125,9 +136,9 @@ export function keepTokensFresh(needs: {
 
   const repeated = repeat(
     LOOK_SECONDS,
-    async (isEnding) => {
+    (isEnding) => {
       ending = isEnding;
-      await sweep();
+      return sweep();
     },
     (error) => log.error({ error }, 'tokens could not be looked after'),
   );

@@ -6,12 +6,12 @@ export interface Repeated {
 }
 
 /**
- * Does `work` now, or first after a pause, and again `seconds` after each end. What it throws goes to `failed`, and it is done again
- * all the same.
+ * Does `work` now, or first after a pause, and again after each end: in `seconds`, or in as many as it gives. What it throws goes to
+ * `failed`, and it is done again all the same.
  */
 export function repeat(
   seconds: number,
-  work: (ending: () => boolean) => Promise<void>,
+  work: (ending: () => boolean) => Promise<void> | Promise<number>,
   failed: (error: unknown) => void,
   begin: 'NOW' | 'AFTER_A_PAUSE' = 'NOW',
 ): Repeated {
@@ -19,9 +19,9 @@ export function repeat(
   let endPause: () => void = () => {};
   let loop: Promise<void> = Promise.resolve();
 
-  const pause = (): Promise<void> =>
+  const pause = (length: number): Promise<void> =>
     new Promise((resolve) => {
-      const timer = setTimeout(resolve, seconds * 1000);
+      const timer = setTimeout(resolve, length * 1000);
       endPause = () => {
         clearTimeout(timer);
         resolve();
@@ -29,10 +29,15 @@ export function repeat(
     });
 
   async function run(): Promise<void> {
-    if (begin === 'AFTER_A_PAUSE') await pause();
+    if (begin === 'AFTER_A_PAUSE') await pause(seconds);
     while (!ending) {
-      await work(() => ending).catch(failed);
-      if (!ending) await pause();
+      let length = seconds;
+      try {
+        length = (await work(() => ending)) ?? seconds;
+      } catch (error) {
+        failed(error);
+      }
+      if (!ending) await pause(length);
     }
   }
 

@@ -9,6 +9,7 @@ import type { Doorbell } from './ports/doorbell.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import { type Crowded, type Lease, type PostQueue, SUSPECT_LAPSES } from './ports/post-queue.ts';
+import type { Upcoming } from './ports/upcoming.ts';
 import type { ImportLease, Videos } from './ports/videos.ts';
 
 /** Bounded work per kind, so that one large upload never keeps a hundred small ones waiting. */
@@ -32,7 +33,7 @@ export interface Engine {
    * is cut off; its leases end by themselves.
    */
   stop(graceSeconds: number): Promise<void>;
-  /** When work was last looked for with success. */
+  /** When work was last looked for with success: the database answered. */
   lastLook(): Date | undefined;
 }
 
@@ -46,12 +47,15 @@ const CROWD = BATCH / 4;
 const BATCHES = 8;
 /** A post may be due by a database clock that runs this much behind ours; looking once too often is harmless. */
 const CLOCK_SECONDS = 0.1;
+/** Between two looks at what is due by our clock and not by the database's. */
+const CLOCK_STEP_SECONDS = 0.02;
 /** A lost ring is made good by the sweep, whatever became of the doorbell. */
 const SWEEP_SECONDS = 5;
 /** Work that was cut off gets this long to store where it stands; then its lease ends by itself. */
 const LAST_WORD_SECONDS = 5;
 
 export function engine(needs: {
+  readonly upcoming: Upcoming;
   readonly queue: PostQueue;
   readonly videos: Videos;
   readonly advance: AdvancePost;
@@ -66,7 +70,8 @@ export function engine(needs: {
   /** A dead worker's posts come due again after this long. Renewed each quarter of it. */
   readonly leaseSeconds: number;
 }): Engine {
-  const { queue, videos, advance, fetchVideo, doorbell, clock, log, metrics, owner, capacity, leaseSeconds } = needs;
+  const { upcoming, queue, videos, advance, fetchVideo, doorbell, clock, log, metrics, owner, capacity, leaseSeconds } =
+    needs;
   const small = fairRoom(capacity.smallUploads);
   const large = fairRoom(capacity.largeUploads);
   const underWay = new Map<Promise<void>, AbortController>();
@@ -98,6 +103,13 @@ export function engine(needs: {
       ring();
     }, delay);
     alarm = { time: at, timer };
+  }
+
+  /** What was not due when its time had come by our clock is so soon by the database's: without asking over and over until then. */
+  function wakeFor(time: Date | undefined): void {
+    if (time === undefined) return;
+    const now = clock.now();
+    wakeAt(time > now ? time : inSeconds(now, CLOCK_STEP_SECONDS));
   }
 
   /**
@@ -144,9 +156,11 @@ export function engine(needs: {
       const rescued = await queue.rescue();
       if (rescued > 0) log.info({ posts: rescued }, 'posts were woken whose reason to wait was gone');
     }
-    await claimPosts();
+    const { posts, imports } = await upcoming.look();
+    if (posts?.isDue) await claimPosts();
+    else leftBehind = false;
     const freeImports = capacity.imports - busyImports;
-    if (freeImports > 0) {
+    if (imports?.isDue && freeImports > 0) {
       const leases = await videos.claimImports({ owner, limit: freeImports, leaseSeconds });
       for (const lease of leases) workOnImport(lease);
     }
@@ -154,10 +168,12 @@ export function engine(needs: {
     metrics.looked((lastLook.getTime() - asOf.getTime()) / 1000);
     // With every place taken nothing can be begun before one is free, however long it has been due. What was left behind although
     // it was due waits for a place as well.
-    const nextPost = inHand.size < capacity.posts ? await queue.earliest(inSeconds(asOf, -CLOCK_SECONDS)) : undefined;
-    const nextImport = busyImports < capacity.imports ? await videos.earliestImport() : undefined;
-    if (nextPost !== undefined) wakeAt(nextPost);
-    if (nextImport !== undefined) wakeAt(nextImport);
+    if (posts?.isDue) {
+      if (inHand.size < capacity.posts) wakeFor(await queue.earliest(inSeconds(asOf, -CLOCK_SECONDS)));
+    } else wakeFor(posts?.time);
+    if (imports?.isDue) {
+      if (busyImports < capacity.imports) wakeFor(await videos.earliestImport());
+    } else wakeFor(imports?.time);
   }
 
   async function run(): Promise<void> {

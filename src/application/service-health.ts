@@ -31,8 +31,10 @@ export interface ServiceHealth {
 }
 
 const LOOK_SECONDS = 1;
-/** While nobody listens the database is asked no sooner than this after it last answered. */
-const QUIET_SECONDS = 4;
+/** While nobody listens, and the engine hears from the database, the gates are read no sooner than this after they were read last. */
+const QUIET_SECONDS = 15;
+/** The engine asks every five seconds: after this much nobody knows whether it can't, or the database does not answer. */
+const ENGINE_SECONDS = 7;
 /** The engine looks every five seconds. With the pause between two looks at it, what is stuck is known within ten. */
 const FRESH_SECONDS = 9;
 
@@ -49,19 +51,30 @@ export function serviceHealth(needs: {
   const { engine, gates, families, stopping, clock, log } = needs;
   const keys = families.flatMap((apiFamily) => platformGates({ apiFamily }));
   const listeners = new Set<() => void>();
-  /** What the database last said, and when. */
+  /** What the database last said of the gates, and when. */
   let read: { readonly time: Date; readonly shut: boolean } | undefined;
   let reading: Promise<void> | undefined;
   let failing = false;
+  /** When the database last answered. */
+  let answered: Date | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  const isFresh = (time: Date | undefined): boolean =>
-    time !== undefined && clock.now().getTime() - time.getTime() < FRESH_SECONDS * 1000;
+  const isWithin = (seconds: number, time: Date | undefined): boolean =>
+    time !== undefined && clock.now().getTime() - time.getTime() < seconds * 1000;
+  const isFresh = (time: Date | undefined): boolean => isWithin(FRESH_SECONDS, time);
+
+  /** What the engine heard counts, but for the time in which the gates are asked for in vain: without them no post goes out. */
+  function lastAnswer(): Date | undefined {
+    const look = engine.lastLook();
+    const isInVain = failing || reading !== undefined;
+    if (!isInVain && look !== undefined && (answered === undefined || look > answered)) answered = look;
+    return answered;
+  }
 
   function now(): HealthReport {
     if (stopping.aborted) return { service: 'NOT_SERVING', engine: 'NOT_SERVING', tiktok: 'NOT_SERVING' };
     const looks = isFresh(engine.lastLook());
-    const answers = isFresh(read?.time);
+    const answers = isFresh(lastAnswer());
     return {
       service: looks && answers ? 'SERVING' : 'NOT_SERVING',
       engine: looks ? 'SERVING' : 'NOT_SERVING',
@@ -81,6 +94,7 @@ export function serviceHealth(needs: {
     try {
       const asked = clock.now();
       read = { shut: (await gates.all(keys)).length > 0, time: asked };
+      answered = asked;
       failing = false;
     } catch (error) {
       if (!failing) log.warn({ error }, 'the health of TikTok could not be read; it is read again every second');
@@ -90,6 +104,7 @@ export function serviceHealth(needs: {
 
   /** A read that hangs keeps nobody from hearing that it does. */
   function look(): Promise<void> {
+    lastAnswer();
     reading ??= readGates().finally(() => {
       reading = undefined;
       tell();
@@ -99,7 +114,10 @@ export function serviceHealth(needs: {
   }
 
   const isQuiet = (): boolean =>
-    listeners.size === 0 && read !== undefined && clock.now().getTime() - read.time.getTime() < QUIET_SECONDS * 1000;
+    listeners.size === 0 &&
+    !failing &&
+    isWithin(QUIET_SECONDS, read?.time) &&
+    isWithin(ENGINE_SECONDS, engine.lastLook());
 
   return {
     start() {

@@ -96,6 +96,10 @@ export function inMemoryCredentials({
           return { connectionId, version, failures };
         });
     },
+    async nextDue() {
+      const times = [...schedule.values()].map(({ due }) => due).filter(Number.isFinite);
+      return times.length === 0 ? undefined : new Date(Math.min(...times));
+    },
     async putOff(connectionId, version, seconds = Number.POSITIVE_INFINITY) {
       if (current(connectionId, version) === undefined) return;
       const failures = (schedule.get(connectionId)?.failures ?? 0) + 1;

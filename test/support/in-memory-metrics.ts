@@ -173,7 +173,9 @@ export function inMemoryMetrics({
         else continue;
         found += 1;
       }
-      return found;
+      const now = clock.now();
+      const isAnyDue = [...plans.values()].some(({ dueTime }) => dueTime !== 'NEVER' && dueTime <= now);
+      return { found, isAnyDue };
     },
 
     async claimDue({ families, limit, leaseSeconds }) {

@@ -19,6 +19,8 @@ type Row = { readonly video: Video; readonly key?: RequestKey; readonly import?:
 
 export interface InMemoryVideos extends Videos {
   has(id: VideoId): boolean;
+  /** When the first import comes due or its lease ends, whatever it did to its workers. */
+  firstImport(): Date | undefined;
   /** The posts tell which videos they need; the database sees both tables at once. */
   neededBy(needs: (id: VideoId) => boolean): void;
 }
@@ -52,6 +54,10 @@ export function inMemoryVideos({ clock }: { readonly clock: Clock }): InMemoryVi
 
   return {
     has: (id) => rows.has(id),
+    firstImport() {
+      const times = [...rows.values()].flatMap((row) => row.import?.dueTime.getTime() ?? []);
+      return times.length === 0 ? undefined : new Date(Math.min(...times));
+    },
     neededBy(needs) {
       isNeeded = needs;
     },

@@ -56,6 +56,8 @@ const CLAIM_DUE = `
   from chosen where credential.connection_id = chosen.connection_id
   returning credential.connection_id, version, refresh_failures`;
 
+const NEXT_DUE = `select min(${DUE}) as time from credential where access_token is not null and ${DUE} < 'infinity'`;
+
 /** Where a token belongs: it opens nowhere else. */
 export const credentialContext = (
   workspaceId: string,
@@ -184,6 +186,10 @@ export function postgresCredentials({ pool }: Database, cipher: Cipher): Credent
           failures: row.refresh_failures,
         }),
       );
+    },
+    async nextDue() {
+      const { rows } = await pool.query<{ time: Time | null }>(NEXT_DUE);
+      return optionalDate(rows[0]?.time);
     },
     async putOff(connectionId, version, seconds) {
       await pool.query(

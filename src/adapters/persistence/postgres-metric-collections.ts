@@ -69,7 +69,10 @@ const DISCOVER = `
       and plan.due_at > now() and plan.due_at < 'infinity' and coalesce(plan.leased_until <= now(), true)
     returning 1
   )
-  select (select count(*) from planned where due_at < 'infinity') + (select count(*) from woken) + (select count(*) from published) as found`;
+  select found, found > 0 or exists (select from metric_collection where due_at <= now()) as is_any_due
+  from (
+    select (select count(*) from planned where due_at < 'infinity') + (select count(*) from woken) + (select count(*) from published) as found
+  ) as made_due`;
 
 /** What is due is few; after a standstill it is all there is, and one workspace must not be in the way of the others. */
 const CLAIM_DUE = `
@@ -223,8 +226,10 @@ async function storeAccount(
 export function postgresMetricCollections({ pool }: Pick<Database, 'pool'>): MetricCollections {
   return {
     async discover() {
-      const { rows } = await pool.query<{ found: string }>(DISCOVER);
-      return Number(rows[0]?.found);
+      const { rows } = await pool.query<{ found: string; is_any_due: boolean }>(DISCOVER);
+      const [row] = rows;
+      if (row === undefined) throw new Error('the database did not tell whose numbers are due');
+      return { found: Number(row.found), isAnyDue: row.is_any_due };
     },
 
     async claimDue({ families, limit, leaseSeconds }) {

@@ -21,7 +21,12 @@ type Recurring = { readonly seconds: number; readonly work: () => Promise<void> 
 type Session = { readonly agenda: Agenda; readonly store: AgendaStore; readonly taken: Taken };
 
 const WAKE = 'wake the engine';
-/** How often the store is looked after: opened when it was away, mended when it was wiped. */
+/**
+ * How often jobs are looked for in the store, and whether the store is whole. What is sooner than this comes by the store's channel and
+ * by the sweep of each engine, so recurring work alone could come so much later.
+ */
+const LOOK_MILLISECONDS = 30_000;
+/** The same while the store has trouble: opened when it was away, mended when it was wiped. */
 const TEND_MILLISECONDS = 5_000;
 const LOCK_MILLISECONDS = 60_000;
 /** Work that hangs must not keep every other process from it for ever. */
@@ -43,8 +48,11 @@ export function agendaDoorbell(needs: {
   readonly log: Log;
   /** How long a job is left alone whose process has fallen silent. */
   readonly lockMilliseconds?: number;
+  /** How often the store is looked at while it is well. */
+  readonly lookMilliseconds?: number;
 }): Doorbell {
-  const { openStore, metrics, log, lockMilliseconds = LOCK_MILLISECONDS } = needs;
+  const { openStore, metrics, log } = needs;
+  const { lockMilliseconds = LOCK_MILLISECONDS, lookMilliseconds = LOOK_MILLISECONDS } = needs;
   const listeners = new Set<() => void>();
   const recurring = new Map<string, Recurring>();
   const underWay = new Map<string, Promise<void>>();
@@ -52,6 +60,7 @@ export function agendaDoorbell(needs: {
   const lastDone = new Map<string, number>();
   let session: Session | undefined;
   let tending: Promise<void> = Promise.resolve();
+  /** Absent while the store is being looked after. */
   let nextTending: NodeJS.Timeout | undefined;
   let stopped = true;
   let alarm: { readonly time: Date; readonly timer: NodeJS.Timeout } | undefined;
@@ -70,6 +79,7 @@ export function agendaDoorbell(needs: {
     hadTrouble = true;
     if (isAway || stopped) return;
     isAway = true;
+    if (nextTending !== undefined) tendIn(TEND_MILLISECONDS);
     metrics.doorbellReached(false);
     log.warn(
       { error },
@@ -128,7 +138,7 @@ export function agendaDoorbell(needs: {
       channel?.on('error', troubled);
       agenda = new Agenda({
         backend,
-        processEvery: '5 seconds',
+        processEvery: lookMilliseconds,
         defaultLockLifetime: lockMilliseconds,
         ...(channel && { notificationChannel: channel }),
       });
@@ -175,7 +185,13 @@ export function agendaDoorbell(needs: {
     }
   }
 
+  function tendIn(milliseconds: number): void {
+    clearTimeout(nextTending);
+    nextTending = setTimeout(() => (tending = tend()), milliseconds);
+  }
+
   async function tend(): Promise<void> {
+    nextTending = undefined;
     try {
       if (session === undefined) session = await open();
       else {
@@ -189,7 +205,7 @@ export function agendaDoorbell(needs: {
         if (Date.now() - (lastDone.get(name) ?? 0) >= each.seconds * 1000) void perform(name, each);
       }
     }
-    if (!stopped) nextTending = setTimeout(() => (tending = tend()), TEND_MILLISECONDS);
+    if (!stopped) tendIn(isAway ? TEND_MILLISECONDS : lookMilliseconds);
   }
 
   /** Of several times the earliest counts: whoever hears it looks for what comes next. */
@@ -275,7 +291,7 @@ export function agendaDoorbell(needs: {
   };
 }
 
-/** What Agenda has locked for this process, up to five seconds before its time. */
+/** What Agenda has locked for this process, up to `lookMilliseconds` before its time. */
 type Taken = { isDone(job: Job): void; giveBack(): Promise<void> };
 
 /** Agenda forgets at its end what it had taken and not begun: nobody else could do that for as long as the lock is. */

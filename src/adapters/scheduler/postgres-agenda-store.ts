@@ -45,12 +45,15 @@ export async function postgresAgendaStore(databaseUrl: string, lost: (error: unk
     await pool.end();
     throw error;
   }
+  const channel = new PostgresNotificationChannel({
+    pool,
+    reconnect: { enabled: true, initialDelayMs: RECONNECT_MILLISECONDS },
+  });
+  // Three statements for each run, of which Agenda takes no notice in processes that have no names.
+  channel.publishState = async () => undefined;
   return {
     backend,
-    channel: new PostgresNotificationChannel({
-      pool,
-      reconnect: { enabled: true, initialDelayMs: RECONNECT_MILLISECONDS },
-    }),
+    channel,
     prepare: async () => void (await makeTable(pool)),
     close: () => pool.end(),
   };

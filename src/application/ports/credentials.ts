@@ -60,6 +60,8 @@ export interface Credentials {
    * been due longest. What was given comes due again after `leaseSeconds`, should nothing become of it.
    */
   claimDue(limit: number, leaseSeconds: number): Promise<readonly DueCredential[]>;
+  /** When the next pair comes due by itself, or has. Undefined: none does. */
+  nextDue(): Promise<Date | undefined>;
   /** The pair `version` comes due again in `seconds`; without them, not by itself. Nothing happens when a newer one is there. */
   putOff(connectionId: ConnectionId, version: number, seconds?: number): Promise<void>;
 }

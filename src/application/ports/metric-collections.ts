@@ -54,9 +54,10 @@ export type Recorded = {
 export interface MetricCollections {
   /**
    * Makes due, by its own clock, what nobody holds: connections that have become ACTIVE, whether for the first time or again, and
-   * those whose videos were not listed since a post of ours became one of them. Gives how many.
+   * those whose videos were not listed since a post of ours became one of them. Gives how many, and whether anybody is due, of those
+   * or of others.
    */
-  discover(): Promise<number>;
+  discover(): Promise<{ readonly found: number; readonly isAnyDue: boolean }>;
   /**
    * Up to `limit` connections of `families` that are due, one of each workspace before the second of any, and within a workspace
    * the one that has been due longest. What was given comes due again after `leaseSeconds`, should nothing become of it.

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { describe, inject } from 'vitest';
+import { describe, expect, inject, it, vi } from 'vitest';
 import { agendaDoorbell, type OpenAgendaStore } from '../../../src/adapters/scheduler/agenda-doorbell.ts';
 import { mongoAgendaStore } from '../../../src/adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from '../../../src/adapters/scheduler/postgres-agenda-store.ts';
@@ -61,11 +61,19 @@ async function inMongodb(): Promise<Place> {
   };
 }
 
+/** Sooner than a service does, whose tests would take minutes. */
+const LOOK_MILLISECONDS = 5_000;
+
 function contracts(name: string, makePlace: () => Promise<Place>): void {
   doorbellContract(name, async () => {
     const { url, open } = await makePlace();
     return {
-      doorbell: agendaDoorbell({ openStore: open(url), log: recordingLog(), metrics: recordingMetrics() }),
+      doorbell: agendaDoorbell({
+        openStore: open(url),
+        log: recordingLog(),
+        metrics: recordingMetrics(),
+        lookMilliseconds: LOOK_MILLISECONDS,
+      }),
       now: () => new Date(),
     };
   });
@@ -75,9 +83,10 @@ function contracts(name: string, makePlace: () => Promise<Place>): void {
     return {
       ...place,
       way,
-      join: ({ lockMilliseconds, ...needs }) =>
+      join: ({ lockMilliseconds, lookMilliseconds = LOOK_MILLISECONDS, ...needs }) =>
         agendaDoorbell({
           ...needs,
+          lookMilliseconds,
           openStore: open(way.through(url)),
           ...(lockMilliseconds === undefined ? {} : { lockMilliseconds }),
         }),
@@ -90,6 +99,34 @@ function contracts(name: string, makePlace: () => Promise<Place>): void {
 }
 
 contracts('agendaDoorbell on PostgreSQL', inPostgres);
+
+it('tells nobody of the states of recurring work, which nobody hears', async () => {
+  const { url, open, drop } = await inPostgres();
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const heard: string[] = [];
+  client.on('notification', ({ channel }) => heard.push(channel));
+  await client.query('listen "agenda:jobs:state"');
+  const doorbell = agendaDoorbell({
+    openStore: open(url),
+    log: recordingLog(),
+    metrics: recordingMetrics(),
+    lookMilliseconds: LOOK_MILLISECONDS,
+  });
+  let runs = 0;
+  await doorbell.every('count', 1, async () => {
+    runs += 1;
+  });
+  await doorbell.start();
+  await vi.waitUntil(() => runs === 2, { timeout: 30_000 });
+  await doorbell.stop();
+  // What was sent before this comes before it.
+  await client.query(`notify "agenda:jobs:state", 'the end'`);
+  await vi.waitUntil(() => heard.length > 0);
+  expect(heard).toHaveLength(1);
+  await client.end();
+  await drop();
+}, 60_000);
 
 describe.skipIf(inject('mongodbUrl') === undefined)('where there is a MongoDB', () => {
   contracts('agendaDoorbell on MongoDB', inMongodb);

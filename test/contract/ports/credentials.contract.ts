@@ -244,6 +244,25 @@ export function credentialsContract(name: string, make: () => Promise<Credential
         expect(await credentials.claimDue(5, 0)).toEqual([]);
       });
 
+      it('is told beforehand: the earliest, while its renewal is under way as well, and none that needs the person', async () => {
+        const credentials = await make();
+        expect(await credentials.nextDue()).toBeUndefined();
+        const distant = new Date('2100-01-01T00:00:00Z');
+        const { connectionId } = await credentials.put(aNewCredential({ refreshDueTime: distant }));
+        const sooner = new Date('2099-01-01T00:00:00.123Z');
+        const other = await credentials.put(aNewCredential({ refreshDueTime: sooner }));
+        expect(await credentials.nextDue()).toEqual(sooner);
+        await credentials.destroy(other.connectionId);
+        expect(await credentials.nextDue()).toEqual(distant);
+        const { refreshDueTime } = dueSince(0);
+        const { version } = await credentials.put(dueSince(0, { connectionId }));
+        expect(await credentials.nextDue()).toEqual(refreshDueTime);
+        await credentials.claimDue(1, 3600);
+        expect(await credentials.nextDue()).toSatisfy((time: Date) => time > refreshDueTime && time < sooner);
+        await credentials.putOff(connectionId, version);
+        expect(await credentials.nextDue()).toBeUndefined();
+      });
+
       it('begins anew with a new pair, and ends with the pair', async () => {
         const credentials = await make();
         const first = await credentials.put(dueSince(0));

@@ -127,6 +127,8 @@ export type DoorbellCluster = {
     readonly metrics: ReturnType<typeof recordingMetrics>;
     /** How long others leave a job alone whose process is silent. */
     readonly lockMilliseconds: number | undefined;
+    /** How often it looks into the store while that is well: seldom enough to show what else makes it look. */
+    readonly lookMilliseconds: number | undefined;
   }): Doorbell;
   readonly way: FaultyWay;
   /** The name of each job in the store, sorted. */
@@ -152,9 +154,10 @@ export function sharedDoorbellContract(name: string, openCluster: () => Promise<
       onTestFinished(() => cluster.close());
       return {
         ...cluster,
-        process({ lockMilliseconds }: { readonly lockMilliseconds?: number } = {}) {
+        process(how: { readonly lockMilliseconds?: number; readonly lookMilliseconds?: number } = {}) {
+          const { lockMilliseconds, lookMilliseconds } = how;
           const [log, metrics] = [recordingLog(), recordingMetrics()];
-          const doorbell = cluster.join({ log, metrics, lockMilliseconds });
+          const doorbell = cluster.join({ log, metrics, lockMilliseconds, lookMilliseconds });
           onTestFinished(() => doorbell.stop());
           return { doorbell, log, reports: () => metrics.reports.map(([, isReached]) => isReached) };
         },
@@ -390,6 +393,21 @@ export function sharedDoorbellContract(name: string, openCluster: () => Promise<
         expect(log.lines).toHaveLength(2);
         expect(reports().at(-1)).toBe(true);
       }
+    });
+
+    it('looks after a store that has trouble soon, however seldom it looks at one that is well', async (context) => {
+      const { process, way } = await opened(context);
+      const { doorbell, log, reports } = process({ lookMilliseconds: 600_000 });
+      const { run, times } = work();
+      await doorbell.every('count', 1, run);
+      await doorbell.start();
+      await until(() => reports().includes(true));
+      way.cut();
+      await doorbell.ringAt(inSeconds(new Date(), 3_600));
+      await times(2);
+      expect(saying(log, FAILS)).toHaveLength(1);
+      way.resume();
+      await until(() => saying(log, WELL).length === 1);
     });
 
     it.for(['cut', 'hold'] as const)('starts and stops while the store is away (%s)', async (fault, context) => {

@@ -11,6 +11,7 @@ import { inMemoryMetrics } from '../../support/in-memory-metrics.ts';
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
 import { inMemoryPosts } from '../../support/in-memory-posts.ts';
 import { inMemoryTurns } from '../../support/in-memory-turns.ts';
+import { inMemoryUpcoming } from '../../support/in-memory-upcoming.ts';
 import { inMemoryVideos } from '../../support/in-memory-videos.ts';
 import { inMemoryWebhookInbox } from '../../support/in-memory-webhook-inbox.ts';
 import { sequentialIds } from '../../support/sequential-ids.ts';
@@ -22,6 +23,7 @@ import { metricsContract } from './metrics.contract.ts';
 import { pendingAuthorizationsContract } from './pending-authorizations.contract.ts';
 import { postsContract } from './posts.contract.ts';
 import { turnsContract } from './turns.contract.ts';
+import { upcomingContract } from './upcoming.contract.ts';
 import { videosContract } from './videos.contract.ts';
 import { webhookInboxContract } from './webhook-inbox.contract.ts';
 
@@ -51,6 +53,10 @@ credentialsContract(FAKE, async () => inMemoryCredentials({ clock: fixedClock() 
 pendingAuthorizationsContract(FAKE, async () => inMemoryPendingAuthorizations());
 videosContract(FAKE, stores);
 postsContract(FAKE, stores);
+upcomingContract(FAKE, async () => {
+  const made = await stores();
+  return { ...made, upcoming: inMemoryUpcoming(made) };
+});
 metricsContract(FAKE, async () => {
   const { clock, ...rest } = await stores();
   const passTime = async (seconds: number) => clock.advance(seconds);

@@ -469,7 +469,7 @@ export function metricsContract(name: string, make: () => Promise<MetricStores>)
           plan: { listedAll: false },
         });
         expect(lease.connectTime).toEqual(NOW);
-        expect(await collections.discover()).toBe(0);
+        expect(await collections.discover()).toMatchObject({ found: 0 });
         expect(await claim(stores)).toEqual([]);
         const now = stores.clock.now();
         const plan = {
@@ -548,10 +548,11 @@ export function metricsContract(name: string, make: () => Promise<MetricStores>)
         await connections.update(lease.connectionId, (connection) => ok(disconnect(connection, NOW)));
         await collections.rest(lease);
         await stores.passTime(400 * DAY);
-        expect([await collections.discover(), await claim(stores)]).toEqual([0, []]);
+        expect(await collections.discover()).toEqual({ found: 0, isAnyDue: false });
+        expect(await claim(stores)).toEqual([]);
         const { id: _, ...consent } = aConnection();
         await connections.update(lease.connectionId, (connection) => ok(reconnect(connection, consent, NOW)));
-        expect(await collections.discover()).toBe(1);
+        expect(await collections.discover()).toMatchObject({ found: 1 });
         expect(await claim(stores)).toMatchObject([{ connectionId: lease.connectionId }]);
       });
 
@@ -572,17 +573,17 @@ export function metricsContract(name: string, make: () => Promise<MetricStores>)
         await collections.finish(other, plan, later(DAY, now));
         await givenPost(stores, lease, [seen.tiktokPostId]);
         await givenPost(stores, lease, []);
-        expect(await collections.discover()).toBe(0);
+        expect(await collections.discover()).toMatchObject({ found: 0 });
         await givenPost(stores, lease, ['7400000000000000099']);
-        expect(await collections.discover()).toBe(1);
+        expect(await collections.discover()).toMatchObject({ found: 1 });
         const [due, ...more] = await claim(stores);
         if (due === undefined) throw new Error('nothing is due');
         expect([due.connectionId, more]).toEqual([lease.connectionId, []]);
         expect(due.plan.listTime.getTime()).toBeLessThanOrEqual(clock.now().getTime());
         // Somebody is at it.
-        expect(await collections.discover()).toBe(0);
+        expect(await collections.discover()).toMatchObject({ found: 0 });
         await collections.finish(due, { ...plan, listedTime: later(60, clock.now()) }, later(DAY, clock.now()));
-        expect(await collections.discover()).toBe(0);
+        expect(await collections.discover()).toMatchObject({ found: 0 });
       });
 
       it('is given out one of each workspace before the second of any, and the longest due first', async () => {
@@ -607,12 +608,14 @@ export function metricsContract(name: string, make: () => Promise<MetricStores>)
         const { collections, connections } = stores;
         const [open, business] = [aConnection(), aConnection({ apiFamily: 'BUSINESS' })];
         for (const connection of [open, business]) await connections.add(connection);
-        expect(await collections.discover()).toBe(2);
+        expect(await collections.discover()).toEqual({ found: 2, isAnyDue: true });
+        expect(await collections.discover()).toEqual({ found: 0, isAnyDue: true });
         const of = (families: readonly ('OPEN' | 'BUSINESS')[]) =>
           collections.claimDue({ families, limit: 10, leaseSeconds: LEASE_SECONDS });
         expect(await of([])).toEqual([]);
         expect(await of(['BUSINESS'])).toMatchObject([{ connectionId: business.id, apiFamily: 'BUSINESS' }]);
         expect(await of(['OPEN', 'BUSINESS'])).toMatchObject([{ connectionId: open.id }]);
+        expect(await collections.discover()).toEqual({ found: 0, isAnyDue: false });
       });
 
       it('has one worker for each, when twenty look at once', async () => {

@@ -12,6 +12,7 @@ import { postgresPostEvents } from '../../../src/adapters/persistence/postgres-p
 import { postgresPostQueue } from '../../../src/adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from '../../../src/adapters/persistence/postgres-posts.ts';
 import { postgresTurns } from '../../../src/adapters/persistence/postgres-turns.ts';
+import { postgresUpcoming } from '../../../src/adapters/persistence/postgres-upcoming.ts';
 import { postgresVideoMetrics } from '../../../src/adapters/persistence/postgres-video-metrics.ts';
 import { postgresVideos } from '../../../src/adapters/persistence/postgres-videos.ts';
 import { postgresWebhookInbox } from '../../../src/adapters/persistence/postgres-webhook-inbox.ts';
@@ -42,6 +43,7 @@ import { metricsContract } from './metrics.contract.ts';
 import { pendingAuthorizationsContract } from './pending-authorizations.contract.ts';
 import { postsContract } from './posts.contract.ts';
 import { type TurnStore, turnsContract } from './turns.contract.ts';
+import { upcomingContract } from './upcoming.contract.ts';
 import { videosContract } from './videos.contract.ts';
 import { webhookInboxContract } from './webhook-inbox.contract.ts';
 
@@ -156,6 +158,7 @@ pendingAuthorizationsContract('postgresPendingAuthorizations', async () =>
 );
 videosContract('postgresVideos', stores);
 postsContract('postgresPosts, postgresPostQueue and postgresPostEvents', stores);
+upcomingContract('postgresUpcoming', async () => ({ ...(await stores()), upcoming: postgresUpcoming(database) }));
 webhookInboxContract('postgresWebhookInbox', async () => ({ inbox: postgresWebhookInbox(await empty()), clock }));
 metricsContract('postgresVideoMetrics, postgresAccountMetrics and postgresMetricCollections', async () => ({
   ...(await stores()),

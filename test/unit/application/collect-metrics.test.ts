@@ -127,6 +127,20 @@ function most(times: readonly number[], windowSeconds: number): number {
   );
 }
 
+describe('nobody who is due', () => {
+  it('costs one question', async () => {
+    const world = new World();
+    await given(world, someVideos(1));
+    const { collections } = world.measured;
+    await collecting(world).sweep();
+    world.gates = { ...world.gates, all: () => Promise.reject(new Error('nobody is due')) };
+    const claimDue = () => Promise.reject(new Error('nobody is due'));
+    await collecting(world, { collections: { ...collections, claimDue } }).sweep();
+    world.clock.advance(HOUR);
+    await expect(collecting(world).sweep()).rejects.toThrow('nobody is due');
+  });
+});
+
 describe('a new account', () => {
   it('is read at once: itself and all its videos, whoever posted them, page by page', async () => {
     const world = new World();

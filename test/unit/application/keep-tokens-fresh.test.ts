@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { keepTokensFresh, type TokenKeeping } from '../../../src/application/keep-tokens-fresh.ts';
 import { closingFor } from '../../../src/domain/post/gate.ts';
 import type { PublishError } from '../../../src/domain/publish-error.ts';
@@ -194,18 +194,70 @@ describe('tokens that nobody uses', () => {
   it('cost one question while none is due', async () => {
     const world = new World();
     await givenAccounts(world, 3);
+    const { credentials, gates } = world;
+    let asked = 0;
+    world.credentials = {
+      ...credentials,
+      nextDue() {
+        asked += 1;
+        return credentials.nextDue();
+      },
+      claimDue: () => Promise.reject(new Error('none is due')),
+    };
+    world.gates = { ...gates, all: () => Promise.reject(new Error('nobody is asked')) };
+    await keeping(world).sweep();
+    expect(asked).toBe(1);
+  });
+
+  it.each([
+    [0, 5],
+    [1, 5],
+    [12, 12],
+    [31, 30],
+    [43_200, 30],
+  ])('that come due in %s s are looked for again in %s s', async (seconds, again) => {
+    const world = new World();
+    await givenAccounts(world, 1);
+    world.clock.advance(43_200 - seconds);
+    expect(await keeping(world).sweep()).toBe(again);
+  });
+
+  it('are looked for by the process itself that often, and after a look that failed soon', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const world = new World();
     const { credentials } = world;
     let asked = 0;
     world.credentials = {
       ...credentials,
-      claimDue(...limits) {
+      nextDue() {
         asked += 1;
-        return credentials.claimDue(...limits);
+        return asked === 3 ? Promise.reject(new Error('the database is away')) : credentials.nextDue();
       },
     };
-    await keeping(world).sweep();
-    expect(asked).toBe(1);
-    expect(world.tiktok.called('refresh')).toBe(0);
+    const keeper = keeping(world);
+    keeper.start();
+    const asOf: number[] = [];
+    for (let second = 0; second <= 100; second += 1) {
+      await vi.advanceTimersByTimeAsync(second === 0 ? 0 : 1000);
+      while (asOf.length < asked) asOf.push(second);
+    }
+    await keeper.stop();
+    expect(asOf).toEqual([0, 30, 60, 65, 95]);
+  });
+
+  it('are looked for in half a minute where there are none', async () => {
+    expect(await keeping(new World()).sweep()).toBe(30);
+  });
+
+  it('are looked for soon while the app is refused', async () => {
+    const world = new World();
+    const { id } = await world.givenConnection();
+    world.clock.advance(43_200);
+    const closing = closingFor(APP_REFUSED, await world.connection(id));
+    if (closing === undefined) throw new Error('no gate');
+    await world.gates.shut(closing, APP_REFUSED);
+    expect(await keeping(world).sweep()).toBe(5);
   });
 
   it('end the look and no more when the database is away', async () => {

@@ -122,6 +122,46 @@ describe('the engine', () => {
     expect(jobs).toHaveLength(1);
   });
 
+  it('asks one question in each sweep while nothing is due, and nothing else', async () => {
+    const { world, running } = given();
+    await duePost(world, later(3600));
+    const { upcoming, queue, videos } = world;
+    let looks = 0;
+    world.upcoming = {
+      look() {
+        looks += 1;
+        return upcoming.look();
+      },
+    };
+    const never = () => Promise.reject(new Error('asked although nothing is due'));
+    world.queue = { ...queue, claim: never, earliest: never };
+    world.videos = { ...videos, claimImports: never, earliestImport: never };
+    const it = running();
+    it.start();
+    await settle();
+    await pass(world, 20);
+    expect([looks, world.logged('error'), it.lastLook()]).toEqual([1 + 4, [], later(20)]);
+  });
+
+  it('looks for a post that is due by its clock and not yet by the database’s, soon and not all the time', async () => {
+    const { world, jobs, running } = given();
+    const { upcoming } = world;
+    let looks = 0;
+    world.upcoming = {
+      async look() {
+        looks += 1;
+        const { posts } = await upcoming.look();
+        return posts === undefined ? {} : { posts: { ...posts, isDue: posts.isDue && looks > 10 } };
+      },
+    };
+    await duePost(world);
+    running().start();
+    await settle();
+    expect([looks, jobs.length]).toEqual([1, 0]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(jobs).toHaveLength(1);
+  });
+
   it('goes on with a post that comes due again soon', async () => {
     const { world, jobs, running } = given();
     await duePost(world);

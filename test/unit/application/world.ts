@@ -16,6 +16,7 @@ import type { PostEvents } from '../../../src/application/ports/post-events.ts';
 import type { Lease, PostQueue } from '../../../src/application/ports/post-queue.ts';
 import type { Posts } from '../../../src/application/ports/posts.ts';
 import type { Turns } from '../../../src/application/ports/turns.ts';
+import type { Upcoming } from '../../../src/application/ports/upcoming.ts';
 import type { VideoFetcher } from '../../../src/application/ports/video-fetcher.ts';
 import type { VideoStore } from '../../../src/application/ports/video-store.ts';
 import type { WebhookInbox } from '../../../src/application/ports/webhook-inbox.ts';
@@ -50,6 +51,7 @@ import { type InMemoryMetrics, inMemoryMetrics } from '../../support/in-memory-m
 import { inMemoryPendingAuthorizations } from '../../support/in-memory-pending-authorizations.ts';
 import { inMemoryPosts } from '../../support/in-memory-posts.ts';
 import { inMemoryTurns } from '../../support/in-memory-turns.ts';
+import { inMemoryUpcoming } from '../../support/in-memory-upcoming.ts';
 import { type InMemoryVideos, inMemoryVideos } from '../../support/in-memory-videos.ts';
 import { inMemoryWebhookInbox } from '../../support/in-memory-webhook-inbox.ts';
 import { type LogLine, recordingLog } from '../../support/recording-log.ts';
@@ -115,6 +117,7 @@ export class World {
   random: () => number = () => 0;
   posts: Posts;
   queue: PostQueue;
+  upcoming: Upcoming;
   events: PostEvents;
   /** What was collected. */
   readonly measured: InMemoryMetrics;
@@ -127,6 +130,7 @@ export class World {
     const { posts, queue, events } = inMemoryPosts(this);
     this.posts = posts;
     this.queue = queue;
+    this.upcoming = inMemoryUpcoming({ queue, videos: this.videos, clock: this.clock });
     this.events = events;
     this.measured = inMemoryMetrics({ clock: this.clock, connections: this.#connections, posts });
   }
