@@ -152,13 +152,24 @@ describe('a file that is no video', () => {
   );
 });
 
-describe('a hostile file', () => {
-  const patched = async (name: string, box: string, offset: number, value: number) => {
-    const bytes = await fixtureVideo(name);
-    bytes.writeUInt32BE(value, bytes.indexOf(box, 0, 'latin1') + offset);
-    return inMemory(bytes);
-  };
+async function patched(name: string, box: string, offset: number, value: number): Promise<RandomAccess> {
+  const bytes = await fixtureVideo(name);
+  bytes.writeUInt32BE(value, bytes.indexOf(box, 0, 'latin1') + offset);
+  return inMemory(bytes);
+}
 
+/** How many threads were started since. */
+function threadsStarted(): () => number {
+  let count = 0;
+  const note = () => {
+    count += 1;
+  };
+  process.on('worker', note);
+  onTestFinished(() => void process.off('worker', note));
+  return () => count;
+}
+
+describe('a hostile file', () => {
   it('whose index points past its end is corrupt', async () => {
     // stco: type, version, count, first offset
     expect(await probe.probe(await patched('vertical.mp4', 'stco', 12, 0x7fffffff))).toMatchObject({
@@ -392,5 +403,31 @@ describe('the probe', () => {
     );
     expect(results).toEqual(Array(6).fill(true));
     expect(most).toBe(2);
+  });
+
+  it('reads one file after the other in the same thread', async () => {
+    const started = threadsStarted();
+    const own = mediabunnyVideoProbe();
+    for (let file = 0; file < 3; file += 1) expect((await own.probe(await openFixture('vertical.mp4'))).ok).toBe(true);
+    expect(started()).toBe(1);
+  });
+
+  it('reads the file after a hostile one in a thread that is new', async () => {
+    const started = threadsStarted();
+    const own = mediabunnyVideoProbe({ ...defaultProbeLimits, cpuMs: 300 });
+    expect((await own.probe(await openFixture('vertical.mp4'))).ok).toBe(true);
+    expect((await own.probe(await patched('vertical.mp4', 'stts', 12, 1_900_000))).ok).toBe(false);
+    expect((await own.probe(await openFixture('vertical.mp4'))).ok).toBe(true);
+    expect(started()).toBe(2);
+  });
+
+  it('blames no file for the memory that its thread had left of others', async () => {
+    const started = threadsStarted();
+    const own = mediabunnyVideoProbe({ ...defaultProbeLimits, maxHeapMiB: 16 });
+    const hostile = await patched('vertical.mp4', 'stts', 12, 1_900_000);
+    expect((await own.probe(await openFixture('vertical.mp4'))).ok).toBe(true);
+    // It is blamed where it had a thread for itself.
+    expect(await own.probe(hostile)).toMatchObject({ error: { observed: 'its index is unreasonably large' } });
+    expect(started()).toBe(2);
   });
 });

@@ -32,9 +32,26 @@ export const defaultProbeLimits: ProbeLimits = {
   concurrency: 2,
 };
 
-/** Reads each file in a thread of its own, because only a thread can be stopped in the middle of a hostile index. */
+/**
+ * Reads each file in a thread, because only a thread can be stopped in the middle of a hostile index. To load the reader takes longer than
+ * most files do, so a thread that came to the end of one reads the next; one that did not is stopped.
+ */
 export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): VideoProbe {
   const inTurn = turnstile(limits.concurrency);
+  const idle = new Set<Reader>();
+
+  async function read(file: RandomAccess, signature: Readable): Promise<Result<VideoSpec, Finding>> {
+    const [rested] = idle;
+    if (rested !== undefined) idle.delete(rested);
+    const reader = rested ?? startReader(limits, (ended) => idle.delete(ended));
+    const outcome = await reader.read(file, signature);
+    if (outcome === 'OUT_OF_MEMORY') {
+      // Of a thread that read others before, they may have left too little.
+      return rested === undefined ? err(corrupt('its index is unreasonably large')) : read(file, signature);
+    }
+    if (reader.rest()) idle.add(reader);
+    return outcome;
+  }
 
   return {
     async probe(stored) {
@@ -46,7 +63,7 @@ export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): 
       return inTurn(async () => {
         // Most of what is damaged, or wants to be expensive, never gets as far as a thread of its own.
         const damage = await damageIn(file, signature, limits.timeoutMs);
-        return damage === undefined ? probeInWorker(file, signature, limits) : err(corrupt(damage));
+        return damage === undefined ? read(file, signature) : err(corrupt(damage));
       });
     },
   };
@@ -80,52 +97,102 @@ async function damageIn(file: RandomAccess, { family }: Readable, timeoutMs: num
   }
 }
 
-async function probeInWorker(
-  file: RandomAccess,
-  signature: Readable,
+/** A thread that reads one file at a time. */
+type Reader = {
+  /** When this is over and no answer of the thread's, the thread is stopped. */
+  read(file: RandomAccess, signature: Readable): Promise<Result<VideoSpec, Finding> | 'OUT_OF_MEMORY'>;
+  /** Until the next file; after a while without one the thread ends. False when it is not there any more. */
+  rest(): boolean;
+};
+
+/** How long a thread waits for its next file. */
+const REST_MS = 30_000;
+
+function startReader(
   { timeoutMs, cpuMs, maxBytesRead, maxHeapMiB }: ProbeLimits,
-): Promise<Result<VideoSpec, Finding>> {
-  const { promise, resolve, reject } = Promise.withResolvers<Result<VideoSpec, Finding>>();
-  const task: Task = { sizeBytes: file.sizeBytes, signature };
+  onEnd: (reader: Reader) => void,
+): Reader {
   const worker = new Worker(new URL('./probe-worker.ts', import.meta.url), {
-    workerData: task,
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMiB, maxYoungGenerationSizeMb: 4 },
     env: {}, // a thread that reads strangers' files has no use for our secrets
     execArgv: [],
   });
-  const tooLong = (): void => resolve(err(corrupt(TOO_LONG)));
-  const stopWatching = whenItRanFor(timeoutMs, tooLong);
-  const cpuWatch = setInterval(() => {
-    worker.cpuUsage().then(
-      ({ user, system }) => (user + system) / 1000 > cpuMs && tooLong(),
-      () => undefined, // it has just ended, and has said what it had to say
-    );
-  }, TICK_MS);
+  let ended = false;
+  let tasks = 0;
+  let ask: (question: Question) => void = () => undefined;
+  let fail: (error: NodeJS.ErrnoException) => void = () => undefined;
+  let resting: NodeJS.Timeout | undefined;
 
-  let bytesRead = 0;
-  worker.on('message', (question: Question) => {
-    if (question.kind === 'DONE') return resolve(question.outcome);
-    const { number, start, endExclusive } = question;
-    bytesRead += endExclusive - start;
-    if (bytesRead > maxBytesRead) return resolve(err(corrupt('its index leads through too much of the file')));
-    file.readAt(start, endExclusive).then((bytes) => {
-      const answer: Answer = { number, bytes };
-      worker.postMessage(answer);
-    }, reject);
+  worker.on('message', (question: Question) => ask(question));
+  worker.on('error', (error) => fail(error));
+  worker.on('exit', (code) => {
+    ended = true;
+    clearTimeout(resting);
+    onEnd(reader);
+    fail(new Error(`The thread that read a video ended with code ${code}`));
   });
-  worker.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') resolve(err(corrupt('its index is unreasonably large')));
-    else reject(error);
-  });
-  worker.on('exit', (code) => reject(new Error(`The thread that read a video ended with code ${code}`)));
 
-  try {
-    return await promise;
-  } finally {
-    stopWatching();
-    clearInterval(cpuWatch);
-    await worker.terminate();
+  async function cpuMilliseconds(): Promise<number> {
+    const { user, system } = await worker.cpuUsage();
+    return (user + system) / 1000;
   }
+
+  const reader: Reader = {
+    async read(file, signature) {
+      clearTimeout(resting);
+      worker.ref();
+      const task = ++tasks;
+      const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<Reader['read']>>>();
+      let bytesRead = 0;
+      let done = false;
+      ask = (question) => {
+        if (question.task !== task) return;
+        if (question.kind === 'DONE') {
+          done = true;
+          return resolve(question.outcome);
+        }
+        const { number, start, endExclusive } = question;
+        bytesRead += endExclusive - start;
+        if (bytesRead > maxBytesRead) return resolve(err(corrupt('its index leads through too much of the file')));
+        file.readAt(start, endExclusive).then((bytes) => {
+          const answer: Answer = { number, bytes };
+          worker.postMessage(answer);
+        }, reject);
+      };
+      fail = (error) => {
+        if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') resolve('OUT_OF_MEMORY');
+        else reject(error);
+      };
+      const tooLong = (): void => resolve(err(corrupt(TOO_LONG)));
+      const stopWatching = whenItRanFor(timeoutMs, tooLong);
+      // Of its first file the thread's own start counts as well.
+      const before = task === 1 ? Promise.resolve(0) : cpuMilliseconds();
+      const cpuWatch = setInterval(() => {
+        Promise.all([before, cpuMilliseconds()]).then(
+          ([then, now]) => now - then > cpuMs && tooLong(),
+          () => undefined, // it has just ended, and has said what it had to say
+        );
+      }, TICK_MS);
+      try {
+        worker.postMessage({ task, sizeBytes: file.sizeBytes, signature } satisfies Task);
+        return await promise;
+      } finally {
+        stopWatching();
+        clearInterval(cpuWatch);
+        if (!done) await worker.terminate();
+      }
+    },
+    rest() {
+      if (ended) return false;
+      worker.unref();
+      resting = setTimeout(() => {
+        onEnd(reader);
+        void worker.terminate();
+      }, REST_MS).unref();
+      return true;
+    },
+  };
+  return reader;
 }
 
 const TICK_MS = 250;
