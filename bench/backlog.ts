@@ -58,9 +58,9 @@ export const backlog: Bench<'most' | 'times'> = {
       const name = `backlog_${posts}`;
       const { url } = await server.create(name);
       await setTheStage({ databaseUrl: url, tokenKeys, videoFolder: join(folder, name), accounts, posts: ACCOUNTS });
+      await fillBacklog(url, posts);
       const database = await openDatabase(url);
       resources.defer(() => database.close());
-      await fillBacklog(database.pool, posts);
       const { rows } = await database.pool.query<{ workspace_id: WorkspaceId }>(
         'select distinct workspace_id from connection',
       );
