@@ -18,17 +18,16 @@ import { inTransaction } from './transaction.ts';
 
 /**
  * Binds the key of a request to a post whose video is there. The video is kept while we look: whoever removes it waits for this
- * transaction and then sees the post. A caller with the same key in another transaction waits here until that one ends.
+ * transaction and then sees the post. A caller with the same key in another transaction waits here until that one ends. Binds none when
+ * the key is bound already, which is for good, or the video is gone.
  * Parameters: workspace, request, hash of its payload, post, video.
  */
 const BIND_AND_KEEP = prepared(`
   with kept as materialized (
     select 1 from video where id = $5 for share
-  ), bound as (
-    insert into request_key (workspace_id, request_id, payload_hash, resource_id) select $1, $2, $3, $4 from kept
-    on conflict do nothing returning 1
   )
-  select exists (select from kept) as kept, exists (select from bound) as bound`);
+  insert into request_key (workspace_id, request_id, payload_hash, resource_id) select $1, $2, $3, $4 from kept
+  on conflict do nothing`);
 
 /**
  * The next posts of a workspace, of so many states or of all. Each state is looked for by itself: in the order of the page an index has those
@@ -106,16 +105,14 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     async add({ post, nextActionTime }, key, traceparent) {
       const outcome = await inTransaction(pool, async (client) => {
         const { requestId, payloadHash } = key;
-        const { rows: held } = await client.query<{ kept: boolean; bound: boolean }>(
+        const bound = await client.query(
           BIND_AND_KEEP(post.workspaceId, requestId, payloadHash, post.id, post.videoId),
         );
-        if (held[0]?.bound !== true) {
+        if (bound.rowCount !== 1) {
           const known = await findRequestKey(client, post.workspaceId, key);
           if (!known.ok) return known;
-          if (known.value.made !== undefined) {
-            return ok({ step: await found(client, known.value.made), replayed: true });
-          }
-          if (held[0]?.kept !== true) return err({ code: 'VIDEO_GONE' as const });
+          if (known.value.made === undefined) return err({ code: 'VIDEO_GONE' as const });
+          return ok({ step: await found(client, known.value.made), replayed: true });
         }
         const { rows } = await client.query<PostRow>(
           INSERT_POST(
