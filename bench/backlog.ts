@@ -58,9 +58,9 @@ export const backlog: Bench<'most' | 'times'> = {
       const name = `backlog_${posts}`;
       const { url } = await server.create(name);
       await setTheStage({ databaseUrl: url, tokenKeys, videoFolder: join(folder, name), accounts, posts: ACCOUNTS });
+      await fillBacklog(url, posts);
       const database = await openDatabase(url);
       resources.defer(() => database.close());
-      await fillBacklog(database.pool, posts);
       const { rows } = await database.pool.query<{ workspace_id: WorkspaceId }>(
         'select distinct workspace_id from connection',
       );
@@ -86,7 +86,7 @@ export const backlog: Bench<'most' | 'times'> = {
     if (baseline === undefined || largest === undefined) throw new Error('no backlog');
     const named = sizes[0]?.asked ?? [];
     return comparison({
-      about: `Waiting posts of ${ACCOUNTS} accounts in ${ACCOUNTS / 25} workspaces, each with its event and its request; each question ${options.times} times. ${circumstancesLine(around, options.repeat)}`,
+      about: `Waiting posts of ${ACCOUNTS} accounts and more, as many as TikTok would take them of, in ${ACCOUNTS / 25} workspaces, each with its event and its request; each question ${options.times} times. ${circumstancesLine(around, options.repeat)}`,
       circumstances: { ...circumstances(around, options), indexes },
       sections: [
         {

@@ -62,6 +62,7 @@ export const watch: Bench<'watchers' | 'events' | 'seconds'> = {
     const { watchers, events: perSecond } = options;
     const total = (WARM_UP_SECONDS + options.seconds) * perSecond;
     const sandbox = resources.use(await startSandboxProcess());
+    const accounts = await sandbox.addAccounts(1);
     const failures: string[] = [];
 
     async function startWatcher(url: string): Promise<Child> {
@@ -111,7 +112,6 @@ export const watch: Bench<'watchers' | 'events' | 'seconds'> = {
       const place = join(folder, database);
       const videoFolder = join(place, 'videos');
       await mkdir(place);
-      const accounts = await sandbox.addAccounts(1);
       await setTheStage({ databaseUrl, tokenKeys, videoFolder, accounts, posts: 1 });
       const worker = await startWorker({ sandbox, databaseUrl, tokenKeys, folder: place, videoFolder, resources });
       const teller = new Client({ connectionString: databaseUrl });

@@ -8,6 +8,7 @@ import { ImportLapses } from './migrations/import-lapses.ts';
 import { MediaAddress } from './migrations/media-address.ts';
 import { MetricTables } from './migrations/metric-tables.ts';
 import { NeverTwice } from './migrations/never-twice.ts';
+import { PostByState } from './migrations/post-by-state.ts';
 import { PostTraceparent } from './migrations/post-traceparent.ts';
 import { RequestOfPost } from './migrations/request-of-post.ts';
 import { TokenLifeColumns } from './migrations/token-life.ts';
@@ -27,6 +28,7 @@ export const MIGRATIONS = [
   { name: '2026-11-22-hot-updates', class: HotUpdates },
   { name: '2026-11-22-post-traceparent', class: PostTraceparent },
   { name: '2026-11-22-request-of-post', class: RequestOfPost },
+  { name: '2026-11-23-post-by-state', class: PostByState },
 ] as const;
 
 /** As MikroORM names it. */

@@ -11,9 +11,42 @@ import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { type PostRow, postFromRow, postRecord, stepFromRow } from './post-rows.ts';
 import { GATE, INSERT_POST, UPDATE_POST, updateInOrder } from './post-sql.ts';
+import { prepared } from './prepared.ts';
 import { bindRequestKey, findRequestKey } from './request-keys.ts';
 import { readTimeline } from './timeline.ts';
 import { inTransaction } from './transaction.ts';
+
+/**
+ * Binds the key of a request to a post whose video is there. The video is kept while we look: whoever removes it waits for this
+ * transaction and then sees the post. A caller with the same key in another transaction waits here until that one ends. Binds none when
+ * the key is bound already, which is for good, or the video is gone.
+ * Parameters: workspace, request, hash of its payload, post, video.
+ */
+const BIND_AND_KEEP = prepared(`
+  with kept as materialized (
+    select 1 from video where id = $5 for share
+  )
+  insert into request_key (workspace_id, request_id, payload_hash, resource_id) select $1, $2, $3, $4 from kept
+  on conflict do nothing`);
+
+/**
+ * The next posts of a workspace, of so many states or of all. Each state is looked for by itself: in the order of the page an index has those
+ * of one state only, and PostgreSQL would rather read all posts until it has enough of several.
+ * Parameters: workspace, after, connections, scheduled from and before, reference, limit, states.
+ */
+function pageOf(states: number): string {
+  const of = (state: string): string => `
+    select * from post
+    where workspace_id = $1 and ($2::text is null or id < $2)
+      and (cardinality($3::text[]) = 0 or connection_id = any($3))
+      and ($4::timestamptz is null or schedule_time >= $4)
+      and ($5::timestamptz is null or schedule_time < $5)
+      and ($6::text is null or external_ref = $6) ${state}
+    order by id desc limit $7`;
+  if (states === 0) return of('');
+  const each = Array.from({ length: states }, (_, index) => `(${of(`and state = $${8 + index}`)})`);
+  return `select * from (${each.join(' union all ')}) as page order by id desc limit $7`;
+}
 
 /** `changed` is called after every stored change. */
 export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () => void): Posts {
@@ -51,26 +84,17 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     },
 
     async list(filter, { size, after }) {
-      const { rows } = await pool.query<PostRow>(
-        `select * from post
-         where workspace_id = $1 and ($2::text is null or id < $2)
-           and (cardinality($3::text[]) = 0 or connection_id = any($3))
-           and (cardinality($4::text[]) = 0 or state = any($4))
-           and ($5::timestamptz is null or schedule_time >= $5)
-           and ($6::timestamptz is null or schedule_time < $6)
-           and ($7::text is null or external_ref = $7)
-         order by id desc limit $8`,
-        [
-          filter.workspaceId,
-          after ?? null,
-          filter.connectionIds,
-          filter.states,
-          filter.scheduledFrom ?? null,
-          filter.scheduledBefore ?? null,
-          filter.externalRef ?? null,
-          size + 1,
-        ],
-      );
+      const states = [...new Set(filter.states)];
+      const { rows } = await pool.query<PostRow>(pageOf(states.length), [
+        filter.workspaceId,
+        after ?? null,
+        filter.connectionIds,
+        filter.scheduledFrom ?? null,
+        filter.scheduledBefore ?? null,
+        filter.externalRef ?? null,
+        size + 1,
+        ...states,
+      ]);
       const page = rows.slice(0, size);
       const attempts = await readAttempts(pool, page, cipher, { onlyLatest: true });
       const items = page.map((row) => stepFromRow(row, attempts(row)));
@@ -80,19 +104,15 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
 
     async add({ post, nextActionTime }, key, traceparent) {
       const outcome = await inTransaction(pool, async (client) => {
-        const bound = await bindRequestKey(client, post.workspaceId, key, post.id);
-        if (!bound.ok) return bound;
-        if (bound.value.made !== undefined) {
-          return ok({ step: await found(client, bound.value.made), replayed: true });
-        }
-        // The video is kept while we look: whoever removes it waits for this transaction and then sees the post.
-        const video = await client.query('select 1 from video where id = $1 for share', [post.videoId]);
-        if (video.rowCount === 0) {
-          await client.query('delete from request_key where workspace_id = $1 and request_id = $2', [
-            post.workspaceId,
-            key.requestId,
-          ]);
-          return err({ code: 'VIDEO_GONE' as const });
+        const { requestId, payloadHash } = key;
+        const bound = await client.query(
+          BIND_AND_KEEP(post.workspaceId, requestId, payloadHash, post.id, post.videoId),
+        );
+        if (bound.rowCount !== 1) {
+          const known = await findRequestKey(client, post.workspaceId, key);
+          if (!known.ok) return known;
+          if (known.value.made === undefined) return err({ code: 'VIDEO_GONE' as const });
+          return ok({ step: await found(client, known.value.made), replayed: true });
         }
         const { rows } = await client.query<PostRow>(
           INSERT_POST(

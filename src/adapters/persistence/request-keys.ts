@@ -1,6 +1,9 @@
 import type { PoolClient } from 'pg';
 import type { RequestIdReused, RequestKey } from '../../application/ports/request-key.ts';
 import { err, ok, type Result } from '../../domain/result.ts';
+import { prepared } from './prepared.ts';
+
+const FIND = prepared('select payload_hash, resource_id from request_key where workspace_id = $1 and request_id = $2');
 
 /**
  * Binds `key` to what it is about to make. When it is bound already, gives the id of what it made; a caller with the same key
@@ -26,10 +29,7 @@ export async function findRequestKey(
   workspaceId: string,
   key: RequestKey,
 ): Promise<Result<{ readonly made: string | undefined }, RequestIdReused>> {
-  const { rows } = await client.query<{ payload_hash: string; resource_id: string }>(
-    'select payload_hash, resource_id from request_key where workspace_id = $1 and request_id = $2',
-    [workspaceId, key.requestId],
-  );
+  const { rows } = await client.query<{ payload_hash: string; resource_id: string }>(FIND(workspaceId, key.requestId));
   const [row] = rows;
   if (row === undefined) return ok({ made: undefined });
   return row.payload_hash === key.payloadHash

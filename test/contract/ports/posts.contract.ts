@@ -381,6 +381,19 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await claimed(stores, aScheduledPost())).not.toHaveProperty('traceparent');
     });
 
+    it('answers a repeated request as before once the video is gone', async () => {
+      const stores = await make();
+      const key = aRequest();
+      const post = await given(stores, aScheduledPost(), key);
+      const again = aScheduledPost();
+      expect(await stores.posts.add({ post: again }, key)).toMatchObject(
+        ok({ replayed: true, step: { post: { id: post.id } } }),
+      );
+      expect(await stores.posts.add({ post: again }, { ...key, payloadHash: 'another' })).toEqual(
+        err({ code: 'REQUEST_ID_REUSED', requestId: key.requestId }),
+      );
+    });
+
     it('takes no post whose video is gone, and forgets that it was asked', async () => {
       const stores = await make();
       const key = aRequest();
@@ -600,6 +613,19 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
         await given(stores, aScheduledPost());
         const second = await stores.posts.list(MANY, { size: 2, after: first.next ?? '' });
         expect(second.items.map(({ post }) => post.id)).toEqual(stored.slice(2, 4));
+      });
+
+      it('have those of several states in one order, each once, however often a state is named', async () => {
+        const stores = await make();
+        const stored: PostId[] = [];
+        for (let index = 0; index < 3; index += 1) {
+          stored.unshift((await given(stores, aScheduledPost())).id);
+          await given(stores, aHeldPost());
+          stored.unshift((await given(stores, aFailedPost())).id);
+        }
+        const several = { ...MANY, states: ['FAILED', 'SCHEDULED', 'FAILED'] } as const;
+        expect(await pages(stores, several, 4)).toEqual([stored.slice(0, 4), stored.slice(4)]);
+        expect(await pages(stores, several, 6)).toEqual([stored]);
       });
 
       it('show each post with its latest attempt only', async () => {
