@@ -86,7 +86,7 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
       '-l',
       join('..', 'server.log'),
       '-o',
-      `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 ${process.env["PGX"] ?? ""}`,
+      `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200`,
     );
     ending.defer(stopServer);
   }
