@@ -4,7 +4,10 @@ import { type Database, openDatabase } from '../../src/adapters/persistence/data
 import { postgresPostQueue } from '../../src/adapters/persistence/postgres-post-queue.ts';
 import { postgresPosts } from '../../src/adapters/persistence/postgres-posts.ts';
 import { postgresVideos } from '../../src/adapters/persistence/postgres-videos.ts';
-import { anUploadingPost, aReadyVideo, aRequest } from '../support/builders.ts';
+import type { RequestKey } from '../../src/application/ports/request-key.ts';
+import type { Scheduled } from '../../src/domain/post/post.ts';
+import { err, ok } from '../../src/domain/result.ts';
+import { anUploadingPost, aReadyVideo, aRequest, aScheduledPost, ids } from '../support/builders.ts';
 import { freshDatabase } from '../support/fresh-database.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
@@ -43,5 +46,34 @@ describe('writes that go together', () => {
     for (const [index, { postId }] of leases.entries()) {
       expect((await posts.find(postId))?.post.labels).toEqual(index === 3 ? {} : { seen: 'well' });
     }
+  });
+
+  it('are new posts of which each stands for itself', async () => {
+    const cipher = aesGcmCipher([{ id: 'test', bytes: Buffer.alloc(32, 7) }]);
+    const posts = postgresPosts(database, cipher, () => undefined);
+    const video = aReadyVideo();
+    await postgresVideos(database).add(video);
+    const added = (key: RequestKey, with_: Partial<Scheduled> = {}) =>
+      posts.add({ post: { ...aScheduledPost(), videoId: video.id, ...with_ } }, key);
+    const [one, other] = [aRequest(), aRequest()];
+    const outcomes = await Promise.allSettled([
+      added(one),
+      added(aRequest(), { videoId: ids.videoId() }),
+      added(one),
+      added({ ...one, payloadHash: other.payloadHash }),
+      added(aRequest(), { labels: { seen: 'a NUL \0 in it' } }),
+      added(other),
+    ]);
+    const [first, gone, again, reused, unstorable, last] = outcomes.map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value : outcome.reason,
+    );
+    expect(first).toMatchObject({ ok: true, value: { replayed: false } });
+    expect(gone).toEqual(err({ code: 'VIDEO_GONE' }));
+    expect(again).toEqual(ok({ step: first.value.step, replayed: true }));
+    expect(reused).toEqual(err({ code: 'REQUEST_ID_REUSED', requestId: one.requestId }));
+    expect(unstorable).toMatchObject({ code: '22P05' });
+    expect(last).toMatchObject({ ok: true, value: { replayed: false } });
+    const { rows } = await database.pool.query('select id from post where video_id = $1', [video.id]);
+    expect(rows).toHaveLength(2);
   });
 });

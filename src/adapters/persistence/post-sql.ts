@@ -34,7 +34,8 @@ const writeAttempts = `
 
 /** What the store adds to a record: with it, a whole row, without whose trace brought it. */
 const STORED_COLUMNS = ROW_COLUMNS.filter((column) => !(column in POST_TYPE) && column !== 'traceparent');
-const asRow = `(input.record - '{attempts,calls,owner,known_version,progressed,finished,traceparent}'::text[])
+const asRow = `(input.record
+    - '{attempts,calls,owner,known_version,progressed,finished,traceparent,key_request_id,payload_hash}'::text[])
   || jsonb_build_object(${STORED_COLUMNS.map((column) => `'${column}', written.${column}`).join(', ')})`;
 
 /**
@@ -53,12 +54,26 @@ const writeEvent = (from: string, previousState: string, calls = 'null') => `
 /** What became of a post that TikTok published changed at this time. */
 const REACHED = `case when input.state = 'PUBLISHED' then now() end`;
 
-/** Each post comes with: create_time, next_action_at, traceparent. */
-export const INSERT_POST = prepared(`
-  with ${input('create_time timestamptz, next_action_at timestamptz, traceparent text')}, written as (
+/**
+ * Stores each post whose video is there and whose request is new. A video is kept while we look: whoever removes it waits for this and then
+ * sees the post. A caller with the same request elsewhere waits here until that one ends. Gives those that were stored. Each post comes with:
+ * create_time, next_action_at, traceparent, and the id and hash of its request.
+ */
+export const ADD_POSTS = prepared(`
+  with ${input(`create_time timestamptz, next_action_at timestamptz, traceparent text, key_request_id text,
+    payload_hash text`)}, kept as materialized (
+    select id from video where id = any(array(select video_id from input)) order by id for share
+  ), bound as (
+    insert into request_key (workspace_id, request_id, payload_hash, resource_id)
+    select workspace_id, key_request_id, payload_hash, input.id from input join kept on kept.id = input.video_id
+    order by workspace_id, key_request_id
+    on conflict do nothing
+    returning resource_id
+  ), written as (
     insert into post
       (${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, update_time, version, reached_time)
-    select ${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, create_time, 1, ${REACHED} from input
+    select ${POST_COLUMNS.join(', ')}, next_action_at, traceparent, create_time, create_time, 1, ${REACHED}
+    from input join bound on bound.resource_id = input.id
     returning post.*
   ), ${writeAttempts}, ${writeEvent('written', 'null')}
   select ${ROW_COLUMNS.join(', ')} from written`);

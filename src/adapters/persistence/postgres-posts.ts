@@ -1,33 +1,21 @@
 import type { PoolClient } from 'pg';
 import type { Cipher } from '../../application/ports/cipher.ts';
 import type { Posts } from '../../application/ports/posts.ts';
+import type { RequestKey } from '../../application/ports/request-key.ts';
 import type { PostId } from '../../domain/ids.ts';
 import type { Post } from '../../domain/post/post.ts';
 import type { Step } from '../../domain/post/step.ts';
 import { err, ok } from '../../domain/result.ts';
 import type { Database } from './database.ts';
+import { gathered, gatheredRows, isOnesFault } from './gathered.ts';
 import { date, isStorable, optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { type PostRow, postFromRow, postRecord, stepFromRow } from './post-rows.ts';
-import { GATE, INSERT_POST, UPDATE_POST, updateInOrder } from './post-sql.ts';
-import { prepared } from './prepared.ts';
-import { bindRequestKey, findRequestKey } from './request-keys.ts';
+import { ADD_POSTS, GATE, UPDATE_POST, updateInOrder } from './post-sql.ts';
+import { bindRequestKey, FIND_KEYS, findRequestKey, madeOf, type RequestKeyRow } from './request-keys.ts';
 import { readTimeline } from './timeline.ts';
 import { inTransaction } from './transaction.ts';
-
-/**
- * Binds the key of a request to a post whose video is there. The video is kept while we look: whoever removes it waits for this
- * transaction and then sees the post. A caller with the same key in another transaction waits here until that one ends. Binds none when
- * the key is bound already, which is for good, or the video is gone.
- * Parameters: workspace, request, hash of its payload, post, video.
- */
-const BIND_AND_KEEP = prepared(`
-  with kept as materialized (
-    select 1 from video where id = $5 for share
-  )
-  insert into request_key (workspace_id, request_id, payload_hash, resource_id) select $1, $2, $3, $4 from kept
-  on conflict do nothing`);
 
 /**
  * The next posts of a workspace, of so many states or of all. Each state is looked for by itself: in the order of the page an index has those
@@ -48,6 +36,15 @@ function pageOf(states: number): string {
   return `select * from (${each.join(' union all ')}) as page order by id desc limit $7`;
 }
 
+/** What `ADD_POSTS` takes of one post. */
+type NewRecord = ReturnType<typeof postRecord> & {
+  readonly create_time: Date;
+  readonly next_action_at: Date | null;
+  readonly traceparent: string | null;
+  readonly key_request_id: string;
+  readonly payload_hash: string;
+};
+
 /** `changed` is called after every stored change. */
 export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () => void): Posts {
   async function find(client: Pick<PoolClient, 'query'>, id: string, workspaceId?: string): Promise<Step | undefined> {
@@ -61,6 +58,24 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     const attempts = await readAttempts(client, [row], cipher);
     return stepFromRow(row, attempts(row));
   }
+
+  const readKey = gatheredRows(
+    (keys: readonly string[]) => pool.query<RequestKeyRow>(FIND_KEYS(`[${keys.join(',')}]`)),
+    ({ workspace_id, request_id }) => JSON.stringify([workspace_id, request_id]),
+  );
+  const madeBy = async (workspaceId: string, key: RequestKey) =>
+    madeOf(await readKey(JSON.stringify([workspaceId, key.requestId])), key);
+
+  /** Many callers at once are one statement. */
+  const insert = gathered({
+    async run(records: readonly NewRecord[]) {
+      const { rows } = await pool.query<PostRow>(ADD_POSTS(JSON.stringify(records)));
+      changed();
+      const stored = new Map(rows.map((row) => [row.id, row]));
+      return records.map(({ id }) => stored.get(id));
+    },
+    isOnesFault,
+  });
 
   async function found(client: Pick<PoolClient, 'query'>, id: string): Promise<Step> {
     const step = await find(client, id);
@@ -78,7 +93,7 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     find: (id, workspaceId) => find(pool, id, workspaceId),
 
     async findRequest(workspaceId, key) {
-      const known = await findRequestKey(pool, workspaceId, key);
+      const known = await madeBy(workspaceId, key);
       if (!known.ok) return known;
       return ok(known.value.made === undefined ? undefined : await found(pool, known.value.made));
     },
@@ -103,33 +118,19 @@ export function postgresPosts({ pool }: Database, cipher: Cipher, changed: () =>
     },
 
     async add({ post, nextActionTime }, key, traceparent) {
-      const outcome = await inTransaction(pool, async (client) => {
-        const { requestId, payloadHash } = key;
-        const bound = await client.query(
-          BIND_AND_KEEP(post.workspaceId, requestId, payloadHash, post.id, post.videoId),
-        );
-        if (bound.rowCount !== 1) {
-          const known = await findRequestKey(client, post.workspaceId, key);
-          if (!known.ok) return known;
-          if (known.value.made === undefined) return err({ code: 'VIDEO_GONE' as const });
-          return ok({ step: await found(client, known.value.made), replayed: true });
-        }
-        const { rows } = await client.query<PostRow>(
-          INSERT_POST(
-            JSON.stringify([
-              {
-                ...postRecord(post, cipher),
-                create_time: post.createTime,
-                next_action_at: nextActionTime ?? null,
-                traceparent: traceparent ?? null,
-              },
-            ]),
-          ),
-        );
-        return ok({ step: written(rows, post), replayed: false });
+      const row = await insert({
+        ...postRecord(post, cipher),
+        create_time: post.createTime,
+        next_action_at: nextActionTime ?? null,
+        traceparent: traceparent ?? null,
+        key_request_id: key.requestId,
+        payload_hash: key.payloadHash,
       });
-      changed();
-      return outcome;
+      if (row !== undefined) return ok({ step: stepFromRow(row, post.attempts), replayed: false });
+      const known = await madeBy(post.workspaceId, key);
+      if (!known.ok) return known;
+      if (known.value.made === undefined) return err({ code: 'VIDEO_GONE' as const });
+      return ok({ step: await found(pool, known.value.made), replayed: true });
     },
 
     async update(id, change, { workspaceId, key } = {}) {

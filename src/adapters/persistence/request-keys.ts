@@ -3,7 +3,18 @@ import type { RequestIdReused, RequestKey } from '../../application/ports/reques
 import { err, ok, type Result } from '../../domain/result.ts';
 import { prepared } from './prepared.ts';
 
-const FIND = prepared('select payload_hash, resource_id from request_key where workspace_id = $1 and request_id = $2');
+export type RequestKeyRow = {
+  readonly workspace_id: string;
+  readonly request_id: string;
+  readonly payload_hash: string;
+  readonly resource_id: string;
+};
+
+/** The one parameter: an array of pairs, of a workspace and a request in it. */
+export const FIND_KEYS = prepared(`
+  select workspace_id, request_id, payload_hash, resource_id
+  from jsonb_array_elements($1::jsonb) as asked
+    join request_key on workspace_id = asked->>0 and request_id = asked->>1`);
 
 /**
  * Binds `key` to what it is about to make. When it is bound already, gives the id of what it made; a caller with the same key
@@ -29,10 +40,17 @@ export async function findRequestKey(
   workspaceId: string,
   key: RequestKey,
 ): Promise<Result<{ readonly made: string | undefined }, RequestIdReused>> {
-  const { rows } = await client.query<{ payload_hash: string; resource_id: string }>(FIND(workspaceId, key.requestId));
-  const [row] = rows;
+  const { rows } = await client.query<RequestKeyRow>(FIND_KEYS(JSON.stringify([[workspaceId, key.requestId]])));
+  return madeOf(rows[0], key);
+}
+
+/** What a request has made already, if anything. Another payload must not come with its id. */
+export function madeOf(
+  row: RequestKeyRow | undefined,
+  { requestId, payloadHash }: RequestKey,
+): Result<{ readonly made: string | undefined }, RequestIdReused> {
   if (row === undefined) return ok({ made: undefined });
-  return row.payload_hash === key.payloadHash
+  return row.payload_hash === payloadHash
     ? ok({ made: row.resource_id })
-    : err({ code: 'REQUEST_ID_REUSED', requestId: key.requestId });
+    : err({ code: 'REQUEST_ID_REUSED', requestId });
 }
