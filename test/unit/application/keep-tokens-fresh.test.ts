@@ -20,6 +20,17 @@ async function givenAccounts(world: World, count: number) {
   return accounts;
 }
 
+/** An account whose tokens are due, and an app that TikTok refuses. */
+async function withARefusedApp(): Promise<World> {
+  const world = new World();
+  const { id } = await world.givenConnection();
+  world.clock.advance(43_200);
+  const closing = closingFor(APP_REFUSED, await world.connection(id));
+  if (closing === undefined) throw new Error('no gate');
+  await world.gates.shut(closing, APP_REFUSED);
+  return world;
+}
+
 describe('tokens that nobody uses', () => {
   it.each([0, 0.5, 1])('are renewed between 50 and 60 %% of their life (jitter %s)', async (random) => {
     const world = new World();
@@ -154,12 +165,7 @@ describe('tokens that nobody uses', () => {
   });
 
   it('are left alone while TikTok itself is not well', async () => {
-    const world = new World();
-    const { id } = await world.givenConnection();
-    world.clock.advance(43_200);
-    const closing = closingFor(APP_REFUSED, await world.connection(id));
-    if (closing === undefined) throw new Error('no gate');
-    await world.gates.shut(closing, APP_REFUSED);
+    const world = await withARefusedApp();
     await keeping(world).sweep();
     expect(world.tiktok.called('refresh')).toBe(0);
   });
@@ -251,12 +257,7 @@ describe('tokens that nobody uses', () => {
   });
 
   it('are looked for soon while the app is refused', async () => {
-    const world = new World();
-    const { id } = await world.givenConnection();
-    world.clock.advance(43_200);
-    const closing = closingFor(APP_REFUSED, await world.connection(id));
-    if (closing === undefined) throw new Error('no gate');
-    await world.gates.shut(closing, APP_REFUSED);
+    const world = await withARefusedApp();
     expect(await keeping(world).sweep()).toBe(5);
   });
 
