@@ -200,26 +200,33 @@ describe('a hostile file', () => {
   });
 
   it('that is never done is stopped', async () => {
-    const whole = await fixtureVideo('vertical.mp4');
-    const piece = async (start: number, end: number) => whole.subarray(start, end);
-    // Each read is answered, just not at once.
+    // Each read is answered, just not at once, and there are a thousand of them.
+    const endless = Buffer.concat([FTYP, ...Array.from({ length: 1000 }, () => box('free', Buffer.alloc(5000)))]);
     const file: RandomAccess = {
-      sizeBytes: whole.length,
-      readAt: (start, end) => new Promise((resolve) => setTimeout(() => resolve(piece(start, end)), 40)),
+      sizeBytes: endless.length,
+      readAt: (start, end) => new Promise((resolve) => setTimeout(() => resolve(endless.subarray(start, end)), 20)),
     };
-    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 100 }).probe(file)).toMatchObject({
+    expect(await mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 1000 }).probe(file)).toMatchObject({
       error: { code: 'VIDEO_CORRUPT', observed: 'its index takes too long to read' },
     });
   });
 
-  it('is not called so when a store does not give its bytes: nothing speaks against the video', async () => {
+  it.each([
+    ['at once', 0],
+    ['when half of the time is over', 300],
+  ])('is not called so when a store stops giving its bytes %s: nothing speaks against the video', async (_, pause) => {
     const whole = await fixtureVideo('vertical.mp4');
     let reads = 0;
     const file: RandomAccess = {
       sizeBytes: whole.length,
-      readAt: async (start, end) => (reads++ === 0 ? whole.subarray(start, end) : await new Promise(() => {})),
+      async readAt(start, end) {
+        reads += 1;
+        if (reads === 4) return new Promise(() => {});
+        if (reads > 1) await new Promise((resolve) => setTimeout(resolve, pause));
+        return whole.subarray(start, end);
+      },
     };
-    const probing = mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 50 }).probe(file);
+    const probing = mediabunnyVideoProbe({ ...defaultProbeLimits, timeoutMs: 1000 }).probe(file);
     await expect(probing).rejects.toMatchObject({ name: 'VideoStoreDown' });
   });
 

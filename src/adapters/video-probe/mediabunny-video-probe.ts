@@ -40,7 +40,7 @@ export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): 
   const inTurn = turnstile(limits.concurrency);
   const idle = new Set<Reader>();
 
-  async function read(file: RandomAccess, signature: Readable): Promise<Result<VideoSpec, Finding>> {
+  async function read(file: TimedFile, signature: Readable): Promise<Result<VideoSpec, Finding>> {
     const [rested] = idle;
     if (rested !== undefined) idle.delete(rested);
     const reader = rested ?? startReader(limits, (ended) => idle.delete(ended));
@@ -69,10 +69,16 @@ export function mediabunnyVideoProbe(limits: ProbeLimits = defaultProbeLimits): 
   };
 }
 
+type TimedFile = RandomAccess & {
+  /** Resolves when each read that was asked for has its bytes, and rejects as one of them does. */
+  answered(): Promise<unknown>;
+};
+
 /** One read that takes so long is the store's fault, and none of the file's, which would be called damaged for it. */
-const readInTime = (file: RandomAccess, milliseconds: number): RandomAccess => ({
-  sizeBytes: file.sizeBytes,
-  async readAt(start, endExclusive) {
+function readInTime(file: RandomAccess, milliseconds: number): TimedFile {
+  const asked = new Set<Promise<Uint8Array>>();
+
+  async function readAt(start: number, endExclusive: number): Promise<Uint8Array> {
     const late = Promise.withResolvers<never>();
     const stopWatching = whenItRanFor(milliseconds, () =>
       late.reject(new VideoStoreDown('the video store did not give the bytes of a video in time')),
@@ -82,14 +88,27 @@ const readInTime = (file: RandomAccess, milliseconds: number): RandomAccess => (
     } finally {
       stopWatching();
     }
-  },
-});
+  }
+  return {
+    sizeBytes: file.sizeBytes,
+    async readAt(start, endExclusive) {
+      const read = readAt(start, endExclusive);
+      asked.add(read);
+      try {
+        return await read;
+      } finally {
+        asked.delete(read);
+      }
+    },
+    answered: () => Promise.all(asked),
+  };
+}
 
 const TOO_LONG = 'its index takes too long to read';
 
-async function damageIn(file: RandomAccess, { family }: Readable, timeoutMs: number): Promise<string | undefined> {
+async function damageIn(file: TimedFile, { family }: Readable, timeoutMs: number): Promise<string | undefined> {
   const late = Promise.withResolvers<string>();
-  const stopWatching = whenItRanFor(timeoutMs, () => late.resolve(TOO_LONG));
+  const stopWatching = whenItRanFor(timeoutMs, () => late.resolve(file.answered().then(() => TOO_LONG)));
   try {
     return await Promise.race([family === 'ISOBMFF' ? damageInBoxes(file) : damageInSegment(file), late.promise]);
   } finally {
@@ -100,7 +119,7 @@ async function damageIn(file: RandomAccess, { family }: Readable, timeoutMs: num
 /** A thread that reads one file at a time. */
 type Reader = {
   /** When this is over and no answer of the thread's, the thread is stopped. */
-  read(file: RandomAccess, signature: Readable): Promise<Result<VideoSpec, Finding> | 'OUT_OF_MEMORY'>;
+  read(file: TimedFile, signature: Readable): Promise<Result<VideoSpec, Finding> | 'OUT_OF_MEMORY'>;
   /** Until the next file; after a while without one the thread ends. False when it is not there any more. */
   rest(): boolean;
 };
@@ -164,7 +183,7 @@ function startReader(
         else reject(error);
       };
       const tooLong = (): void => resolve(err(corrupt(TOO_LONG)));
-      const stopWatching = whenItRanFor(timeoutMs, tooLong);
+      const stopWatching = whenItRanFor(timeoutMs, () => file.answered().then(tooLong, reject));
       // Of its first file the thread's own start counts as well.
       const before = task === 1 ? Promise.resolve(0) : cpuMilliseconds();
       const cpuWatch = setInterval(() => {
@@ -198,7 +217,7 @@ function startReader(
 const TICK_MS = 250;
 
 /**
- * Calls `late` once the process has run for so long. A process that was frozen, with its whole machine perhaps, has not taken
+ * Calls `late`, once, when the process has run for so long. A process that was frozen, with its whole machine perhaps, has not taken
  * longer to read a file because of it.
  */
 function whenItRanFor(milliseconds: number, late: () => void): () => void {
@@ -209,7 +228,9 @@ function whenItRanFor(milliseconds: number, late: () => void): () => void {
       const now = performance.now();
       ran += Math.min(now - before, 2 * TICK_MS);
       before = now;
-      if (ran >= milliseconds) late();
+      if (ran < milliseconds) return;
+      clearInterval(timer);
+      late();
     },
     Math.min(TICK_MS, milliseconds),
   );
