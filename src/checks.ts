@@ -474,7 +474,7 @@ async function tryStore(store: VideoStore): Promise<void> {
   try {
     for await (const _ of store.storedBefore(new Date())) break;
     const digest = createHash('sha256').update(bytes).digest('hex');
-    if ((await store.digest(id)) !== digest) throw new Error('it gave back other bytes than it took');
+    if ((await store.reading(id).digest()) !== digest) throw new Error('it gave back other bytes than it took');
   } finally {
     await store.delete(id);
   }

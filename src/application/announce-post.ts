@@ -52,7 +52,7 @@ import type { Metrics } from './ports/metrics.ts';
 import type { Posts } from './ports/posts.ts';
 import type { Publishing } from './ports/tiktok.ts';
 import { postsKey, quotaKey, type Turns } from './ports/turns.ts';
-import type { VideoStore } from './ports/video-store.ts';
+import type { VideoReading, VideoStore } from './ports/video-store.ts';
 import type { Videos } from './ports/videos.ts';
 import { type PostPolicy, videoPolicyFor } from './publish-post.ts';
 import type { PullVideo } from './pull-video.ts';
@@ -61,7 +61,12 @@ import { toldByCreator } from './told-by-creator.ts';
 import type { WorkInHand } from './work-in-hand.ts';
 
 /** What a post needs to go out, as it is at this moment. */
-export type Means = { readonly connection: Connection; readonly video: ReadyVideo; readonly publishing: Publishing };
+export type Means = {
+  readonly connection: Connection;
+  readonly video: ReadyVideo;
+  readonly reading: VideoReading;
+  readonly publishing: Publishing;
+};
 
 /**
  * TikTok's ids are stored, and its bytes may be sent. Of a file that goes in one piece FINALIZING is stored with them, and its bytes
@@ -136,7 +141,12 @@ export function announcePost(needs: {
     const video = await videos.find(post.videoId);
     const whole = video?.state === 'READY' && (await store.size(video.id)) === video.sizeBytes;
     return whole
-      ? ok({ connection, video, publishing: tiktokOf(tiktoks, connection.apiFamily).publishing })
+      ? ok({
+          connection,
+          video,
+          reading: store.reading(video.id),
+          publishing: tiktokOf(tiktoks, connection.apiFamily).publishing,
+        })
       : err({ code: 'VIDEO_MISSING' });
   }
 
@@ -154,7 +164,7 @@ export function announcePost(needs: {
     }
     const means = await findMeans(post);
     if (!means.ok) return meetRefusal(awaitStart(post), means.error);
-    const { connection, publishing, video } = means.value;
+    const { connection, publishing, reading, video } = means.value;
 
     const turnTime = await placeInLine(post, connection, now);
     if (turnTime > inSeconds(clock.now(), CLOCK_SECONDS)) return waitForTurn(post, turnTime);
@@ -188,7 +198,7 @@ export function announcePost(needs: {
     // Some families take no bytes from us, whatever the operator chose for those that do.
     const pulled = policy.transfer === 'PULL' || announce === undefined;
     const inOnePiece = !pulled && plan.chunkCount === 1;
-    const damage = inOnePiece ? await checkBytes(video) : undefined;
+    const damage = inOnePiece ? await checkBytes(video, reading) : undefined;
     if (damage !== undefined) {
       await place.giveBack();
       await gates.handBack(passed.trying);

@@ -3,10 +3,13 @@ import type { ReadyVideo } from '../domain/video/video.ts';
 import type { Log } from './ports/log.ts';
 import type { Metrics } from './ports/metrics.ts';
 import type { Traces } from './ports/traces.ts';
-import type { VideoStore } from './ports/video-store.ts';
+import type { VideoReading, VideoStore } from './ports/video-store.ts';
 
-/** Reads all of the video. Undefined when its bytes are those that came and were judged; else why it must not go out. */
-export type CheckBytes = (video: ReadyVideo) => Promise<PublishError | undefined>;
+/**
+ * Undefined when its bytes are those that came and were judged; else why it must not go out. Reads what `reading` has not given away in
+ * order, without one all of the video.
+ */
+export type CheckBytes = (video: ReadyVideo, reading?: VideoReading) => Promise<PublishError | undefined>;
 
 /**
  * Disks rot, and people copy folders. A video whose bytes changed never gets to TikTok whole: it is looked at before its last byte
@@ -19,9 +22,9 @@ export function checkBytes(needs: {
   readonly log: Log;
 }): CheckBytes {
   const { store, metrics, traces, log } = needs;
-  return async ({ id, sha256, sizeBytes }) => {
+  return async ({ id, sha256, sizeBytes }, reading = store.reading(id)) => {
     const facts = { videoId: id, sizeBytes };
-    const observed = await traces.span({ name: 'check video', facts }, () => store.digest(id));
+    const observed = await traces.span({ name: 'check video', facts }, () => reading.digest());
     if (observed === sha256) return undefined;
     metrics.videoRotten();
     log.error({ videoId: id, expected: sha256, observed }, 'the stored bytes of a video changed: it is not sent');

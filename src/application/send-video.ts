@@ -24,7 +24,6 @@ import type { PlatformHealth } from './platform-health.ts';
 import type { Clock } from './ports/clock.ts';
 import type { FailPoint } from './ports/fail-point.ts';
 import type { ChunkOutcome } from './ports/tiktok.ts';
-import type { VideoStore } from './ports/video-store.ts';
 import type { WorkInHand } from './work-in-hand.ts';
 
 /**
@@ -40,7 +39,6 @@ export type Sent = Step | { readonly refused: Finalizing };
 const MAX_REALIGNMENTS = 3;
 
 export function sendVideo(needs: {
-  readonly store: VideoStore;
   readonly checkBytes: CheckBytes;
   readonly ask: AskTikTok;
   readonly health: PlatformHealth;
@@ -48,14 +46,14 @@ export function sendVideo(needs: {
   readonly moment: () => Moment;
   readonly failPoint: FailPoint;
 }): SendVideo {
-  const { store, checkBytes, ask, health, clock, moment, failPoint } = needs;
+  const { checkBytes, ask, health, clock, moment, failPoint } = needs;
 
   return (post, means, work, ready) =>
     work.shift.whenThereIsRoom(means.video.sizeBytes, () => sendBytes(post, means, work, ready));
 
   async function sendBytes(
     from: Uploading | Finalizing,
-    { connection, video, publishing }: Means,
+    { connection, video, reading, publishing }: Means,
     work: WorkInHand,
     ready: boolean,
   ): Promise<Sent> {
@@ -75,7 +73,7 @@ export function sendVideo(needs: {
       if (shift.ending() && !stored) return { post, nextActionTime: clock.now() };
       if (attempt.uploadUrl === undefined) throw new Error(`attempt ${attempt.number} of ${post.id} has no address`);
       if (chunk.last && !stored) {
-        const damage = checked ? undefined : await checkBytes(video);
+        const damage = checked ? undefined : await checkBytes(video, reading);
         if (damage !== undefined) return afterDamage(post, damage);
         checked = true;
         post = await save(finalize(post, attempt, clock.now()));
@@ -87,7 +85,7 @@ export function sendVideo(needs: {
         plan: attempt.plan,
         chunk,
         contentType: contentTypeOf(video),
-        bytes: store.read(video.id, { start: chunk.start, endExclusive: chunk.endExclusive }),
+        bytes: reading.bytes(chunk),
         signal: shift.signal,
       });
       await failPoint(chunk.last ? 'last-byte-sent' : 'chunk-sent');

@@ -58,14 +58,16 @@ export function serveMedia(needs: {
     video: ReadyVideo,
     range: ServedRange,
   ): AsyncIterable<Uint8Array> {
+    const reading = store.reading(video.id);
     const piece = pieceBytes(video.sizeBytes);
     for (let start = range.start; start < range.endExclusive; start += piece) {
       const part = { start, endExclusive: Math.min(start + piece, range.endExclusive) };
       const last = part.endExclusive === video.sizeBytes;
-      if (last && (await checkBytes(video)) !== undefined) throw new Error('the stored bytes are not those that came');
+      if (last && (await checkBytes(video, reading)) !== undefined)
+        throw new Error('the stored bytes are not those that came');
       if (!(await addresses.note(token, part))) throw new Error('the address was closed while it was read');
       if (last) await markFetched(address);
-      yield* store.read(video.id, part);
+      yield* reading.bytes(part);
     }
   }
 

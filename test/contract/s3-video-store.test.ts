@@ -62,7 +62,7 @@ else {
       const store = real();
       await expectWhole(store, BIG);
       expect(await store.put(ID, inChunks(OTHER, MIB), { maxBytes: 8 * MIB })).toMatchObject({ ok: false });
-      expect(await store.digest(ID)).toBe(sha256(BIG));
+      expect(await store.reading(ID).digest()).toBe(sha256(BIG));
       expect(await store.sweep()).toBe(0);
       await store.delete(ID);
     });
@@ -75,7 +75,7 @@ async function expectWhole(store: SweptVideoStore, video: Buffer): Promise<void>
     value: { sizeBytes: video.length, sha256: sha256(video) },
   });
   expect((await collect(store.read(ID))).equals(video)).toBe(true);
-  expect(await store.digest(ID)).toBe(sha256(video));
+  expect(await store.reading(ID).digest()).toBe(sha256(video));
   const [start, endExclusive] = [1_234_567, video.length - 1];
   const range = await collect(store.read(ID, { start, endExclusive }));
   expect(range.equals(video.subarray(start, endExclusive))).toBe(true);
@@ -199,7 +199,7 @@ describe('an S3 that fails', () => {
     const store = storeAt();
     server.fail('CompleteMultipartUpload', 'ANSWER_LOST');
     expect(await store.put(ID, inChunks(BIG, MIB), ROOMY)).toMatchObject({ ok: true });
-    expect(await store.digest(ID)).toBe(sha256(BIG));
+    expect(await store.reading(ID).digest()).toBe(sha256(BIG));
   });
 
   it('because the upload is gone has not stored the video, whatever else is there', async () => {
@@ -207,7 +207,7 @@ describe('an S3 that fails', () => {
     await store.put(ID, inChunks(OTHER, MIB), ROOMY);
     server.fail('CompleteMultipartUpload', { status: 404, code: 'NoSuchUpload' });
     await expect(store.put(ID, inChunks(BIG, MIB), ROOMY)).rejects.toThrow('NoSuchUpload');
-    expect(await store.digest(ID)).toBe(sha256(OTHER));
+    expect(await store.reading(ID).digest()).toBe(sha256(OTHER));
   });
 
   it.each<[string, Fault]>([
@@ -223,12 +223,24 @@ describe('an S3 that fails', () => {
     await expect(collect(store.read(ID))).rejects.toBeInstanceOf(VideoStoreDown);
   });
 
+  it('while a video is summed up is asked again only for what was not given away before', async () => {
+    const store = storeAt();
+    await store.put(ID, inChunks(BIG, MIB), ROOMY);
+    const reading = store.reading(ID);
+    await collect(reading.bytes({ start: 0, endExclusive: BIG.length - MIB }));
+    server.fail('GetObject', 'ANSWER_CUT', 3);
+    await expect(reading.digest()).rejects.toBeInstanceOf(VideoStoreDown);
+    const before = server.asked.length;
+    expect(await reading.digest()).toBe(sha256(BIG));
+    expect(server.asked.slice(before)).toEqual(['GetObject']);
+  });
+
   it.each<[string, Operation, (store: SweptVideoStore) => Promise<unknown>]>([
     ['put', 'PutObject', (store) => store.put(ID, inChunks(Buffer.from('bytes')), ROOMY)],
     ['put in parts', 'UploadPart', (store) => store.put(ID, inChunks(BIG, MIB), ROOMY)],
     ['read', 'GetObject', (store) => collect(store.read(ID))],
     ['open', 'GetObject', (store) => store.open(ID)],
-    ['digest', 'GetObject', (store) => store.digest(ID)],
+    ['digest', 'GetObject', (store) => store.reading(ID).digest()],
     ['size', 'GetObject', (store) => store.size(ID)],
     ['storedBefore', 'ListObjectsV2', (store) => Array.fromAsync(store.storedBefore(new Date()))],
     ['delete', 'DeleteObject', (store) => store.delete(ID)],

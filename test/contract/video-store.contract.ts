@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { PutLimits, StoreRefusal, VideoStore } from '../../src/application/ports/video-store.ts';
+import type { ByteRange, PutLimits, StoreRefusal, VideoStore } from '../../src/application/ports/video-store.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
 import { collect, inChunks } from '../support/fixture-videos.ts';
 
 const ID = 'vid_01' as VideoId;
 const ABSENT = 'vid_02' as VideoId;
 const ROOMY = { maxBytes: 1_000_000 };
-const VIDEO = Buffer.from(Array.from({ length: 5000 }, (_, index) => index % 251));
+const patterned = (length: number) => Buffer.from(Uint8Array.from({ length }, (_, index) => index % 251));
+const VIDEO = patterned(5000);
 const OTHER = Buffer.alloc(3000, 7);
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -98,10 +99,66 @@ export function videoStoreContract(name: string, make: () => Promise<VideoStore>
 
     it('tells the SHA-256 of what it holds now', async () => {
       const store = await storeWithVideo();
-      expect(await store.digest(ID)).toBe(sha256(VIDEO));
+      expect(await store.reading(ID).digest()).toBe(sha256(VIDEO));
       await store.put(ID, inChunks(OTHER), ROOMY);
-      expect(await store.digest(ID)).toBe(sha256(OTHER));
-      expect(await store.digest(ABSENT)).toBeUndefined();
+      expect(await store.reading(ID).digest()).toBe(sha256(OTHER));
+      expect(await store.reading(ABSENT).digest()).toBeUndefined();
+    });
+
+    describe.each([
+      ['a short video', 5_000],
+      ['a video longer than what is read at once', 5_000_000],
+    ])('gives %s away and tells the SHA-256 of it', (_, length) => {
+      const video = patterned(length);
+      const third = Math.ceil(length / 3);
+      const all = { start: 0, endExclusive: length };
+      const parts = [0, third, 2 * third].map((start) => ({ start, endExclusive: Math.min(start + third, length) }));
+      const given = ({ start, endExclusive }: ByteRange) => video.subarray(start, endExclusive);
+      const withVideo = async () => {
+        const store = await make();
+        await store.put(ID, inChunks(video), { maxBytes: length });
+        return store;
+      };
+
+      it.each<[string, readonly ByteRange[]]>([
+        ['before a byte of it', []],
+        ['before its last part', parts.slice(0, 2)],
+        ['after all of it', parts],
+        ['after all of it at once', [all]],
+        ['with a part given twice, and again from within', [...parts, { start: third - 1000, endExclusive: length }]],
+        ['begun in the middle', parts.slice(1)],
+        ['out of order', parts.toReversed()],
+      ])('%s', async (_, ranges) => {
+        const reading = (await withVideo()).reading(ID);
+        for (const range of [...ranges, 'NOW', ...parts, 'AGAIN'] as const) {
+          if (typeof range === 'string') expect(await reading.digest()).toBe(sha256(video));
+          else expect((await collect(reading.bytes(range))).equals(given(range))).toBe(true);
+        }
+      });
+
+      it('though somebody did not want all of it', async () => {
+        const reading = (await withVideo()).reading(ID);
+        for await (const piece of reading.bytes(all)) if (piece.length > 0) break;
+        expect(await reading.digest()).toBe(sha256(video));
+      });
+
+      it('that was replaced in the middle: it is neither the one nor the other', async () => {
+        const store = await withVideo();
+        const reading = store.reading(ID);
+        await collect(reading.bytes({ start: 0, endExclusive: third }));
+        const other = Buffer.alloc(length, 7);
+        await store.put(ID, inChunks(other), { maxBytes: length });
+        expect(await reading.digest()).toBe(sha256(Buffer.concat([video.subarray(0, third), other.subarray(third)])));
+      });
+
+      it('that is not there, also when it was at first', async () => {
+        const store = await withVideo();
+        const reading = store.reading(ID);
+        await collect(reading.bytes({ start: 0, endExclusive: third }));
+        await store.delete(ID);
+        expect(await reading.digest()).toBeUndefined();
+        await expect(collect(reading.bytes(all))).rejects.toThrow();
+      });
     });
 
     it('says that a video is not there', async () => {

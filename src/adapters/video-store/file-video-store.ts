@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import * as nodeFiles from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
 import { answered, DISK_STEP_MILLISECONDS } from './disk.ts';
 import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
+import { videoReading } from './video-reading.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
 /** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
@@ -34,7 +35,7 @@ const LIMITS: DiskLimits = { step: DISK_STEP_MILLISECONDS, sync: 300_000 };
 const newPiece = (bytesLeft = READ_CHUNK_BYTES): Buffer =>
   Buffer.allocUnsafeSlow(Math.min(READ_CHUNK_BYTES, bytesLeft));
 
-/** What was read is hashed at once, so that files share their pieces: new ones would keep the garbage collector busy. */
+/** What is hashed at once is read into pieces that files share: new ones would keep the garbage collector busy. */
 const pieces: Buffer[] = [];
 
 const WHOLE: ByteRange = { start: 0, endExclusive: Number.POSITIVE_INFINITY };
@@ -77,6 +78,18 @@ export function fileVideoStore(
       // Closing waits for a read that hangs: who gave that up does not wait for it again, and nothing read is lost with it.
       handle.close().catch(() => undefined);
     }
+  }
+
+  async function* read(id: VideoId, { start, endExclusive }: ByteRange = WHOLE): AsyncGenerator<Uint8Array> {
+    if (start === endExclusive) return;
+    yield* bytesOf(await opened(pathOf(id), 'r'), { start, endExclusive }, newPiece);
+  }
+
+  /** Up to the end, each piece in the place of the one before. */
+  async function* bytesInPassing(handle: FileHandle, start: number): AsyncGenerator<Uint8Array> {
+    const piece = pieces.pop() ?? newPiece();
+    yield* bytesOf(handle, { ...WHOLE, start }, () => piece);
+    pieces.push(piece);
   }
 
   /** Written, synced, renamed, and the directory synced: after a power cut the file is there whole or not at all. */
@@ -163,11 +176,7 @@ export function fileVideoStore(
       }
     },
 
-    async *read(id, range) {
-      const { start, endExclusive } = range ?? WHOLE;
-      if (start === endExclusive) return;
-      yield* bytesOf(await opened(pathOf(id), 'r'), { start, endExclusive }, newPiece);
-    },
+    read,
 
     async open(id) {
       const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
@@ -180,15 +189,14 @@ export function fileVideoStore(
       };
     },
 
-    async digest(id) {
-      const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
-      if (handle === undefined) return undefined;
-      const hash = createHash('sha256');
-      const piece = pieces.pop() ?? newPiece();
-      for await (const chunk of bytesOf(handle, WHOLE, () => piece)) hash.update(chunk);
-      pieces.push(piece);
-      return hash.digest('hex');
-    },
+    reading: (id) =>
+      videoReading({
+        read: (range) => read(id, range),
+        async rest(start) {
+          const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
+          return handle === undefined ? undefined : bytesInPassing(handle, start);
+        },
+      }),
 
     async size(id) {
       return (await orIfMissing(inTime(stat(pathOf(id))), undefined))?.size;

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   type CompletedPart,
@@ -17,10 +17,11 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { isOutOfReach } from '../../application/out-of-reach.ts';
-import { type SweptVideoStore, VideoStoreDown } from '../../application/ports/video-store.ts';
+import { type ByteRange, type SweptVideoStore, VideoStoreDown } from '../../application/ports/video-store.ts';
 import type { VideoId } from '../../domain/ids.ts';
 import { err } from '../../domain/result.ts';
 import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
+import { videoReading } from './video-reading.ts';
 
 /** Where the videos are. Who we are there comes from the standard AWS environment variables, files and instance roles. */
 export type S3Place = {
@@ -50,6 +51,9 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /** What S3-compatible stores say when a quota or their disks are full, beside status 507. */
 const NO_SPACE_CODES = new Set(['QuotaExceeded', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded']);
+
+const WHOLE: ByteRange = { start: 0, endExclusive: Number.POSITIVE_INFINITY };
+const NOTHING: IteratorResult<Uint8Array> = { done: true, value: undefined };
 
 /** What is in the store from some place on, and which version of the video that is of. */
 type Piece = { readonly bytes: Uint8Array; readonly etag: string; readonly sizeBytes: number };
@@ -99,14 +103,14 @@ export function s3VideoStore(place: S3Place, limits: S3Limits = LIMITS): SweptVi
     }
   }
 
-  async function* pieces(id: VideoId, range?: { readonly start: number; readonly endExclusive: number }) {
-    let at = range?.start ?? 0;
-    let end = range?.endExclusive ?? Number.POSITIVE_INFINITY;
+  async function* pieces(id: VideoId, { start, endExclusive }: ByteRange = WHOLE): AsyncGenerator<Uint8Array> {
+    let at = start;
+    let end = endExclusive;
     let etag: string | undefined;
     while (at < end) {
       const found: Piece = await piece(id, at, Math.min(at + READ_BYTES, end), etag);
-      if (range === undefined) end = found.sizeBytes;
-      if (end > found.sizeBytes) throw new RangeError(`Bytes ${range?.start} to ${end} are not all within the video`);
+      if (end === WHOLE.endExclusive) end = found.sizeBytes;
+      if (end > found.sizeBytes) throw new RangeError(`Bytes ${start} to ${end} are not all within the video`);
       yield found.bytes;
       at += found.bytes.byteLength;
       etag = found.etag;
@@ -253,16 +257,15 @@ export function s3VideoStore(place: S3Place, limits: S3Limits = LIMITS): SweptVi
       };
     },
 
-    async digest(id) {
-      const hash = createHash('sha256');
-      return orIfMissing(
-        (async () => {
-          for await (const bytes of pieces(id)) hash.update(bytes);
-          return hash.digest('hex');
-        })(),
-        undefined,
-      );
-    },
+    reading: (id) =>
+      videoReading({
+        read: (range) => pieces(id, range),
+        async rest(start) {
+          const rest = pieces(id, { ...WHOLE, start });
+          const first = await orIfMissing(orIfMissing(rest.next(), undefined), NOTHING, 'InvalidRange');
+          return first && from(first, rest);
+        },
+      }),
 
     async size(id) {
       return (await orIfMissing(piece(id, 0, 1), undefined))?.sizeBytes;
@@ -301,6 +304,12 @@ export function s3VideoStore(place: S3Place, limits: S3Limits = LIMITS): SweptVi
 /** The source may throw whatever it likes: only what S3 says is taken for its word. */
 class NoSpace extends Error {
   override readonly name = 'NoSpace';
+}
+
+async function* from<T>(first: IteratorResult<T>, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
 }
 
 /** What S3 answers, its failures told apart: full, away for now, or a mistake of ours or the operator's. */

@@ -46,14 +46,25 @@ export interface VideoStore {
    * those of another one: when it is deleted or replaced meanwhile, a store either keeps it readable or `readAt` throws.
    */
   open(id: VideoId): Promise<(RandomAccess & AsyncDisposable) | undefined>;
-  /** Reads all of it, with bounded memory: SHA-256 of the bytes as they are now, in lower-case hex. `undefined`: not there. */
-  digest(id: VideoId): Promise<string | undefined>;
+  /** To give the bytes away and know whether they are the right ones. Nothing is read yet, and nothing has to be closed. */
+  reading(id: VideoId): VideoReading;
   /** In bytes. `undefined`: not there. */
   size(id: VideoId): Promise<number | undefined>;
   /** Every video that was stored before `time`, by the store's own clock, in any order. Those that come or go meanwhile may be missed. */
   storedBefore(time: Date): AsyncIterable<VideoId>;
   /** Deleting what isn't there is fine. */
   delete(id: VideoId): Promise<void>;
+}
+
+/** One look at a video, which sums up what it reads on the way: what is given away in order is not read twice. */
+export interface VideoReading {
+  /** As `read` of the store. */
+  bytes(range: ByteRange): AsyncIterable<Uint8Array>;
+  /**
+   * SHA-256 of all bytes, in lower-case hex: of those that `bytes` gave, from the first on, as they were given, and of the rest as it is now.
+   * Bounded memory. `undefined`: not there. A call that throws can be repeated; what was told once stays so.
+   */
+  digest(): Promise<string | undefined>;
 }
 
 /** A store as the root keeps it. */

@@ -67,11 +67,17 @@ async function given(sizeBytes = 1_000_000, { rotten = false } = {}) {
   let read = 0;
   const counted: VideoStore = {
     ...store,
-    async *read(...which) {
-      for await (const chunk of store.read(...which)) {
-        read += chunk.length;
-        yield chunk;
-      }
+    reading(id) {
+      const reading = store.reading(id);
+      return {
+        ...reading,
+        async *bytes(range) {
+          for await (const chunk of reading.bytes(range)) {
+            read += chunk.length;
+            yield chunk;
+          }
+        },
+      };
     },
   };
   const check = checkBytes({ store, metrics, traces: NO_TRACES, log: recordingLog() });

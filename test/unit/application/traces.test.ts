@@ -77,7 +77,8 @@ describe('the traces of a post', () => {
   it('tell of a store that is away', async () => {
     const world = new World();
     await broughtBy(world, CALLER);
-    world.store.digest = () => Promise.reject(new VideoStoreDown('away'));
+    const { reading } = world.store;
+    world.store.reading = (id) => ({ ...reading(id), digest: () => Promise.reject(new VideoStoreDown('away')) });
     await world.work();
     expect(advances(world)[0]?.facts).toMatchObject({ outcome: 'STORE_DOWN', waitSeconds: 30 });
     expect(world.traces.spans.find(({ name }) => name === 'check video')?.facts.failure).toBe('VideoStoreDown');

@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import type { ByteRange, VideoReading } from '../../application/ports/video-store.ts';
+
+/** An end so short is kept when it was summed up. What is sent next is that end: most videos are short, and read once. */
+const KEPT_BYTES = 256 * 1024;
+
+export function videoReading(source: {
+  read(range: ByteRange): AsyncIterable<Uint8Array>;
+  /** Up to the end, `undefined`: not there. A piece is looked at before the next is asked for, which may overwrite it. */
+  rest(start: number): Promise<AsyncIterable<Uint8Array> | undefined>;
+}): VideoReading {
+  const hash = createHash('sha256');
+  let summedBytes = 0;
+  let end: { readonly start: number; readonly bytes: Uint8Array } | undefined;
+  let sum: string | undefined;
+
+  function add(bytes: Uint8Array, start: number): void {
+    if (sum !== undefined || start > summedBytes || start + bytes.length <= summedBytes) return;
+    hash.update(bytes.subarray(summedBytes - start));
+    summedBytes = start + bytes.length;
+  }
+
+  return {
+    async *bytes({ start, endExclusive }) {
+      if (end !== undefined && start >= end.start && endExclusive <= end.start + end.bytes.length) {
+        yield end.bytes.subarray(start - end.start, endExclusive - end.start);
+        return;
+      }
+      let at = start;
+      for await (const piece of source.read({ start, endExclusive })) {
+        add(piece, at);
+        at += piece.length;
+        yield piece;
+      }
+    },
+
+    async digest() {
+      if (sum !== undefined) return sum;
+      const first = summedBytes;
+      const rest = await source.rest(first);
+      if (rest === undefined) return undefined;
+      for await (const piece of rest) {
+        end = summedBytes === first && piece.length < KEPT_BYTES ? { start: first, bytes: piece.slice() } : undefined;
+        add(piece, summedBytes);
+      }
+      sum = hash.digest('hex');
+      return sum;
+    },
+  };
+}
