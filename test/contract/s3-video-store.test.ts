@@ -223,6 +223,19 @@ describe('an S3 that fails', () => {
     await expect(collect(store.read(ID))).rejects.toBeInstanceOf(VideoStoreDown);
   });
 
+  it.each([
+    ['once for a short video', 100_000, 1],
+    ['once more for one that is too long to be kept', 300_000, 2],
+  ])('is asked %s that is summed up and then sent', async (_, length, asked) => {
+    const store = storeAt();
+    await store.put(ID, inChunks(BIG.subarray(0, length)), ROOMY);
+    const before = server.asked.length;
+    const reading = store.reading(ID);
+    await reading.digest();
+    expect((await collect(reading.bytes({ start: 0, endExclusive: length }))).length).toBe(length);
+    expect(server.asked.slice(before)).toEqual(Array(asked).fill('GetObject'));
+  });
+
   it('while a video is summed up is asked again only for what was not given away before', async () => {
     const store = storeAt();
     await store.put(ID, inChunks(BIG, MIB), ROOMY);

@@ -125,15 +125,25 @@ export function videoStoreContract(name: string, make: () => Promise<VideoStore>
         ['before its last part', parts.slice(0, 2)],
         ['after all of it', parts],
         ['after all of it at once', [all]],
-        ['with a part given twice, and again from within', [...parts, { start: third - 1000, endExclusive: length }]],
+        ['with a part given twice, and again from within', [all, ...parts]],
+        ['with parts that overlap', [...parts.slice(0, 1), { start: third - 1000, endExclusive: length }]],
         ['begun in the middle', parts.slice(1)],
         ['out of order', parts.toReversed()],
       ])('%s', async (_, ranges) => {
         const reading = (await withVideo()).reading(ID);
-        for (const range of [...ranges, 'NOW', ...parts, 'AGAIN'] as const) {
+        for (const range of [...ranges, 'NOW', ...parts, { start: 0, endExclusive: 100 }, 'AGAIN'] as const) {
           if (typeof range === 'string') expect(await reading.digest()).toBe(sha256(video));
           else expect((await collect(reading.bytes(range))).equals(given(range))).toBe(true);
         }
+      });
+
+      it('while others are summed up', async () => {
+        const store = await withVideo();
+        const reading = store.reading(ID);
+        expect(await reading.digest()).toBe(sha256(video));
+        await store.put(ABSENT, inChunks(OTHER), ROOMY);
+        expect(await store.reading(ABSENT).digest()).toBe(sha256(OTHER));
+        expect((await collect(reading.bytes(all))).equals(video)).toBe(true);
       });
 
       it('though somebody did not want all of it', async () => {

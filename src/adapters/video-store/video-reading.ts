@@ -15,7 +15,7 @@ export function videoReading(source: {
   let sum: string | undefined;
 
   function add(bytes: Uint8Array, start: number): void {
-    if (sum !== undefined || start > summedBytes || start + bytes.length <= summedBytes) return;
+    if (start > summedBytes || start + bytes.length <= summedBytes) return;
     hash.update(bytes.subarray(summedBytes - start));
     summedBytes = start + bytes.length;
   }
@@ -40,7 +40,10 @@ export function videoReading(source: {
       const rest = await source.rest(first);
       if (rest === undefined) return undefined;
       for await (const piece of rest) {
-        end = summedBytes === first && piece.length < KEPT_BYTES ? { start: first, bytes: piece.slice() } : undefined;
+        end =
+          summedBytes === first && piece.length < KEPT_BYTES
+            ? { start: first, bytes: Uint8Array.from(piece) }
+            : undefined;
         add(piece, summedBytes);
       }
       sum = hash.digest('hex');
