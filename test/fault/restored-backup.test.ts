@@ -70,10 +70,12 @@ async function send(way: Way, connection: Connection, parts: object = {}): Promi
 }
 const published = ({ postId }: Pick<Sent, 'postId'>) => postThatHurries(here(), postId, 'PUBLISHED');
 
-/** The service is killed, the record is as old as the backup, and the service is started again. */
-async function restored({ restore }: { restore(): Promise<void> }, way: Way): Promise<void> {
+/** The service is killed, the record is as old as the backup, from before the post was out, and the service is started again. */
+async function restored({ restore }: { restore(): Promise<void> }, way: Way, { postId }: Sent): Promise<void> {
   await service.kill();
   await restore();
+  const published = await world.sql(`select id from post where id = $1 and state = 'PUBLISHED'`, [postId]);
+  expect(published).toEqual([]);
   await endLeases(world);
   service = await start(way);
 }
@@ -121,8 +123,7 @@ describe.each([OPEN_UPLOAD, OPEN_PULL, BUSINESS])('OPS-04 a backup that is an ho
     const post = await published(sent);
     const before = seen(way, connection, post);
 
-    await restored(old, way);
-    expect((await getPost(service.clients, sent.postId)).state).not.toBe('POST_STATE_PUBLISHED');
+    await restored(old, way, sent);
     const again = await published(sent);
     wasOnlyAsked(way, connection, post, before);
     onTikTokOnce(way, world.sandbox, again, video);
@@ -152,7 +153,7 @@ describe.each([OPEN_UPLOAD, OPEN_PULL, BUSINESS])('OPS-04 a backup that is an ho
       before.set(sent, seen(way, connection, await published(sent)));
     }
 
-    await restored(old, way);
+    await restored(old, way, due);
     // Who got no answer, or reads that it is gone, repeats the request: it makes another post of the same name.
     const repeated = await publish(service.clients, accepted.request);
     expect(repeated.post_id).not.toBe(accepted.postId);
@@ -200,7 +201,7 @@ describe.each([OPEN_UPLOAD, OPEN_PULL, BUSINESS])('OPS-04 a backup that is an ho
     const before = seen(way, connection, post);
     await rm(join(world.videoFolder, own.video_id));
 
-    await restored(old, way);
+    await restored(old, way, sent);
     await comesDue(sent.postId);
     await published(sent);
     wasOnlyAsked(way, connection, post, before);
@@ -215,7 +216,7 @@ describe.each([OPEN_UPLOAD, OPEN_PULL, BUSINESS])('OPS-04 a backup that is an ho
     const post = await published(sent);
     const before = seen(way, connection, post);
 
-    await restored(old, way);
+    await restored(old, way, sent);
     await makeStale(connection);
     await comesDue(sent.postId);
     await service.logged(DEAD, { connectionId: connection.connection_id });
@@ -251,7 +252,7 @@ describe('OPS-04 a backup that is an hour old, of an upload', () => {
     await comesDue(sent.postId);
     await stop.reached();
 
-    await restored(old, OPEN_UPLOAD);
+    await restored(old, OPEN_UPLOAD, sent);
     await comesDue(sent.postId);
     const waiting = await postThat(
       service.clients,
@@ -303,7 +304,7 @@ describe.each(PULLS)('OPS-04 a backup that is an hour old, of posts $name whose 
       old = await backup(world);
     });
     if (old === undefined) throw new Error('there is no backup');
-    await restored(old, way);
+    await restored(old, way, sent);
     const post = await postThat(service.clients, sent.postId, 'PUBLISHED', { meanwhile: () => waits(sent.postId) });
     expect(initsOf(world.sandbox, post)).toHaveLength(1);
     onTikTokOnce(way, world.sandbox, post, video);
@@ -311,7 +312,7 @@ describe.each(PULLS)('OPS-04 a backup that is an hour old, of posts $name whose 
 
   it('before the intent: it is looked for in the list', async () => {
     const { sent, first } = await fetchedAndLost({}, async () => undefined);
-    await restored(first, way);
+    await restored(first, way, sent);
     await comesDue(sent.postId);
     const post = await published(sent);
     expect(initsOf(world.sandbox, post)).toHaveLength(1);
@@ -321,7 +322,7 @@ describe.each(PULLS)('OPS-04 a backup that is an hour old, of posts $name whose 
   it('before the intent, and no list shows it: it is unconfirmed, and a person decides', async () => {
     world.sandbox.control.changeSettings({ postIdDelayMs: 86_400_000 });
     const { sent, first } = await fetchedAndLost({}, async () => undefined);
-    await restored(first, way);
+    await restored(first, way, sent);
     await comesDue(sent.postId);
     const post = await postThat(service.clients, sent.postId, 'UNCONFIRMED');
     expect(outcomesOf(post)).toEqual(['UNCONFIRMED']);
