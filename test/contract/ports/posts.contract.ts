@@ -381,7 +381,7 @@ export function postsContract(name: string, make: () => Promise<PostStores>): vo
       expect(await claimed(stores, aScheduledPost())).not.toHaveProperty('traceparent');
     });
 
-    it('answers a repeated request as before once the video is gone', async () => {
+    it('answers a repeated request as before, also with a video that is not there', async () => {
       const stores = await make();
       const key = aRequest();
       const post = await given(stores, aScheduledPost(), key);
