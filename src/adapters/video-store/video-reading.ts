@@ -14,6 +14,7 @@ export function videoReading(source: {
   let end: { readonly start: number; readonly bytes: Uint8Array } | undefined;
   let sum: string | undefined;
 
+  /** What is summed up already counts once, also when a reader that was given up takes another piece in between. */
   function add(bytes: Uint8Array, start: number): void {
     if (start > summedBytes || start + bytes.length <= summedBytes) return;
     hash.update(bytes.subarray(summedBytes - start));
@@ -39,12 +40,11 @@ export function videoReading(source: {
       const first = summedBytes;
       const rest = await source.rest(first);
       if (rest === undefined) return undefined;
+      let at = first;
       for await (const piece of rest) {
-        end =
-          summedBytes === first && piece.length < KEPT_BYTES
-            ? { start: first, bytes: Uint8Array.from(piece) }
-            : undefined;
-        add(piece, summedBytes);
+        end = at === first && piece.length < KEPT_BYTES ? { start: first, bytes: Uint8Array.from(piece) } : undefined;
+        add(piece, at);
+        at += piece.length;
       }
       sum = hash.digest('hex');
       return sum;
