@@ -4,6 +4,7 @@ import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'nod
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import {
   UploadVideoRequestSchema,
   UploadVideoResponseSchema,
@@ -49,14 +50,9 @@ async function* messages(): AsyncIterable<Uint8Array> {
   }
 }
 
-/** What Protobuf has before the bytes of `chunk`: the field's number and type, and their length in groups of seven bits. */
-function fieldHead(length: number): Buffer {
-  const { number } = UploadVideoRequestSchema.field.chunk;
-  const head = [(number << 3) | 2];
-  let left = length;
-  for (; left > 0x7f; left >>>= 7) head.push((left & 0x7f) | 0x80);
-  return Buffer.from([...head, left]);
-}
+/** What Protobuf has before the bytes of `chunk`. */
+const fieldHead = (length: number): Uint8Array =>
+  new BinaryWriter().tag(UploadVideoRequestSchema.field.chunk.number, WireType.LengthDelimited).uint32(length).finish();
 
 /** Over a connection of its own, as another caller would have. */
 async function post(headers: OutgoingHttpHeaders, body: AsyncIterable<Uint8Array>) {

@@ -63,7 +63,6 @@ export function sendVideo(needs: {
       throw new Error(`${connection.apiFamily} takes no bytes, but post ${from.id} is an upload`);
     let post = from;
     let realignments = 0;
-    let checked = false;
     let stored = ready;
     for (;;) {
       const attempt = theAttempt(post);
@@ -73,9 +72,8 @@ export function sendVideo(needs: {
       if (shift.ending() && !stored) return { post, nextActionTime: clock.now() };
       if (attempt.uploadUrl === undefined) throw new Error(`attempt ${attempt.number} of ${post.id} has no address`);
       if (chunk.last && !stored) {
-        const damage = checked ? undefined : await checkBytes(video, reading);
+        const damage = await checkBytes(video, reading);
         if (damage !== undefined) return afterDamage(post, damage);
-        checked = true;
         post = await save(finalize(post, attempt, clock.now()));
       }
       stored = false;

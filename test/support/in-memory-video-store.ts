@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto';
-import type { StoreRefusal, VideoStore } from '../../src/application/ports/video-store.ts';
+import { videoReading } from '../../src/adapters/video-store/video-reading.ts';
+import type { ByteRange, StoreRefusal, VideoStore } from '../../src/application/ports/video-store.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
 import { err, ok } from '../../src/domain/result.ts';
 
 export function inMemoryVideoStore(): VideoStore {
   const videos = new Map<VideoId, Buffer>();
   const times = new Map<VideoId, Date>();
+
+  async function* read(id: VideoId, range?: ByteRange): AsyncGenerator<Uint8Array> {
+    const video = videos.get(id);
+    if (video === undefined) throw new Error('There is no such video');
+    const { start, endExclusive } = range ?? { start: 0, endExclusive: video.length };
+    if (start < endExclusive) yield Uint8Array.from(video.subarray(start, endExclusive));
+  }
 
   return {
     async put(id, bytes, { maxBytes, expectedSize, expectedSha256 }) {
@@ -36,12 +44,7 @@ export function inMemoryVideoStore(): VideoStore {
       return ok({ sizeBytes, sha256 });
     },
 
-    async *read(id, range) {
-      const video = videos.get(id);
-      if (video === undefined) throw new Error('There is no such video');
-      const { start, endExclusive } = range ?? { start: 0, endExclusive: video.length };
-      if (start < endExclusive) yield Uint8Array.from(video.subarray(start, endExclusive));
-    },
+    read,
 
     async open(id) {
       const video = videos.get(id);
@@ -56,26 +59,14 @@ export function inMemoryVideoStore(): VideoStore {
       };
     },
 
-    reading(id) {
-      const given = createHash('sha256');
-      let givenBytes = 0;
-      return {
-        async *bytes({ start, endExclusive }) {
+    reading: (id) =>
+      videoReading({
+        read: (range) => read(id, range),
+        async rest(start) {
           const video = videos.get(id);
-          if (video === undefined) throw new Error('There is no such video');
-          const bytes = Uint8Array.from(video.subarray(start, endExclusive));
-          if (start <= givenBytes && endExclusive > givenBytes) {
-            given.update(bytes.subarray(givenBytes - start));
-            givenBytes = endExclusive;
-          }
-          yield bytes;
+          return video && read(id, { start, endExclusive: video.length });
         },
-        async digest() {
-          const rest = videos.get(id)?.subarray(givenBytes);
-          return rest && given.copy().update(rest).digest('hex');
-        },
-      };
-    },
+      }),
 
     async size(id) {
       return videos.get(id)?.length;

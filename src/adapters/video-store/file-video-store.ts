@@ -10,7 +10,7 @@ import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
 import { answered, DISK_STEP_MILLISECONDS } from './disk.ts';
 import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
-import { videoReading } from './video-reading.ts';
+import { videoReading, WHOLE } from './video-reading.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
 /** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
@@ -37,8 +37,6 @@ const newPiece = (bytesLeft = READ_CHUNK_BYTES): Buffer =>
 
 /** What is hashed at once is read into pieces that files share: new ones would keep the garbage collector busy. */
 const pieces: Buffer[] = [];
-
-const WHOLE: ByteRange = { start: 0, endExclusive: Number.POSITIVE_INFINITY };
 
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
 export function fileVideoStore(

@@ -21,7 +21,7 @@ import { type ByteRange, type SweptVideoStore, VideoStoreDown } from '../../appl
 import type { VideoId } from '../../domain/ids.ts';
 import { err } from '../../domain/result.ts';
 import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
-import { videoReading } from './video-reading.ts';
+import { videoReading, WHOLE } from './video-reading.ts';
 
 /** Where the videos are. Who we are there comes from the standard AWS environment variables, files and instance roles. */
 export type S3Place = {
@@ -52,7 +52,6 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000;
 /** What S3-compatible stores say when a quota or their disks are full, beside status 507. */
 const NO_SPACE_CODES = new Set(['QuotaExceeded', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded']);
 
-const WHOLE: ByteRange = { start: 0, endExclusive: Number.POSITIVE_INFINITY };
 const NOTHING: IteratorResult<Uint8Array> = { done: true, value: undefined };
 
 /** What is in the store from some place on, and which version of the video that is of. */

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { ByteRange, VideoReading } from '../../application/ports/video-store.ts';
 
+/** However long the video is. */
+export const WHOLE: ByteRange = { start: 0, endExclusive: Number.POSITIVE_INFINITY };
+
 /** An end so short is kept when it was summed up. What is sent next is that end: most videos are short, and read once. */
 const KEPT_BYTES = 256 * 1024;
 
