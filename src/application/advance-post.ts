@@ -335,7 +335,18 @@ export function advancePost(needs: {
     // Its id is in the record. No byte leaves before it is outside of it, too: a restored backup would not know what it may become.
     await needs.marks.leave(post, announcedMark(theAttempt(post)));
     const sent = await send(post, means, work, ready);
-    return 'refused' in sent ? settleLastByte(sent.refused, work, true) : sent;
+    return 'refused' in sent ? settleLastByte(sent.refused, work, true) : firstLook(sent, work);
+  }
+
+  /**
+   * TikTok has all of it, and is asked for its verdict so soon that the record waits for the answer: until then it says that the last
+   * byte may be there, which is all that another worker has to know.
+   */
+  async function firstLook(sent: Step, { shift }: WorkInHand): Promise<Step> {
+    const { post, nextActionTime } = sent;
+    if (post.state !== 'PUBLISHING' || post.phase !== 'PROCESSING' || nextActionTime === undefined) return sent;
+    const seconds = (nextActionTime.getTime() - clock.now().getTime()) / 1000;
+    return (await shift.pause(seconds)) ? awaitVerdict(post) : sent;
   }
 
   /**
@@ -370,7 +381,7 @@ export function advancePost(needs: {
   }
 
   async function awaitVerdict(post: Processing): Promise<Step> {
-    await failPoint('processing-stored');
+    await failPoint('verdict-due');
     const status = await ask(post);
     await failPoint('verdict-read');
     if (!status.ok) return waitOn(post, status.error);

@@ -16,6 +16,8 @@ import type { ImportLease, Videos } from './ports/videos.ts';
 export type Capacity = {
   /** Posts advanced at once. */
   readonly posts: number;
+  /** Posts that TikTok has all of, kept in hand until the first look at its verdict. */
+  readonly pauses: number;
   /** Files that TikTok takes in one piece (`LARGEST_CHUNK_BYTES`) sent at once. */
   readonly smallUploads: number;
   /** Larger files sent at once. */
@@ -24,7 +26,7 @@ export type Capacity = {
   readonly imports: number;
 };
 
-export const DEFAULT_CAPACITY: Capacity = { posts: 256, smallUploads: 64, largeUploads: 4, imports: 4 };
+export const DEFAULT_CAPACITY: Capacity = { posts: 256, pauses: 2048, smallUploads: 64, largeUploads: 4, imports: 4 };
 
 export interface Engine {
   start(): void;
@@ -75,7 +77,10 @@ export function engine(needs: {
   const small = fairRoom(capacity.smallUploads);
   const large = fairRoom(capacity.largeUploads);
   const underWay = new Map<Promise<void>, AbortController>();
+  /** Those that take a place. */
   const inHand = new Set<Lease>();
+  /** Each ends the pause of a post. */
+  const pausing = new Set<() => void>();
   /** Due posts may be left because their tenant has its share of the places, or a suspect is in hand. */
   let leftBehind = false;
   let rescueTime = 0;
@@ -207,16 +212,36 @@ export function engine(needs: {
           signal,
           ending: () => ending,
           whenThereIsRoom: (sizeBytes, send) => (sizeBytes > LARGEST_CHUNK_BYTES ? large : small)(workspaceId, send),
+          pause: (seconds) => pause(lease, seconds),
         });
         if (step === undefined) log.info(places, 'a post went to another worker');
         else if (step.nextActionTime !== undefined) wakeAt(step.nextActionTime);
       },
-      () => {
-        const full = inHand.size === capacity.posts;
-        inHand.delete(lease);
-        if (full || leftBehind) ring();
-      },
+      () => leavePlace(lease),
     );
+  }
+
+  function leavePlace(lease: Lease): void {
+    const full = inHand.size >= capacity.posts;
+    inHand.delete(lease);
+    if (full || leftBehind) ring();
+  }
+
+  /** What comes back takes a place even if there is none: it is nearly done. */
+  async function pause(lease: Lease, seconds: number): Promise<boolean> {
+    if (ending || pausing.size >= capacity.pauses) return false;
+    leavePlace(lease);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(end, seconds * 1000);
+      function end(): void {
+        clearTimeout(timer);
+        pausing.delete(end);
+        resolve();
+      }
+      pausing.add(end);
+    });
+    inHand.add(lease);
+    return !ending;
   }
 
   function workOnImport(lease: ImportLease): void {
@@ -268,6 +293,7 @@ export function engine(needs: {
     },
     async stop(graceSeconds) {
       ending = true;
+      for (const end of pausing) end();
       off();
       ring();
       await loop;

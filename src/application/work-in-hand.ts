@@ -11,6 +11,11 @@ export type Shift = {
   readonly ending: () => boolean;
   /** Runs an upload when there is room for one of its size. */
   readonly whenThereIsRoom: <T>(sizeBytes: number, send: () => Promise<T>) => Promise<T>;
+  /**
+   * Leaves its place to another post for so long, and holds on to its own. False when it should let go instead: too many pause
+   * already, or the process is about to stop.
+   */
+  readonly pause: (seconds: number) => Promise<boolean>;
 };
 
 /** A claimed post in the hands of its worker. */

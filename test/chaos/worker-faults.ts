@@ -53,7 +53,7 @@ const PLACES: Readonly<Record<FailPointName, readonly [weight: number, mostTimes
   'chunk-stored': [1, 1],
   'finalizing-stored': [3, 3],
   'last-byte-sent': [3, 3],
-  'processing-stored': [1, 3],
+  'verdict-due': [1, 3],
   'verdict-read': [2, 3],
   'refresh-answered': [1, 1],
   // Nobody turns keys here.
@@ -68,7 +68,7 @@ const PLACES_OF_UPLOADS: ReadonlySet<FailPointName> = new Set([
   'chunk-stored',
   'finalizing-stored',
   'last-byte-sent',
-  'processing-stored',
+  'verdict-due',
 ]);
 
 /** Where a call of a worker's may be when all of them die. */

@@ -170,7 +170,7 @@ describe('PUB-13 (C16) A cancel', () => {
     ['chunk-stored', 'wins', 1],
     ['finalizing-stored', 'is too late', 1],
     ['last-byte-sent', 'is too late', 1],
-    ['processing-stored', 'is too late', 1],
+    ['verdict-due', 'is too late', 1],
     ['verdict-read', 'is too late', 1],
   ];
 

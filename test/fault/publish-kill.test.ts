@@ -177,7 +177,7 @@ const uploads: readonly Case[] = [
   },
   { row: 'C9', is: 'with the last chunk answered and not stored', at: 'last-byte-sent', ...ONCE, chunks: 1, puts: 1 },
   { row: 'C9', is: 'with the last chunk answered and not stored', at: 'last-byte-sent', ...ONCE, chunks: 2, puts: 2 },
-  { row: 'C10', is: 'before the first look at the verdict', at: 'processing-stored', ...ONCE, chunks: 1, puts: 1 },
+  { row: 'C10', is: 'before the first look at the verdict', at: 'verdict-due', ...ONCE, chunks: 1, puts: 1 },
   {
     row: 'C10',
     is: 'while it asks for the verdict',
@@ -289,11 +289,14 @@ describe.each([
       const ids = new Set(posts.map(({ postId }) => postId));
       await stop.reached(POSTS);
       let heard: PostEvent;
-      const processing = new Set<string>();
+      const sent = new Set<string>();
       do {
         heard = (await watch.next<{ event: PostEvent }>()).event;
-        if (heard.post.phase === 'PUBLISHING_PHASE_PROCESSING') processing.add(heard.post.post_id);
-      } while (processing.size < POSTS);
+        const { phase } = heard.post;
+        if (phase === 'PUBLISHING_PHASE_FINALIZING' || phase === 'PUBLISHING_PHASE_PROCESSING') {
+          sent.add(heard.post.post_id);
+        }
+      } while (sent.size < POSTS);
       watch.cancel();
 
       await stop.goOn();

@@ -56,7 +56,7 @@ async function later(
 }
 
 /** Where a post of each way is with TikTok, and nothing of it is ours to do any more. */
-const PROCESSING = { UPLOAD: 'processing-stored', PULL: 'ids-stored' } as const;
+const PROCESSING = { UPLOAD: 'verdict-due', PULL: 'ids-stored' } as const;
 
 /** TikTok has all of it that it will get. */
 const received = (caption: string) =>

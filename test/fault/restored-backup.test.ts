@@ -102,7 +102,7 @@ const STAGES: Readonly<Record<Way['transfer'], readonly FailPointName[]>> = {
     'chunk-sent',
     'finalizing-stored',
     'last-byte-sent',
-    'processing-stored',
+    'verdict-due',
     'verdict-read',
   ],
   PULL: ['claimed', 'intent-stored', 'announced', 'ids-stored', 'verdict-read'],

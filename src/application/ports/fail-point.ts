@@ -8,7 +8,7 @@ export type FailPointName =
   | 'chunk-stored'
   | 'finalizing-stored'
   | 'last-byte-sent'
-  | 'processing-stored'
+  | 'verdict-due'
   | 'verdict-read'
   | 'refresh-answered'
   | 'resealed'

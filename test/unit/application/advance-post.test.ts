@@ -103,7 +103,49 @@ describe('advancing a post', () => {
   });
 });
 
-describe('a worker that dies', () => {
+describe('the first look at the verdict', () => {
+  const looked = async (world: World, post: Post) => {
+    await world.work();
+    const { post: stored, nextActionTime } = await world.step(post.id);
+    return { stored, nextActionTime, looks: world.tiktok.called('readStatus') };
+  };
+
+  it('is at the post in hand: nothing is written in between, and the verdict at once', async () => {
+    const world = new World();
+    world.pauses = true;
+    const post = await givenDuePost(world);
+    let before: Post | undefined;
+    world.tiktok.before('readStatus', async () => {
+      before = await world.post(post.id);
+    });
+    const { stored, looks } = await looked(world, post);
+    expect(before).toMatchObject({ phase: 'FINALIZING' });
+    expect(looks).toBe(1);
+    expect(stored).toMatchObject({ state: 'PUBLISHED', version: (before?.version ?? 0) + 1 });
+  });
+
+  it('that finds no verdict is stored with what it found', async () => {
+    const world = new World();
+    world.pauses = true;
+    world.tiktok.verdict = { state: 'WORKING' };
+    const { stored, nextActionTime } = await looked(world, await givenDuePost(world));
+    expect(stored).toMatchObject({ phase: 'PROCESSING', attempts: [{ polls: 1, bytesSent: SIZE }] });
+    expect(nextActionTime).toEqual(later(1, world.clock.now()));
+  });
+
+  it('is another worker’s when the post has to be let go', async () => {
+    const world = new World();
+    const { stored, nextActionTime, looks } = await looked(world, await givenDuePost(world));
+    expect(looks).toBe(0);
+    expect(stored).toMatchObject({ phase: 'PROCESSING', attempts: [{ polls: 0, bytesSent: SIZE }] });
+    expect(nextActionTime).toEqual(later(1, world.clock.now()));
+  });
+});
+
+describe.each([
+  { dies: 'a worker that dies', pauses: false, writes: 7 },
+  { dies: 'a worker that dies, and holds on to posts until the first look', pauses: true, writes: 6 },
+])('$dies', ({ pauses, writes: leastWrites }) => {
   const points: readonly (readonly [point: string, name: FailPointName, jobs: number, attempts: number])[] = [
     ['C1', 'claimed', 1, 1],
     ['C2', 'intent-stored', 1, 2],
@@ -113,12 +155,13 @@ describe('a worker that dies', () => {
     ['C6, after', 'chunk-stored', 1, 1],
     ['C7', 'finalizing-stored', 1, 1],
     ['C8 and C9', 'last-byte-sent', 1, 1],
-    ['C10', 'processing-stored', 1, 1],
+    ['C10', 'verdict-due', 1, 1],
     ['C11', 'verdict-read', 1, 1],
   ];
 
   it.each(points)('at %s (%s) leaves one post behind, and no second', async (_, name, jobs, attempts) => {
     const world = new World();
+    world.pauses = pauses;
     const post = await givenDuePost(world);
     watchTheOrder(world, post);
     world.crashAt = name;
@@ -135,6 +178,7 @@ describe('a worker that dies', () => {
 
   it('before TikTok’s ids are stored leaves an orphan that never gets a byte (C3)', async () => {
     const world = new World();
+    world.pauses = pauses;
     const post = await givenDuePost(world);
     world.crashAt = 'announced';
     await world.workUntilQuiet();
@@ -145,6 +189,7 @@ describe('a worker that dies', () => {
   it.each(['before', 'after'])('at any write, %s it is stored, leaves one post behind', async (moment) => {
     for (let nth = 1; ; nth += 1) {
       const world = new World();
+      world.pauses = pauses;
       const post = await givenDuePost(world);
       let writes = 0;
       const { queue } = world;
@@ -162,7 +207,7 @@ describe('a worker that dies', () => {
       expect(world.tiktok.posts, `write ${nth}`).toHaveLength(1);
       expect(await world.post(post.id), `write ${nth}`).toMatchObject({ state: 'PUBLISHED' });
       if (writes < nth) {
-        expect(nth).toBeGreaterThan(6);
+        expect(nth).toBeGreaterThanOrEqual(leastWrites);
         return;
       }
     }
@@ -170,6 +215,7 @@ describe('a worker that dies', () => {
 
   it('is taken over while it sleeps, and stores nothing when it wakes (C14)', async () => {
     const world = new World();
+    world.pauses = pauses;
     const post = await givenDuePost(world);
     let asleep = false;
     world.tiktok.before('sendChunk', async () => {
@@ -195,6 +241,7 @@ describe('a worker that dies', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fault, { maxLength: 8 }), async (faults) => {
         const world = new World();
+        world.pauses = pauses;
         const post = await givenDuePost(world);
         watchTheOrder(world, post);
         const crashes = faults.flatMap((one) => ('crash' in one ? [one.crash] : []));

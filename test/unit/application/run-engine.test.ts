@@ -10,7 +10,7 @@ import type { Step } from '../../../src/domain/post/step.ts';
 import { anImportingVideo, aRequest, aScheduledPost, ids, later, NOW } from '../../support/builders.ts';
 import { LEASE_SECONDS, World } from './world.ts';
 
-const CAPACITY: Capacity = { posts: 8, smallUploads: 2, largeUploads: 1, imports: 1 };
+const CAPACITY: Capacity = { posts: 8, pauses: 1, smallUploads: 2, largeUploads: 1, imports: 1 };
 /** Lets everything go on that waits for nothing but its turn. */
 const settle = () => vi.advanceTimersByTimeAsync(0);
 const pass = async (world: World, seconds: number) => {
@@ -443,6 +443,58 @@ describe('uploads', () => {
     });
     await settle();
     expect(started.toSorted()).toEqual([0, 2, 3]);
+  });
+});
+
+describe('a post that pauses', () => {
+  it('leaves its place to another, and goes on in time although none is free', async () => {
+    const { world, jobs, running } = given({ posts: 1 });
+    await duePost(world);
+    await duePost(world);
+    running().start();
+    await settle();
+    expect(jobs).toHaveLength(1);
+    const back = jobs[0]?.shift.pause(2);
+    await settle();
+    expect(jobs).toHaveLength(2);
+    await pass(world, 2);
+    expect(await back).toBe(true);
+    await duePost(world);
+    jobs[1]?.end();
+    await pass(world, 5);
+    expect(jobs, 'it has the place that was left').toHaveLength(2);
+    jobs[0]?.end();
+    await settle();
+    expect(jobs).toHaveLength(3);
+  });
+
+  it('is let go when as many pause as may', async () => {
+    const { world, jobs, running } = given({ pauses: 1 });
+    await duePost(world);
+    await duePost(world);
+    running().start();
+    await settle();
+    const first = jobs[0]?.shift.pause(1);
+    expect(await jobs[1]?.shift.pause(1)).toBe(false);
+    await pass(world, 1);
+    expect(await first).toBe(true);
+    const next = jobs[1]?.shift.pause(1);
+    await pass(world, 1);
+    expect(await next).toBe(true);
+  });
+
+  it('is let go at once when the process is about to stop', async () => {
+    const { world, jobs, running } = given();
+    await duePost(world);
+    const it = running();
+    it.start();
+    await settle();
+    const back = jobs[0]?.shift.pause(60);
+    const stopped = it.stop(10);
+    expect(await back).toBe(false);
+    expect(await jobs[0]?.shift.pause(60)).toBe(false);
+    jobs[0]?.end();
+    await stopped;
   });
 });
 

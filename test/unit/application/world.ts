@@ -125,6 +125,8 @@ export class World {
   readonly waits: number[] = [];
   /** Where the process ends, once. */
   crashAt: FailPointName | undefined;
+  /** Whether a post may stay in hand until the first look at its verdict. */
+  pauses = false;
 
   constructor() {
     const { posts, queue, events } = inMemoryPosts(this);
@@ -260,7 +262,7 @@ export class World {
   } = {}): Promise<boolean> {
     const lease = await this.claim(owner);
     if (lease === undefined) return false;
-    await this.advance()(lease, { ...aShift, ...shift });
+    await this.advance()(lease, { ...aShift, pause: async () => this.pauses, ...shift });
     return true;
   }
 
@@ -302,6 +304,7 @@ export const aShift: Shift = {
   signal: new AbortController().signal,
   ending: () => false,
   whenThereIsRoom: (_, send) => send(),
+  pause: async () => false,
 };
 
 /** Holds no bytes, only their number: TikTok's fake counts them by the ranges it is sent. */
