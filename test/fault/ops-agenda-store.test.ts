@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { parseExposition } from '../support/exposition.ts';
-import { type FaultyWay, faultyWay } from '../support/faulty-way.ts';
 import { freshMongodb } from '../support/fresh-mongodb.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
 import { healthClient } from '../support/standard-clients.ts';
@@ -17,6 +16,7 @@ import {
   timestamp,
   upload,
 } from '../support/story.ts';
+import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
 
 const surroundings = realService();
 const FAILS =
@@ -31,7 +31,7 @@ const RECURRING = [
 const MOST_MILLISECONDS = 4_000;
 
 type Place = {
-  readonly way: FaultyWay;
+  readonly way: TcpProxy;
   /** What sends the service there. */
   readonly environment: Readonly<Record<string, string>>;
   /** Asked past the way. */
@@ -42,7 +42,7 @@ type Place = {
 
 /** The same server as the record's, so only Agenda's own connections are made bad. */
 async function inPostgres({ databaseUrl, sql }: Surroundings): Promise<Place> {
-  const way = await faultyWay(databaseUrl, (first) => first.includes('tiktok-connector doorbell'));
+  const way = await tcpProxy(databaseUrl, (first) => first.includes('tiktok-connector doorbell'));
   return {
     way,
     environment: { DATABASE_URL: way.through(databaseUrl) },
@@ -58,7 +58,7 @@ async function inPostgres({ databaseUrl, sql }: Surroundings): Promise<Place> {
 
 async function inMongodb(): Promise<Place> {
   const { url, jobs, drop } = await freshMongodb();
-  const way = await faultyWay(url);
+  const way = await tcpProxy(url);
   return {
     way,
     environment: { AGENDA_MONGODB_URL: way.through(url) },
@@ -293,7 +293,7 @@ describe('MongoDB that never was there', () => {
     { timeout: 120_000 },
     async (fault) => {
       const world = await surroundings();
-      const way = await faultyWay('tcp://127.0.0.1:9');
+      const way = await tcpProxy('tcp://127.0.0.1:9');
       way[fault]();
       const service = await world.start({
         environment: { AGENDA_MONGODB_URL: way.through('mongodb://hush-user:hush-word@127.0.0.1:9/agenda') },

@@ -1,36 +1,50 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
-/** A way to somewhere on loopback that a test can take away and give back. */
+/** A way to somewhere on loopback that a test can take away and give back. What it does not concern passes untouched. */
 export type TcpProxy = {
   readonly port: number;
   /** `url`, by way of the proxy. */
   through(url: string): string;
   /** Breaks what is open and refuses what is new, until `resume`. */
   cut(): void;
-  /** Breaks what is open; new connections go through as before. */
-  reset(): void;
+  /** Breaks what is open; new connections go through as before. Gives how many it broke. */
+  reset(): number;
   /** Takes everything and passes nothing on, as where packets vanish, until `resume`: then what was kept goes on. */
   hold(): void;
+  /** Passes everything on so much later, until `resume`. */
+  slow(milliseconds: number): void;
   /** Breaks each connection in the middle of its next answer, until `resume`. */
   breakAnswers(): void;
   resume(): void;
+  /** How many connections have come since the start, also those that were turned away. */
+  met(): number;
   /** How many connections were turned away since the start. */
   refused(): number;
   /** How many answers were broken since the start. */
   broken(): number;
-  /** How many pieces are kept back right now, and connections that were not made. */
+  /** How many pieces are kept back right now. */
   held(): number;
   /** How many connections go through right now. */
   connections(): number;
   close(): Promise<void>;
 };
 
-/** Passes on to the host and port of `target`, such as a `postgres://` address. A function is asked at each connection. */
-export async function tcpProxy(target: string | (() => string)): Promise<TcpProxy> {
-  const open = new Set<Socket>();
+/**
+ * Passes on to the host and port of `target`, such as a `postgres://` address. A function is asked at each connection. `concerns` is
+ * asked with the first bytes of each whether it shares in what is bad, and is counted; without it all do.
+ */
+export async function tcpProxy(
+  target: string | (() => string),
+  concerns?: (first: Buffer) => boolean,
+): Promise<TcpProxy> {
+  /** Both ends of each connection, and whether it is concerned. */
+  const open = new Map<Socket, boolean>();
   let isCut = false;
   let isBreaking = false;
+  let delay = 0;
+  let comers = 0;
   let turnedAway = 0;
   let brokenAnswers = 0;
   let keptBack = 0;
@@ -43,10 +57,12 @@ export async function tcpProxy(target: string | (() => string)): Promise<TcpProx
     keptBack -= 1;
   }
 
-  async function pass(from: Socket, to: Socket, isAnswer: boolean): Promise<void> {
+  /** In order, since each piece waits for the one before it. */
+  async function pass(from: Socket, to: Socket, isConcerned: boolean, isAnswer: boolean): Promise<void> {
     for await (const piece of from) {
-      await whenOpen();
-      if (isAnswer && isBreaking) {
+      if (isConcerned && delay > 0) await pause(delay);
+      if (isConcerned) await whenOpen();
+      if (isConcerned && isAnswer && isBreaking) {
         brokenAnswers += 1;
         to.write(piece.subarray(0, piece.length / 2), () => to.resetAndDestroy());
         return;
@@ -57,16 +73,19 @@ export async function tcpProxy(target: string | (() => string)): Promise<TcpProx
   }
 
   const server = createServer(async (inward) => {
-    if (isCut) {
+    inward.on('error', () => undefined);
+    const isConcerned = concerns === undefined || concerns(await firstOf(inward));
+    if (isConcerned) comers += 1;
+    if (isConcerned && isCut) {
       turnedAway += 1;
-      inward.on('error', () => undefined).resetAndDestroy();
+      inward.resetAndDestroy();
       return;
     }
     const { hostname, port, protocol } = new URL(typeof target === 'string' ? target : target());
     const outward = connect(Number(port === '' ? standardPort(protocol) : port), hostname.replace(/^\[|\]$/g, ''));
     const ends = [inward, outward];
     for (const end of ends) {
-      open.add(end);
+      open.set(end, isConcerned);
       end.setNoDelay(true);
       // What happens to one end happens to the other; nobody else has to hear of it.
       end.on('error', () => undefined);
@@ -75,15 +94,17 @@ export async function tcpProxy(target: string | (() => string)): Promise<TcpProx
         for (const each of ends) each.destroy();
       });
     }
-    await Promise.allSettled([pass(inward, outward, false), pass(outward, inward, true)]);
+    await Promise.allSettled([pass(inward, outward, isConcerned, false), pass(outward, inward, isConcerned, true)]);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const own = (server.address() as AddressInfo).port;
 
-  const reset = (): void => {
-    for (const end of open) end.resetAndDestroy();
-  };
+  function reset(): number {
+    const broken = [...open].filter(([, isConcerned]) => isConcerned);
+    for (const [end] of broken) end.resetAndDestroy();
+    return broken.length / 2;
+  }
   return {
     port: own,
     through(url) {
@@ -100,24 +121,40 @@ export async function tcpProxy(target: string | (() => string)): Promise<TcpProx
     hold() {
       way = Promise.withResolvers<void>();
     },
+    slow(milliseconds) {
+      delay = milliseconds;
+    },
     breakAnswers() {
       isBreaking = true;
     },
     resume() {
       isCut = false;
       isBreaking = false;
+      delay = 0;
       way.resolve();
     },
+    met: () => comers,
     refused: () => turnedAway,
     broken: () => brokenAnswers,
     held: () => keptBack,
     connections: () => open.size / 2,
     async close() {
       way.resolve();
-      reset();
+      for (const end of open.keys()) end.resetAndDestroy();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** It is given again to whoever reads. */
+function firstOf(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve) => {
+    socket.once('data', (first) => {
+      socket.pause();
+      socket.unshift(first);
+      resolve(first);
+    });
+  });
 }
 
 function standardPort(protocol: string): string {

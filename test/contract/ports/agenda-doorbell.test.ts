@@ -3,11 +3,11 @@ import { describe, expect, inject, it, vi } from 'vitest';
 import { agendaDoorbell, type OpenAgendaStore } from '../../../src/adapters/scheduler/agenda-doorbell.ts';
 import { mongoAgendaStore } from '../../../src/adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from '../../../src/adapters/scheduler/postgres-agenda-store.ts';
-import { faultyWay } from '../../support/faulty-way.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { freshMongodb } from '../../support/fresh-mongodb.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { recordingMetrics } from '../../support/recording-metrics.ts';
+import { tcpProxy } from '../../support/tcp-proxy.ts';
 import { type DoorbellCluster, doorbellContract, sharedDoorbellContract } from './doorbell.contract.ts';
 
 /** What a store of Agenda's is to a test, whichever it is. */
@@ -79,7 +79,7 @@ function contracts(name: string, makePlace: () => Promise<Place>): void {
   });
   sharedDoorbellContract(name, async () => {
     const { open, url, drop, ...place } = await makePlace();
-    const way = await faultyWay(url);
+    const way = await tcpProxy(url);
     return {
       ...place,
       way,

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
 import type { Doorbell } from '../../../src/application/ports/doorbell.ts';
-import type { FaultyWay } from '../../support/faulty-way.ts';
 import { type LogLine, recordingLog } from '../../support/recording-log.ts';
 import { recordingMetrics } from '../../support/recording-metrics.ts';
+import type { TcpProxy } from '../../support/tcp-proxy.ts';
 
 export type DoorbellUnderTest = {
   readonly doorbell: Doorbell;
@@ -130,7 +130,7 @@ export type DoorbellCluster = {
     /** How often it looks into the store while that is well: seldom enough to show what else makes it look. */
     readonly lookMilliseconds: number | undefined;
   }): Doorbell;
-  readonly way: FaultyWay;
+  readonly way: TcpProxy;
   /** The name of each job in the store, sorted. */
   jobs(): Promise<readonly string[]>;
   /** The name of each that somebody has taken. */
