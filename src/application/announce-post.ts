@@ -134,13 +134,15 @@ export function announcePost(needs: {
   } = needs;
 
   async function findMeans(post: Post): Promise<Result<Means, PublishError>> {
-    const connection = await connections.find(post.connectionId);
+    const [connection, video, storedBytes] = await Promise.all([
+      connections.find(post.connectionId),
+      videos.find(post.videoId),
+      store.size(post.videoId),
+    ]);
     if (connection === undefined || connection.state === 'DISCONNECTED') {
       return err({ code: 'ACCOUNT_ACCESS_REVOKED' });
     }
-    const video = await videos.find(post.videoId);
-    const whole = video?.state === 'READY' && (await store.size(video.id)) === video.sizeBytes;
-    return whole
+    return video?.state === 'READY' && storedBytes === video.sizeBytes
       ? ok({
           connection,
           video,
