@@ -8,7 +8,7 @@ import { allAnswer, answersTo, EACH_KIND, type Things, thingsToAskFor } from '..
 import { diskThatFails } from '../support/preloaded.ts';
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
 import { aPost, type Post, postThatHurries, publish, publishedOnce, upload, WORKSPACE } from '../support/story.ts';
-import { activeResources, healthOf, KEPT_RESOURCES } from '../support/what-operators-see.ts';
+import { activeResources, healthOf, noMoreResourcesThan } from '../support/what-operators-see.ts';
 
 const surroundings = realService();
 const POST_WAITS = 'the video store does not answer: the post waits for it';
@@ -130,6 +130,6 @@ describe('OPS-01 disk', { timeout: 120_000 }, () => {
     }
     for (const post of posts) await goesOutOnce(post);
     await vi.waitUntil(async () => !(await files()).some((name) => name.endsWith('.partial')), SOON);
-    expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
+    await noMoreResourcesThan(active, service);
   });
 });

@@ -21,7 +21,7 @@ import {
   WORKSPACE,
 } from '../support/story.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
-import { activeResources, figure, healthOf, KEPT_RESOURCES } from '../support/what-operators-see.ts';
+import { activeResources, figure, healthOf, noMoreResourcesThan } from '../support/what-operators-see.ts';
 
 const surroundings = realService();
 const WELL = allAnswer('OK');
@@ -184,6 +184,6 @@ describe('OPS-01 DNS', { timeout: 120_000 }, () => {
     }
     for (const post of posts) await goesOutOnce(post);
     for (const video of videos) await ends(video, 'READY');
-    expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
+    await noMoreResourcesThan(active, service);
   });
 });

@@ -13,7 +13,7 @@ import {
   WORKSPACE,
 } from '../support/story.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
-import { activeResources, figure, healthOf, KEPT_RESOURCES } from '../support/what-operators-see.ts';
+import { activeResources, figure, healthOf, noMoreResourcesThan } from '../support/what-operators-see.ts';
 
 const surroundings = realService();
 const ways: TcpProxy[] = [];
@@ -164,6 +164,6 @@ describe.concurrent('OPS-01 PostgreSQL', { timeout: 120_000 }, () => {
     expect(await answersTo(service, things, await things.consent())).toEqual(WELL);
     // 16 of the pool, and those of the doorbell.
     expect(way.connections()).toBeLessThanOrEqual(16 + 4);
-    expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
+    await noMoreResourcesThan(active, service);
   });
 });

@@ -15,7 +15,7 @@ import {
   refused,
 } from '../support/story.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
-import { activeResources, figure, healthOf, KEPT_RESOURCES } from '../support/what-operators-see.ts';
+import { activeResources, figure, healthOf, noMoreResourcesThan } from '../support/what-operators-see.ts';
 
 const surroundings = realService();
 const ways: TcpProxy[] = [];
@@ -177,6 +177,6 @@ describe.concurrent('OPS-01 TikTok', { timeout: 120_000 }, () => {
     for (const post of posts) await goesOutOnce(scene, post);
     expect(world.sandbox.control.ledger().duplicates).toEqual([]);
     expect((await getPost(service.clients, things.post.post_id)).state).toBe('POST_STATE_SCHEDULED');
-    expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
+    await noMoreResourcesThan(active, service);
   });
 });

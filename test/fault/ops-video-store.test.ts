@@ -6,7 +6,7 @@ import { BUCKET, CREDENTIALS, type S3Server, s3Server } from '../support/s3-serv
 import { realService, type ServiceProcess, type Surroundings } from '../support/service-process.ts';
 import { aPost, type Post, postThatHurries, publish, publishedOnce, upload, WORKSPACE } from '../support/story.ts';
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts';
-import { activeResources, healthOf, KEPT_RESOURCES } from '../support/what-operators-see.ts';
+import { activeResources, healthOf, noMoreResourcesThan } from '../support/what-operators-see.ts';
 
 const surroundings = realService();
 const POST_WAITS = 'the video store does not answer: the post waits for it';
@@ -118,6 +118,6 @@ describe('OPS-01 video store', { timeout: 120_000 }, () => {
     }
     for (const post of posts) await goesOutOnce(post);
     expect(s3.uploads.size).toBe(0);
-    expect(await activeResources(service)).toBeLessThanOrEqual(active + KEPT_RESOURCES);
+    await noMoreResourcesThan(active, service);
   });
 });

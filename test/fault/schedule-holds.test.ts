@@ -245,7 +245,7 @@ describe("TikTok's caps", () => {
     expect(story.at(-1)).toMatchObject({
       state: 'POST_STATE_PUBLISHED',
       attempt_number: 1,
-      calls: [{ endpoint: STATUS, code: 'ok', log_id: expect.stringMatching(/./) }],
+      calls: [{ endpoint: 'upload' }, { endpoint: STATUS, code: 'ok', log_id: expect.stringMatching(/./) }],
     });
     const announced = story.flatMap(({ calls }) => calls).filter(({ endpoint }) => endpoint === INIT);
     expect(announced).toEqual([expect.objectContaining({ code: 'ok', log_id: expect.stringMatching(/./) })]);

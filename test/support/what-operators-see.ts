@@ -1,3 +1,4 @@
+import { expect, vi } from 'vitest';
 import { parseExposition } from './exposition.ts';
 import type { ServiceProcess } from './service-process.ts';
 import { healthClient } from './standard-clients.ts';
@@ -28,4 +29,10 @@ export const activeResources = async (service: ServiceProcess): Promise<number> 
   Number(await figure(service, 'nodejs_active_resources_total'));
 
 /** So many more of them are no growth: connections that are kept for a while. */
-export const KEPT_RESOURCES = 12;
+const KEPT_RESOURCES = 12;
+
+/** What a fault left behind ends by itself: connections to PostgreSQL that nobody needs any more are kept for 10 s. */
+export const noMoreResourcesThan = (before: number, service: ServiceProcess): Promise<void> =>
+  vi.waitFor(async () => expect(await activeResources(service)).toBeLessThanOrEqual(before + KEPT_RESOURCES), {
+    timeout: 30_000,
+  });
