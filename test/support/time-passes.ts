@@ -39,8 +39,8 @@ async function whenIdle(
     async () => {
       await sql('begin');
       try {
-        // Whoever claims passes over what is locked.
-        await sql('select id from post where next_action_at is not null for update');
+        // Whoever claims passes over what is locked. In the order of all who lock many, so that nobody waits crosswise.
+        await sql('select id from post where next_action_at is not null order by id for update');
         const [row] = await sql(
           `select bool_or(${BUSY}) as busy, extract(epoch from min(next_action_at) - clock_timestamp())::float8 as seconds
            from post where next_action_at is not null`,
