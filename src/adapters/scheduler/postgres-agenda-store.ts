@@ -5,7 +5,7 @@ import {
   PostgresBackend,
   PostgresNotificationChannel,
 } from '@agendajs/postgres-backend';
-import { Pool } from 'pg';
+import { Pool, type PoolClient } from 'pg';
 import type { AgendaStore } from './agenda-doorbell.ts';
 
 export const AGENDA_TABLE = 'agenda_jobs';
@@ -45,7 +45,7 @@ export async function postgresAgendaStore(databaseUrl: string, lost: (error: unk
     await pool.end();
     throw error;
   }
-  const channel = new PostgresNotificationChannel({
+  const channel = new LeakFreeChannel({
     pool,
     reconnect: { enabled: true, initialDelayMs: RECONNECT_MILLISECONDS },
   });
@@ -57,6 +57,21 @@ export async function postgresAgendaStore(databaseUrl: string, lost: (error: unk
     prepare: async () => void (await makeTable(pool)),
     close: () => pool.end(),
   };
+}
+
+/** Agenda's own keeps the connection on which it could not listen: a few of them, and none is left in the pool for anybody, for ever. */
+class LeakFreeChannel extends PostgresNotificationChannel {
+  override async connect(): Promise<void> {
+    try {
+      await super.connect();
+    } catch (error) {
+      const kept = this as unknown as { listenClient?: PoolClient };
+      const client = kept.listenClient;
+      delete kept.listenClient;
+      client?.release(true);
+      throw error;
+    }
+  }
 }
 
 /** For an account that may not make tables when it opens the store. False when the table was there. */
