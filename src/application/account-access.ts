@@ -31,7 +31,7 @@ export interface TokenUse {
    * Calls with a good access token. When TikTok refuses it, refreshes once and calls once more. A call that counts against
    * `quota` is not made when the account has no turn, and none is made when the app has none for a while: then
    * UPSTREAM_RATE_LIMITED with a `retryTime` says when to come back, and TikTok was not asked. What nobody waits for says BACKGROUND.
-   * A connection that was read a moment ago is not read again.
+   * A connection that was read a moment ago is not read again, nor for a minute its tokens, by who calls with the very same.
    */
   call<T>(
     of: ConnectionId | Connection,
@@ -58,6 +58,8 @@ export interface AccountAccess extends TokenUse {
 
 /** A token is used only when it outlives the call by this much. */
 const MARGIN_SECONDS = 600;
+/** Who makes several calls for one post reads the tokens once for all of them. */
+const KEPT_MILLISECONDS = 60_000;
 /** Longer than TikTok's answer may take twice over (10 s each) with the pause between. */
 const CLAIM_SECONDS = 30;
 /** A lost answer may have spent the token: ask again soon, before TikTok forgets the race. */
@@ -140,6 +142,8 @@ export function accountAccess(needs: {
     failPoint,
   } = needs;
   const flights = new Map<ConnectionId, Flight>();
+  /** Gone with whoever holds the connection as it was read. A pair that was renewed since is found out by TikTok's refusal. */
+  const kept = new WeakMap<Connection, { readonly credential: Credential; readonly readTime: Date }>();
   let ending = false;
 
   const usable = (credential: Credential): boolean =>
@@ -371,13 +375,25 @@ export function accountAccess(needs: {
     }
   }
 
+  async function credentialOf(connection: Connection): Promise<Credential | undefined> {
+    const known = kept.get(connection);
+    if (known !== undefined && clock.now().getTime() - known.readTime.getTime() < KEPT_MILLISECONDS) {
+      return known.credential;
+    }
+    const readTime = clock.now();
+    const credential = await credentials.find(connection.id);
+    if (credential === undefined) kept.delete(connection);
+    else kept.set(connection, { credential, readTime });
+    return credential;
+  }
+
   /** A good pair, and the connection as it is with that pair. */
   async function current(
     connection: Connection,
     waiting: Waiting,
   ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
     if (connection.state === 'RECONNECT_REQUIRED') return err(connection.reconnectReason);
-    const credential = await credentials.find(connection.id);
+    const credential = await credentialOf(connection);
     if (credential === undefined) return err(DEAD);
     if (usable(credential)) return ok({ credential, connection });
     const newer = await renewed(credential, connection, waiting);
@@ -393,6 +409,7 @@ export function accountAccess(needs: {
   ): Promise<Result<{ readonly credential: Credential; readonly connection: Connection }, PublishError>> {
     const newer = await newerThan(stale, before.apiFamily, waiting);
     if (!newer.ok) return newer;
+    kept.set(before, { credential: newer.value, readTime: clock.now() });
     return ok({ credential: newer.value, connection: (await connections.find(before.id)) ?? before });
   }
 

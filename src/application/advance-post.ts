@@ -1,3 +1,4 @@
+import type { Connection } from '../domain/connection/connection.ts';
 import { isError } from '../domain/finding.ts';
 import { announcedMark, recall, type Sending } from '../domain/post/mark.ts';
 import { ADDRESS_GRACE_SECONDS, MAX_LAPSES, restSeconds } from '../domain/post/pacing.ts';
@@ -335,18 +336,18 @@ export function advancePost(needs: {
     // Its id is in the record. No byte leaves before it is outside of it, too: a restored backup would not know what it may become.
     await needs.marks.leave(post, announcedMark(theAttempt(post)));
     const sent = await send(post, means, work, ready);
-    return 'refused' in sent ? settleLastByte(sent.refused, work, true) : firstLook(sent, work);
+    return 'refused' in sent ? settleLastByte(sent.refused, work, true) : firstLook(sent, means, work);
   }
 
   /**
    * TikTok has all of it, and is asked for its verdict so soon that the record waits for the answer: until then it says that the last
    * byte may be there, which is all that another worker has to know.
    */
-  async function firstLook(sent: Step, { shift }: WorkInHand): Promise<Step> {
+  async function firstLook(sent: Step, { connection }: Means, { shift }: WorkInHand): Promise<Step> {
     const { post, nextActionTime } = sent;
     if (post.state !== 'PUBLISHING' || post.phase !== 'PROCESSING' || nextActionTime === undefined) return sent;
     const seconds = (nextActionTime.getTime() - clock.now().getTime()) / 1000;
-    return (await shift.pause(seconds)) ? awaitVerdict(post) : sent;
+    return (await shift.pause(seconds)) ? awaitVerdict(post, connection) : sent;
   }
 
   /**
@@ -380,9 +381,9 @@ export function advancePost(needs: {
     return sendAll(confirmBytes(post, attempt, seen), means.value, work);
   }
 
-  async function awaitVerdict(post: Processing): Promise<Step> {
+  async function awaitVerdict(post: Processing, known?: Connection): Promise<Step> {
     await failPoint('verdict-due');
-    const status = await ask(post);
+    const status = await ask(post, known);
     await failPoint('verdict-read');
     if (!status.ok) return waitOn(post, status.error);
     const now = clock.now();

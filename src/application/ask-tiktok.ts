@@ -1,3 +1,4 @@
+import type { Connection } from '../domain/connection/connection.ts';
 import { findListed } from '../domain/post/match.ts';
 import type { Finalizing, InCreatorInbox, Processing, Published, Unconfirmed, Uploading } from '../domain/post/post.ts';
 import type { PublishStatus } from '../domain/post/verdict.ts';
@@ -16,8 +17,11 @@ const LIST_WINDOW_MILLISECONDS = 2 * 86_400_000;
 /** A post that TikTok was told of. */
 export type AtTikTok = Uploading | Finalizing | Processing | Published | InCreatorInbox | Unconfirmed;
 
-/** Asks how a post stands: by its publish id and, when that tells nothing of an unconfirmed one, by the account's video list. */
-export type AskTikTok = (post: AtTikTok) => Promise<Result<PublishStatus, PublishError>>;
+/**
+ * Asks how a post stands: by its publish id and, when that tells nothing of an unconfirmed one, by the account's video list. `known`: its
+ * connection as it was read a moment ago.
+ */
+export type AskTikTok = (post: AtTikTok, known?: Connection) => Promise<Result<PublishStatus, PublishError>>;
 
 export function askTikTok(needs: {
   readonly posts: Posts;
@@ -28,10 +32,10 @@ export function askTikTok(needs: {
   readonly clock: Clock;
 }): AskTikTok {
   const { posts, connections, videos, access, tiktoks, clock } = needs;
-  return async (post) => {
+  return async (post, known) => {
     const attempt = post.attempts.at(-1);
     if (attempt === undefined) throw new Error(`post ${post.id} was never tried`);
-    const connection = await connections.find(post.connectionId);
+    const connection = known ?? (await connections.find(post.connectionId));
     if (connection === undefined) throw new Error(`post ${post.id} has no connection`);
     const { publishing } = tiktokOf(tiktoks, connection.apiFamily);
 
@@ -41,9 +45,9 @@ export function askTikTok(needs: {
       publishId === undefined
         ? ok({ state: 'WORKING' })
         : await access.call(connection, (token) => publishing.readStatus(token, publishId), 'READ_STATUS');
-    const known = status.ok && status.value.state !== 'WORKING';
+    const told = status.ok && status.value.state !== 'WORKING';
     const byList = post.state === 'UNCONFIRMED' || publishId === undefined;
-    if (known || !byList || attempt.finalizeTime === undefined) return status;
+    if (told || !byList || attempt.finalizeTime === undefined) return status;
     if (!connection.grantedScopes.includes('video.list')) return status;
 
     const video = await videos.find(post.videoId);

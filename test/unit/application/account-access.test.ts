@@ -138,6 +138,35 @@ describe('a call for an account', () => {
     expect(world.tiktok.called('refresh')).toBe(1);
   });
 
+  it('reads the tokens once in a minute for who holds the connection as it was read, and for everybody else anew', async () => {
+    const world = new World();
+    const held = await givenExpiring(world, 86_400);
+    const find = vi.fn(world.credentials.find);
+    world.credentials = { ...world.credentials, find };
+    const access = world.access();
+    const readsFor = async (connection: Active | Active['id']) => {
+      find.mockClear();
+      expect(await access.call(connection, using(world))).toEqual(ok('act.1'));
+      return find.mock.calls.length;
+    };
+    expect([await readsFor(held), await readsFor(held), await readsFor(held.id)]).toEqual([1, 0, 1]);
+    world.clock.advance(60);
+    expect([await readsFor(held), await readsFor(held)]).toEqual([1, 0]);
+  });
+
+  it('finds the tokens that replaced the ones it holds, and holds those', async () => {
+    const world = new World();
+    const held = await givenExpiring(world, 86_400);
+    const access = world.access();
+    expect(await access.call(held, using(world))).toEqual(ok('act.1'));
+    await reconnectNow(world, held);
+    const request = vi.fn(using(world));
+    expect(await access.call(held, request)).toEqual(ok('act.2'));
+    expect(await access.call(held, request)).toEqual(ok('act.2'));
+    expect(request.mock.calls.map(([token]) => token.reveal())).toEqual(['act.1', 'act.2', 'act.2']);
+    expect(world.tiktok.called('refresh')).toBe(0);
+  });
+
   it('asks for a reconnect when TikTok refuses the fresh token as well', async () => {
     const world = new World();
     const { id } = await givenExpiring(world, 86_400);
