@@ -1,5 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { Agent, errors } from 'undici';
+import { Agent, type Dispatcher, errors } from 'undici';
 import type { PublishError } from '../../domain/publish-error.ts';
 import { err, ok, type Result } from '../../domain/result.ts';
 import { type Answer, asWord, readAnswer, type Verdict } from './answer.ts';
@@ -85,26 +86,31 @@ export function openHttp(options: {
   return {
     ask: ({ address, method, headers, body, withinMilliseconds, maxAnswerBytes: maxBytes = maxAnswerBytes }) =>
       run({ method, server: address.origin, endpoint: address.path.replace(/\?.*/s, '') }, async () => {
-        const signal = AbortSignal.timeout(withinMilliseconds);
-        const request = agent.request({ ...address, method, headers, body: body ?? null, signal });
-        const response = await untilAborted(request, signal);
-        const text = await readText(response.body, maxBytes);
-        return readAnswer(said, response.statusCode, text, single(response.headers['x-tt-logid']));
+        const request = { ...address, method, headers, body: body ?? null };
+        const { answer, cut } = send(agent, request, { maxBytes, orHead: false });
+        const timer = setTimeout(
+          () => cut(new DOMException(`no answer within ${withinMilliseconds} ms`, 'TimeoutError')),
+          withinMilliseconds,
+        );
+        const { head, text } = await answer.finally(() => clearTimeout(timer));
+        return readAnswer(said, head.statusCode, text(), single(head.headers['x-tt-logid']));
       }),
 
     put: ({ address, headers, body, signal }) =>
       run({ method: 'PUT', server: address.origin, endpoint: 'upload' }, async () => {
         // undici takes any async iterable; its types name only the streams among them.
-        const stream = body as unknown as Readable;
-        const request = agent.request({ ...address, method: 'PUT', headers, body: stream, signal });
-        const response = await untilAborted(request, signal);
+        const request = { ...address, method: 'PUT' as const, headers, body: body as unknown as Readable };
         // The head is the verdict; reading on only keeps the connection in use.
-        await response.body.dump({ limit: maxAnswerBytes, signal }).catch(() => undefined);
+        const { answer, cut } = send(agent, request, { maxBytes: maxAnswerBytes, orHead: true });
+        const giveUp = (): void => cut(signal.reason);
+        if (signal.aborted) giveUp();
+        signal.addEventListener('abort', giveUp, { once: true });
+        const { head } = await answer.finally(() => signal.removeEventListener('abort', giveUp));
         return {
-          status: response.statusCode,
+          status: head.statusCode,
           ...present({
-            contentRange: single(response.headers['content-range']),
-            logId: asWord(single(response.headers['x-tt-logid'])),
+            contentRange: single(head.headers['content-range']),
+            logId: asWord(single(head.headers['x-tt-logid'])),
           }),
         };
       }),
@@ -118,25 +124,62 @@ export function openHttp(options: {
 const single = (header: string | string[] | undefined): string | undefined =>
   Array.isArray(header) ? header[0] : header;
 
-/** undici heeds a signal only once it is connected; nobody should wait for that. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const giveUp = () => reject(signal.reason);
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
-  });
-}
+type Received = {
+  readonly head: { readonly statusCode: number; readonly headers: IncomingHttpHeaders };
+  readonly text: () => string;
+};
 
-async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
-  const pieces: Uint8Array[] = [];
+/**
+ * The answer as it comes in, without the streams that undici's own `request` makes for it: a post takes four calls. `cut` ends all at once;
+ * undici itself notices only when it is connected. `orHead`: once the head is there, a body that breaks off or is too large does not matter.
+ */
+function send(
+  agent: Agent,
+  request: Dispatcher.DispatchOptions,
+  { maxBytes, orHead }: { readonly maxBytes: number; readonly orHead: boolean },
+): { readonly answer: Promise<Received>; readonly cut: (reason: Error) => void } {
+  const { promise: answer, resolve, reject } = Promise.withResolvers<Received>();
+  const pieces: Buffer[] = [];
+  const text = (): string => Buffer.concat(pieces).toString('utf8');
   let size = 0;
-  for await (const piece of body) {
-    size += piece.byteLength;
-    if (size > maxBytes) throw Object.assign(new Error('answer too large'), { code: 'ANSWER_TOO_LARGE' });
-    pieces.push(piece);
+  let head: Received['head'] | undefined;
+  let reason: Error | undefined;
+  let controller: Dispatcher.DispatchController | undefined;
+
+  function fail(error: Error): void {
+    if (orHead && head !== undefined) resolve({ head, text });
+    else reject(error);
   }
-  return Buffer.concat(pieces).toString('utf8');
+
+  function cut(error: Error): void {
+    reason = error;
+    fail(error);
+    controller?.abort(error);
+  }
+
+  agent.dispatch(request, {
+    onRequestStart(started) {
+      controller = started;
+      if (reason !== undefined) started.abort(reason);
+    },
+    onResponseStart(_, statusCode, headers) {
+      // Those below 200 come before the answer.
+      if (statusCode >= 200) head = { statusCode, headers };
+    },
+    onResponseData(_, piece) {
+      size += piece.length;
+      if (size > maxBytes) cut(Object.assign(new Error('answer too large'), { code: 'ANSWER_TOO_LARGE' }));
+      else pieces.push(piece);
+    },
+    onResponseEnd() {
+      if (head === undefined) fail(new Error('an answer without a head'));
+      else resolve({ head, text });
+    },
+    onResponseError(_, error) {
+      fail(error);
+    },
+  });
+  return { answer, cut };
 }
 
 /** Addresses under `url`, which may have a path of its own. */
