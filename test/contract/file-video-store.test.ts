@@ -1,13 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import * as nodeFiles from 'node:fs/promises';
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type Files, fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
+import { DISK, type Files, fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
 import { type SweptVideoStore, VideoStoreDown } from '../../src/application/ports/video-store.ts';
 import type { VideoId } from '../../src/domain/ids.ts';
 import { filesThat, STEPS, type Step } from '../support/failing-files.ts';
@@ -265,9 +264,9 @@ describe('a disk that does not answer', () => {
   });
 
   it.each<[string, keyof Files, (store: SweptVideoStore) => Promise<unknown>]>([
-    ['read', 'open', (store) => collect(store.read(ID))],
+    ['read', 'openToRead', (store) => collect(store.read(ID))],
     ['open', 'open', (store) => store.open(ID)],
-    ['digest', 'open', (store) => store.reading(ID).digest()],
+    ['digest', 'openToRead', (store) => store.reading(ID).digest()],
     ['size', 'stat', (store) => store.size(ID)],
     ['storedBefore', 'opendir', (store) => Array.fromAsync(store.storedBefore(new Date()))],
     ['delete', 'rm', (store) => store.delete(ID)],
@@ -275,9 +274,9 @@ describe('a disk that does not answer', () => {
   ])('is said to be down, and not that there is no video: %s', async (_, hangs, call) => {
     const directory = await temporaryDirectory();
     await fileVideoStore(directory).put(ID, inChunks(video), { maxBytes: 5_000 });
-    await expect(
-      call(fileVideoStore(directory, { ...nodeFiles, [hangs]: () => never }, HURRIED)),
-    ).rejects.toBeInstanceOf(VideoStoreDown);
+    await expect(call(fileVideoStore(directory, { ...DISK, [hangs]: () => never }, HURRIED))).rejects.toBeInstanceOf(
+      VideoStoreDown,
+    );
   });
 
   it('leaves what it wrote to the sweep of the same process, which takes nothing that is still written', async () => {

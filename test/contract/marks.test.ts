@@ -4,7 +4,7 @@ import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { fileMarks } from '../../src/adapters/video-store/file-marks.ts';
+import { fileMarks, MARK_FILES } from '../../src/adapters/video-store/file-marks.ts';
 import { fileVideoStore } from '../../src/adapters/video-store/file-video-store.ts';
 import { s3Marks } from '../../src/adapters/video-store/s3-marks.ts';
 import { s3VideoStore } from '../../src/adapters/video-store/s3-video-store.ts';
@@ -90,10 +90,10 @@ it('marks in files that can not be written or read are the store being down, and
   const directory = await folder();
   let full = true;
   const marks = fileMarks(directory, {
-    ...files,
-    open: async (...given) => {
+    ...MARK_FILES,
+    appendFile: async (...given) => {
       if (full) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-      return files.open(...given);
+      return MARK_FILES.appendFile(...given);
     },
   });
   await expect(marks.leave(OWNER, CANCELLED)).rejects.toBeInstanceOf(VideoStoreDown);
@@ -110,14 +110,16 @@ it('marks in files are synced, and the folder with them, before anybody is told'
   const steps: string[] = [];
   const directory = await folder();
   const marks = fileMarks(directory, {
-    ...files,
+    ...MARK_FILES,
+    appendFile: async (path, line, options) => {
+      steps.push('file');
+      await MARK_FILES.appendFile(path, line, options);
+      if (options.flush) steps.push('synced');
+    },
     open: async (path, ...rest) => {
       const handle = await files.open(path, ...rest);
-      const what = path === directory ? 'folder' : 'file';
-      const datasync = handle.datasync.bind(handle);
       const sync = handle.sync.bind(handle);
-      handle.datasync = async () => void steps.push(what, await datasync().then(() => 'synced'));
-      handle.sync = async () => void steps.push(what, await sync().then(() => 'synced'));
+      handle.sync = async () => void steps.push('folder', await sync().then(() => 'synced'));
       return handle;
     },
   });

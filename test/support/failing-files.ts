@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import * as nodeFiles from 'node:fs/promises';
-import type { Files } from '../../src/adapters/video-store/file-video-store.ts';
+import { DISK, type Files } from '../../src/adapters/video-store/file-video-store.ts';
 
 /** What happens to a file on its way into the store, in this order; `close` and what comes after it is of no consequence. */
 export const STEPS = ['mkdir', 'open', 'write', 'sync', 'rename', 'open directory', 'sync directory'] as const;
@@ -10,7 +10,7 @@ export type Step = (typeof STEPS)[number];
 export function filesThat(before: (step: Step, bytes: number) => void | Promise<void>): Files {
   let bytes = 0;
   return {
-    ...nodeFiles,
+    ...DISK,
     mkdir: (async (...given: Parameters<typeof nodeFiles.mkdir>) => {
       await before('mkdir', bytes);
       return nodeFiles.mkdir(...given);

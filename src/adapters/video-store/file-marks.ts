@@ -1,17 +1,26 @@
+import * as callbackFiles from 'node:fs';
 import * as nodeFiles from 'node:fs/promises';
-import { opendir, readFile, rm, stat } from 'node:fs/promises';
+import { opendir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Marks } from '../../application/ports/marks.ts';
 import { VideoStoreDown } from '../../application/ports/video-store.ts';
 import { answered, DISK_STEP_MILLISECONDS } from './disk.ts';
 import { isNameOfOwner, markFromText, nameOfOwner, textOfMark } from './mark-text.ts';
 
 /** What writes. For fault tests to fail. */
-export type MarkFiles = Pick<typeof nodeFiles, 'mkdir' | 'open'>;
+export type MarkFiles = Pick<typeof nodeFiles, 'mkdir' | 'open'> & {
+  /** `flush`: resolves when it is on the disk. */
+  readonly appendFile: (path: string, line: string, options: { mode: number; flush: true }) => Promise<void>;
+};
+
+/** Those of `node:fs` do without a `FileHandle`, which takes as much CPU as all else. */
+const readFile = promisify(callbackFiles.readFile);
+export const MARK_FILES: MarkFiles = { ...nodeFiles, appendFile: promisify(callbackFiles.appendFile) };
 
 /** One file for each owner, a line for each mark, in `directory`, which is made when needed. */
-export function fileMarks(directory: string, files: MarkFiles = nodeFiles): Marks {
-  const { mkdir, open } = files;
+export function fileMarks(directory: string, files: MarkFiles = MARK_FILES): Marks {
+  const { mkdir, open, appendFile } = files;
   const pathOf = (owner: Parameters<Marks['of']>[0]): string => join(directory, nameOfOwner(owner));
   let made: Promise<unknown> | undefined;
   /** Of the directory: who comes while one is under way waits for the next, together with all others that came. */
@@ -52,13 +61,7 @@ export function fileMarks(directory: string, files: MarkFiles = nodeFiles): Mark
   async function append(path: string, line: string): Promise<void> {
     made ??= make();
     await made;
-    const handle = await open(path, 'a', 0o600);
-    try {
-      await handle.appendFile(line);
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
+    await appendFile(path, line, { mode: 0o600, flush: true });
     await syncDirectory();
   }
 

@@ -10,6 +10,7 @@ import { err, type Result } from '../../domain/result.ts';
 import type { StoredFile } from '../../domain/video/video.ts';
 import { answered, DISK_STEP_MILLISECONDS } from './disk.ts';
 import { intake, isOurs, nameOf, refusedBeforehand } from './intake.ts';
+import { openToRead, type ReadOnlyFile } from './read-only-file.ts';
 import { videoReading, WHOLE } from './video-reading.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
@@ -21,7 +22,7 @@ const PARTIAL = '.partial';
 export type Files = Pick<
   typeof nodeFiles,
   'mkdir' | 'open' | 'rename' | 'opendir' | 'readdir' | 'rm' | 'stat' | 'statfs'
->;
+> & { readonly openToRead: typeof openToRead };
 
 /**
  * How long the disk is waited for, in milliseconds: for one step, and for all that was written of a video to be on it. Less than TikTok is
@@ -31,6 +32,8 @@ export type DiskLimits = { readonly step: number; readonly sync: number };
 
 const LIMITS: DiskLimits = { step: DISK_STEP_MILLISECONDS, sync: 300_000 };
 
+export const DISK: Files = { ...nodeFiles, openToRead };
+
 /** The reader keeps it. */
 const newPiece = (bytesLeft = READ_CHUNK_BYTES): Buffer =>
   Buffer.allocUnsafeSlow(Math.min(READ_CHUNK_BYTES, bytesLeft));
@@ -39,19 +42,14 @@ const newPiece = (bytesLeft = READ_CHUNK_BYTES): Buffer =>
 const pieces: Buffer[] = [];
 
 /** One file per video, named by its id, in `directory`, which is made when needed and must be on one file system. */
-export function fileVideoStore(
-  directory: string,
-  files: Files = nodeFiles,
-  limits: DiskLimits = LIMITS,
-): SweptVideoStore {
-  const { mkdir, open, rename, opendir, readdir, rm, stat, statfs } = files;
+export function fileVideoStore(directory: string, files: Files = DISK, limits: DiskLimits = LIMITS): SweptVideoStore {
+  const { mkdir, open, openToRead, rename, opendir, readdir, rm, stat, statfs } = files;
   const pathOf = (id: VideoId): string => join(directory, nameOf(id));
   const inTime = <T>(step: Promise<T>, milliseconds = limits.step): Promise<T> => answered(step, milliseconds);
   const fitting = <T>(step: Promise<T>, milliseconds = limits.step): Promise<T> => orFull(inTime(step, milliseconds));
 
   /** One that opens after it was given up is closed again. */
-  function opened(path: string, flags: string, mode?: number): Promise<FileHandle> {
-    const opening = open(path, flags, mode);
+  function opened<F extends { close(): Promise<void> }>(opening: Promise<F>): Promise<F> {
     return inTime(opening).catch((error: unknown) => {
       opening.then((handle) => handle.close()).catch(() => undefined); // it never opened, or the disk knows best
       throw error;
@@ -60,33 +58,33 @@ export function fileVideoStore(
 
   /** Each piece is read when it is asked for. `pieceFor` gives where to, at least a byte. */
   async function* bytesOf(
-    handle: FileHandle,
+    file: ReadOnlyFile,
     { start, endExclusive }: ByteRange,
     pieceFor: (bytesLeft: number) => Buffer,
   ): AsyncGenerator<Uint8Array> {
     try {
       for (let position = start; position < endExclusive; ) {
         const piece = pieceFor(endExclusive - position);
-        const { bytesRead } = await inTime(handle.read(piece, 0, piece.length, position));
+        const bytesRead = await inTime(file.read(piece, position));
         if (bytesRead === 0) return;
         yield piece.subarray(0, bytesRead);
         position += bytesRead;
       }
     } finally {
       // Closing waits for a read that hangs: who gave that up does not wait for it again, and nothing read is lost with it.
-      handle.close().catch(() => undefined);
+      file.close().catch(() => undefined);
     }
   }
 
   async function* read(id: VideoId, { start, endExclusive }: ByteRange = WHOLE): AsyncGenerator<Uint8Array> {
     if (start === endExclusive) return;
-    yield* bytesOf(await opened(pathOf(id), 'r'), { start, endExclusive }, newPiece);
+    yield* bytesOf(await opened(openToRead(pathOf(id))), { start, endExclusive }, newPiece);
   }
 
   /** Up to the end, each piece in the place of the one before. */
-  async function* bytesInPassing(handle: FileHandle, start: number): AsyncGenerator<Uint8Array> {
+  async function* bytesInPassing(file: ReadOnlyFile, start: number): AsyncGenerator<Uint8Array> {
     const piece = pieces.pop() ?? newPiece();
-    yield* bytesOf(handle, { ...WHOLE, start }, () => piece);
+    yield* bytesOf(file, { ...WHOLE, start }, () => piece);
     pieces.push(piece);
   }
 
@@ -116,7 +114,7 @@ export function fileVideoStore(
 
   /** Gone when disposed of, unless it was renamed by then. */
   async function createPartialFile(path: string): Promise<{ readonly handle: FileHandle } & AsyncDisposable> {
-    const handle = await orFull(opened(path, 'wx', 0o600));
+    const handle = await orFull(opened(open(path, 'wx', 0o600)));
     underWay.add(path);
     return {
       handle,
@@ -131,7 +129,7 @@ export function fileVideoStore(
 
   /** A rename survives a power cut only when the directory itself was written. */
   async function syncDirectory(): Promise<void> {
-    const handle = await opened(directory, 'r');
+    const handle = await opened(open(directory, 'r'));
     try {
       await inTime(handle.sync());
     } finally {
@@ -177,7 +175,7 @@ export function fileVideoStore(
     read,
 
     async open(id) {
-      const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
+      const handle = await orIfMissing(opened(open(pathOf(id), 'r')), undefined);
       if (handle === undefined) return undefined;
       const { size } = await inTime(handle.stat());
       return {
@@ -191,8 +189,8 @@ export function fileVideoStore(
       videoReading({
         read: (range) => read(id, range),
         async rest(start) {
-          const handle = await orIfMissing(opened(pathOf(id), 'r'), undefined);
-          return handle === undefined ? undefined : bytesInPassing(handle, start);
+          const file = await orIfMissing(opened(openToRead(pathOf(id))), undefined);
+          return file === undefined ? undefined : bytesInPassing(file, start);
         },
       }),
 
