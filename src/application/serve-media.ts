@@ -67,7 +67,8 @@ export function serveMedia(needs: {
         throw new Error('the stored bytes are not those that came');
       if (!(await addresses.note(token, part))) throw new Error('the address was closed while it was read');
       if (last) await markFetched(address);
-      yield* reading.bytes(part);
+      // Who answers with them may read ahead.
+      for await (const bytes of reading.bytes(part)) yield new Uint8Array(bytes);
     }
   }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,6 +81,39 @@ const fullFrom = (fails: (step: Step, bytes: number) => boolean, code = 'ENOSPC'
   filesThat((step, bytes) => {
     if (fails(step, bytes)) throw Object.assign(new Error(`${code}: no space left`), { code });
   });
+
+describe('what passes through', () => {
+  it('takes two pieces of memory, however long the video is, and a piece that may be overwritten fills a socket', async () => {
+    const store = fileVideoStore(await temporaryDirectory());
+    const sizeBytes = 3_000_000;
+    await store.put(ID, inChunks(Buffer.alloc(sizeBytes), 100_000), { maxBytes: sizeBytes });
+    const memory = new Map<ArrayBufferLike, readonly number[]>();
+    for await (const { buffer, length } of store.reading(ID).bytes({ start: 0, endExclusive: sizeBytes })) {
+      memory.set(buffer, [...(memory.get(buffer) ?? []), length]);
+    }
+    expect(memory.size).toBe(2);
+    for (const lengths of memory.values()) expect(Math.min(...lengths.slice(0, -1))).toBe(256 * 1024);
+  });
+
+  it('fills its pieces also from a disk that gives less than was asked for', async () => {
+    const directory = await temporaryDirectory();
+    const video = randomBytes(700_000);
+    await fileVideoStore(directory).put(ID, inChunks(video, 100_000), { maxBytes: video.length });
+    const sparing: Files = {
+      ...DISK,
+      async openToRead(path) {
+        const file = await DISK.openToRead(path);
+        return { ...file, read: (into, position) => file.read(into.subarray(0, 50_000), position) };
+      },
+    };
+    const store = fileVideoStore(directory, sparing);
+    const range = { start: 0, endExclusive: video.length };
+    const lengths = await Array.fromAsync(store.reading(ID).bytes(range), ({ length }) => length);
+    expect(lengths).toEqual([262_144, 262_144, 175_712]);
+    expect((await collect(store.reading(ID).bytes(range))).equals(video)).toBe(true);
+    expect(await store.reading(ID).digest()).toBe(createHash('sha256').update(video).digest('hex'));
+  });
+});
 
 describe('a disk that is full (MED-02)', () => {
   const video = Buffer.alloc(5_000, 'v');

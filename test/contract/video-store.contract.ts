@@ -137,6 +137,17 @@ export function videoStoreContract(name: string, make: () => Promise<VideoStore>
         }
       });
 
+      it('in pieces that keep their bytes until the second one after it is asked for', async () => {
+        let before: { readonly bytes: Uint8Array; readonly start: number } = { bytes: new Uint8Array(), start: 0 };
+        let start = 0;
+        for await (const bytes of (await withVideo()).reading(ID).bytes(all)) {
+          expect(video.subarray(before.start, before.start + before.bytes.length).equals(before.bytes)).toBe(true);
+          before = { bytes, start };
+          start += bytes.length;
+        }
+        expect(start).toBe(length);
+      });
+
       it('while others are summed up', async () => {
         const store = await withVideo();
         const reading = store.reading(ID);

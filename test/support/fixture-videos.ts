@@ -17,5 +17,5 @@ export async function* inChunks(bytes: Uint8Array, chunkSize = 1000): AsyncGener
 }
 
 export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(chunks));
+  return Buffer.concat(await Array.fromAsync(chunks, (chunk) => Buffer.from(chunk)));
 }

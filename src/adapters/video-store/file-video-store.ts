@@ -56,7 +56,7 @@ export function fileVideoStore(directory: string, files: Files = DISK, limits: D
     });
   }
 
-  /** Each piece is read when it is asked for. `pieceFor` gives where to, at least a byte. */
+  /** Each piece is read when it is asked for, and all but the last fill what `pieceFor` gives. */
   async function* bytesOf(
     file: ReadOnlyFile,
     { start, endExclusive }: ByteRange,
@@ -65,10 +65,10 @@ export function fileVideoStore(directory: string, files: Files = DISK, limits: D
     try {
       for (let position = start; position < endExclusive; ) {
         const piece = pieceFor(endExclusive - position);
-        const bytesRead = await inTime(file.read(piece, position));
-        if (bytesRead === 0) return;
-        yield piece.subarray(0, bytesRead);
-        position += bytesRead;
+        const filled = await fill(file, piece, position);
+        if (filled > 0) yield piece.subarray(0, filled);
+        if (filled < piece.length) return;
+        position += filled;
       }
     } finally {
       // Closing waits for a read that hangs: who gave that up does not wait for it again, and nothing read is lost with it.
@@ -76,9 +76,33 @@ export function fileVideoStore(directory: string, files: Files = DISK, limits: D
     }
   }
 
+  /** Gives how much of `piece` there is: less than all of it at the end of the file. */
+  async function fill(file: ReadOnlyFile, piece: Buffer, position: number): Promise<number> {
+    let filled = 0;
+    while (filled < piece.length) {
+      const bytesRead = await inTime(file.read(piece.subarray(filled), position + filled));
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
+  }
+
   async function* read(id: VideoId, { start, endExclusive }: ByteRange = WHOLE): AsyncGenerator<Uint8Array> {
     if (start === endExclusive) return;
     yield* bytesOf(await opened(openToRead(pathOf(id))), { start, endExclusive }, newPiece);
+  }
+
+  /** What passes through must not keep the garbage collector busy: each piece takes the place of the one before the last. */
+  async function* passing(id: VideoId, { start, endExclusive }: ByteRange): AsyncGenerator<Uint8Array> {
+    if (start === endExclusive) return;
+    const two: Buffer[] = [];
+    let turn = 0;
+    yield* bytesOf(await opened(openToRead(pathOf(id))), { start, endExclusive }, (bytesLeft) => {
+      turn = 1 - turn;
+      const piece = two[turn] ?? newPiece(bytesLeft);
+      two[turn] = piece;
+      return piece.subarray(0, bytesLeft);
+    });
   }
 
   /** Up to the end, each piece in the place of the one before. */
@@ -187,7 +211,7 @@ export function fileVideoStore(directory: string, files: Files = DISK, limits: D
 
     reading: (id) =>
       videoReading({
-        read: (range) => read(id, range),
+        read: (range) => passing(id, range),
         async rest(start) {
           const file = await orIfMissing(opened(openToRead(pathOf(id))), undefined);
           return file === undefined ? undefined : bytesInPassing(file, start);

@@ -58,7 +58,10 @@ export interface VideoStore {
 
 /** One look at a video, which sums up what it reads on the way: what is given away in order is not read twice. */
 export interface VideoReading {
-  /** As `read` of the store. */
+  /**
+   * As `read` of the store, for what passes through. A piece of 256 KiB or more may be overwritten once the second one after it is asked
+   * for: a socket that was given it is full, so who waits for its drain is through with it by then. Whoever keeps a piece copies it.
+   */
   bytes(range: ByteRange): AsyncIterable<Uint8Array>;
   /**
    * SHA-256 of all bytes, in lower-case hex: of those that `bytes` gave, from the first on, as they were given, and of the rest as it is now.

@@ -1,10 +1,18 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { OpenTikTokOptions } from '../../../src/adapters/tiktok/open/open-tiktok.ts';
+import { fileVideoStore } from '../../../src/adapters/video-store/file-video-store.ts';
+import type { VideoId } from '../../../src/domain/ids.ts';
 import { type Chunk, type ChunkPlan, chunkAt, planChunks } from '../../../src/domain/post/chunk-plan.ts';
 import { Secret } from '../../../src/domain/secret.ts';
+import { inChunks } from '../../support/fixture-videos.ts';
 import { type Answering, LOG_ID, raw, tiktokAnswering, tiktokReplying } from './answering-tiktok.ts';
 
 const PATH = '/video/?upload_id=7611111111111111112&upload_token=a%2Fb//[c]';
@@ -219,6 +227,31 @@ describe('An answer to a chunk', () => {
     }
     const outcome = await outcomeOf(answer(206), { bytes: slowly() }, { limits: { idleMilliseconds } });
     expect(outcome).toEqual({ kind: 'ACCEPTED', confirmedBytes: 10 });
+  });
+});
+
+describe('A video that passes through', () => {
+  it('gets to TikTok as it is, however slowly that reads: a piece is overwritten only when it left', async () => {
+    const video = randomBytes(32_000_000);
+    const directory = await mkdtemp(join(tmpdir(), 'passing-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const store = fileVideoStore(directory);
+    const id = 'vid_1' as VideoId;
+    await store.put(id, inChunks(video, 1_000_000), { maxBytes: video.length });
+    const received = createHash('sha256');
+    const whole: ChunkPlan = { sizeBytes: video.length, chunkBytes: video.length, chunkCount: 1 };
+    const outcome = await outcomeOf(
+      async (request, response) => {
+        for await (const piece of request) {
+          received.update(piece);
+          await nextTurn();
+        }
+        raw(201, '')(request, response);
+      },
+      { plan: whole, chunk: chunk(0, whole), bytes: store.reading(id).bytes({ start: 0, endExclusive: video.length }) },
+    );
+    expect(outcome).toEqual({ kind: 'COMPLETE' });
+    expect(received.digest('hex')).toBe(createHash('sha256').update(video).digest('hex'));
   });
 });
 
