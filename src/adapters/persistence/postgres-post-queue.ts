@@ -10,7 +10,7 @@ import { optionalDate, type Time } from './json.ts';
 import { NOW } from './now.ts';
 import { readAttempts } from './post-attempts.ts';
 import { type PostRow, postFromRow, postRecord } from './post-rows.ts';
-import { CLAIM_POSTS, LET_GO, RESCUE, STORE_POSTS } from './post-sql.ts';
+import { CLAIM_POSTS, LET_GO, RESCUE, STORE_POSTS, updateInOrder } from './post-sql.ts';
 
 /** What a worker writes of one post: all that `STORE_POSTS` takes. */
 type Change = ReturnType<typeof postRecord> & {
@@ -73,10 +73,8 @@ export function postgresPostQueue({ pool }: Database, cipher: Cipher, changed: (
       });
       // A key that is missing is the operator's to bring back. The post is looked at again in a while, and is no suspect for it.
       if (unreadable.length > 0) {
-        await pool.query(
-          'update post set lease_owner = null, lapses = 0 where id = any($1::text[]) and lease_owner = $2',
-          [unreadable, owner],
-        );
+        const ofThese = 'post where id = any($1::text[]) and lease_owner = $2';
+        await pool.query(updateInOrder(ofThese, 'lease_owner = null, lapses = 0'), [unreadable, owner]);
       }
       return leases;
     },

@@ -514,7 +514,7 @@ export declare type WatchConnectionsRequest = Message<"glowtify.tiktok.v1.WatchC
   connectionIds: string[];
 
   /**
-   * From the last event that was handled. Empty: only what happens from now on.
+   * From the last event that was handled. Empty: what happens from now on, and perhaps changes of the last moments before.
    *
    * @generated from field: string resume_token = 3;
    */

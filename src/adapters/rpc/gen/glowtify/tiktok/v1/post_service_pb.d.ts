@@ -568,7 +568,7 @@ export declare type WatchPostsRequest = Message<"glowtify.tiktok.v1.WatchPostsRe
   postIds: string[];
 
   /**
-   * From the last event that was handled. Empty: only what happens from now on.
+   * From the last event that was handled. Empty: what happens from now on, and perhaps changes of the last moments before.
    *
    * @generated from field: string resume_token = 4;
    */
