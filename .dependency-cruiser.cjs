@@ -51,6 +51,7 @@ module.exports = {
     ),
     adapter(
       'scheduler',
+      '^module$',
       ...npm('agenda', '@agendajs/postgres-backend', '@agendajs/mongo-backend', 'mongodb', 'pg', '@types/pg'),
     ),
     adapter('system', '^(async_hooks|crypto|fs/promises|path)$'),
@@ -68,7 +69,7 @@ module.exports = {
     ),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
-    adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises)$', ...npm('@aws-sdk/client-s3')),
+    adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises|util)$', ...npm('@aws-sdk/client-s3')),
     {
       name: 'every-adapter-has-a-rule',
       comment: 'A new folder under src/adapters needs its line above.',

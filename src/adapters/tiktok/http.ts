@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, errors } from 'undici';
 import type { PublishError } from '../../domain/publish-error.ts';
@@ -125,7 +124,7 @@ const single = (header: string | string[] | undefined): string | undefined =>
   Array.isArray(header) ? header[0] : header;
 
 type Received = {
-  readonly head: { readonly statusCode: number; readonly headers: IncomingHttpHeaders };
+  readonly head: { readonly statusCode: number; readonly headers: Dispatcher.ResponseData['headers'] };
   readonly text: () => string;
 };
 
