@@ -11,7 +11,6 @@ import { POOL_SIZE } from './adapters/persistence/database.ts';
 import { inspectDatabase, inspectionPool, TABLES } from './adapters/persistence/inspect-database.ts';
 import { MIGRATION_TABLE, readSchemaState } from './adapters/persistence/migrations.ts';
 import { postgresSealedSecrets } from './adapters/persistence/postgres-sealed-secrets.ts';
-import { pingMongo } from './adapters/scheduler/mongo-agenda-store.ts';
 import { AGENDA_POOL_SIZE, AGENDA_TABLE } from './adapters/scheduler/postgres-agenda-store.ts';
 import { type FolderFacts, lookAtFolder } from './adapters/system/folder.ts';
 import { BUSINESS_TIKTOK, businessTikTok } from './adapters/tiktok/business/business-tiktok.ts';
@@ -217,6 +216,7 @@ export function checks(environment: Environment): readonly Check[] {
         'See whether MongoDB runs there, this host reaches it, and AGENDA_MONGODB_URL has its account; or leave it out to keep the jobs in PostgreSQL. Until then posts go out by the sweep alone.',
       async look() {
         if (agendaMongodbUrl !== undefined) {
+          const { pingMongo } = await import('./adapters/scheduler/mongo-agenda-store.ts');
           await pingMongo(agendaMongodbUrl, MONGODB_MILLISECONDS);
           return [fine('it answers')];
         }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { unescape as percentDecoded } from 'node:querystring';
 import { parseKeyRing } from './adapters/crypto/aes-gcm-cipher.ts';
 import { DATABASE_LIMITS, type DatabaseLimits } from './adapters/persistence/database-limits.ts';
-import { mongodbUrlProblem } from './adapters/scheduler/mongo-agenda-store.ts';
+import { mongodbUrlProblem } from './adapters/scheduler/mongodb-url.ts';
 import { BUSINESS_LIMITS, type BusinessLimits } from './adapters/tiktok/business/limits.ts';
 import type { OpenTikTokLimits } from './adapters/tiktok/open/open-tiktok.ts';
 import type { OtlpTracing } from './adapters/traces/otlp-traces.ts';

@@ -38,7 +38,6 @@ import type { UseCases } from './adapters/rpc/rpc-needs.ts';
 import { type RpcServer, rpcServer } from './adapters/rpc/server.ts';
 import { answerTo } from './adapters/rpc/to-connect-error.ts';
 import { agendaDoorbell, type OpenAgendaStore } from './adapters/scheduler/agenda-doorbell.ts';
-import { mongoAgendaStore } from './adapters/scheduler/mongo-agenda-store.ts';
 import { postgresAgendaStore } from './adapters/scheduler/postgres-agenda-store.ts';
 import { asyncCallTrace } from './adapters/system/async-call-trace.ts';
 import { canonicalDigest } from './adapters/system/canonical-digest.ts';
@@ -390,8 +389,11 @@ function bindNeighbours(container: Container, { config, databaseUrl, apps, trace
   container.bind(t.doorbell).toResolvedValue(
     (metrics: Metrics, log: Log) => {
       const { agendaMongodbUrl } = config;
-      const openStore: OpenAgendaStore = (lost) =>
-        agendaMongodbUrl === undefined ? postgresAgendaStore(databaseUrl, lost) : mongoAgendaStore(agendaMongodbUrl);
+      const openStore: OpenAgendaStore = async (lost) => {
+        if (agendaMongodbUrl === undefined) return postgresAgendaStore(databaseUrl, lost);
+        const { mongoAgendaStore } = await import('./adapters/scheduler/mongo-agenda-store.ts');
+        return mongoAgendaStore(agendaMongodbUrl);
+      };
       return agendaDoorbell({ openStore, metrics, log });
     },
     [t.metrics, t.log],

@@ -38,19 +38,6 @@ export async function mongoAgendaStore(url: string): Promise<AgendaStore> {
   return { backend, prepare: () => allowOneOfEach(client), close: () => client.close() };
 }
 
-/** What is wrong with an address, in words that hold nothing of its user and password. Undefined: it can be used. */
-export function mongodbUrlProblem(url: string): string | undefined {
-  try {
-    new MongoClient(url);
-    return undefined;
-  } catch (error) {
-    const [, secrets = ''] = /^[^/]*\/\/(.*)@/.exec(url) ?? [];
-    const said = error instanceof Error ? error.message : '';
-    const tells = secrets.split(/[:@]/).some((secret) => secret !== '' && said.includes(secret));
-    return said === '' || tells ? 'it can not be read' : said;
-  }
-}
-
 /** Connects, logs in and asks for a sign of life. Throws when none comes within the time. */
 export async function pingMongo(url: string, milliseconds: number): Promise<void> {
   const limits = {
