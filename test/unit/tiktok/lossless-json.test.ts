@@ -10,6 +10,16 @@ describe('JSON without loss', () => {
     });
   });
 
+  it.each(['[?]', '[ ?]', '[1,?]', '[1,\n\t?]', '{"id":?}', '{"id": ?}', '{"a":"b","id"\r\n:\r\n?,"c":1}'])(
+    'keeps them in %s',
+    (around) => {
+      for (const digits of ['9007199254740993', '-9007199254740993']) {
+        const text = around.replace('?', digits);
+        expect(parseLosslessJson(text)).toEqual(JSON.parse(around.replace('?', `"${digits}"`)));
+      }
+    },
+  );
+
   it.each([
     ['9007199254740991', Number.MAX_SAFE_INTEGER],
     ['9007199254740992', '9007199254740992'],
