@@ -54,7 +54,7 @@ export function openHttp(options: {
   readonly onCall: ((call: Call) => void) | undefined;
 }): Http {
   const { connectMilliseconds, maxAnswerBytes, said, onCall } = options;
-  // HTTP/1.1: a chunk then owns its connection, and back-pressure is the socket's. Time limits are signals.
+  // HTTP/1.1: a chunk then owns its connection, and back-pressure is the socket's. Time limits are ours.
   const agent = new Agent({
     allowH2: false,
     connect: { timeout: connectMilliseconds },
@@ -97,7 +97,8 @@ export function openHttp(options: {
 
     put: ({ address, headers, body, signal }) =>
       run({ method: 'PUT', server: address.origin, endpoint: 'upload' }, async () => {
-        // undici takes any async iterable; its types name only the streams among them.
+        // undici takes any async iterable (its types name only the streams among them), and when a piece fills the socket, the next
+        // is asked for when that was drained: a video's earlier pieces are overwritten by then.
         const request = { ...address, method: 'PUT' as const, headers, body: body as unknown as Readable };
         // The head is the verdict; reading on only keeps the connection in use.
         const { answer, cut } = send(agent, request, { maxBytes: maxAnswerBytes, orHead: true });
