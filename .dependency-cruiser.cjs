@@ -69,7 +69,11 @@ module.exports = {
     ),
     adapter('video-fetcher', '^(dns|net|stream|url)$', ...npm('ipaddr.js', 'undici')),
     adapter('video-probe', '^(worker_threads|url|path|events)$', ...npm('mediabunny')),
-    adapter('video-store', '^(crypto|fs|fs/promises|os|path|stream|stream/promises|util)$', ...npm('@aws-sdk/client-s3')),
+    adapter(
+      'video-store',
+      '^(crypto|fs|fs/promises|os|path|stream|stream/promises|util)$',
+      ...npm('@aws-sdk/client-s3'),
+    ),
     {
       name: 'every-adapter-has-a-rule',
       comment: 'A new folder under src/adapters needs its line above.',
