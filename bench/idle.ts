@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { imageTree } from '../scripts/image-tree.ts';
 import { setTheStage } from './burst/stage.ts';
 import type { Bench } from './support/bench.ts';
-import { type Child, startChild } from './support/child.ts';
+import { type Child, startChild, startService } from './support/child.ts';
 import { comparison, type Figures, type Ratio, type Row, ratioOf, type Subject } from './support/comparison.ts';
 import { errorsIn } from './support/errors-in.ts';
 import { freePorts } from './support/free-ports.ts';
@@ -110,7 +110,7 @@ export const idle: Bench<'milliseconds'> = {
       const [rpcPort, httpPort, sandboxPort] = (await freePorts(3)).map(String);
       const began = performance.now();
       const child = resources.use(
-        startChild('src/main.ts', {
+        startService({
           DATA_DIR: join(folder, 'embedded'),
           RPC_PORT: rpcPort ?? '',
           HTTP_PORT: httpPort ?? '',

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Traffic } from '../../sandbox/traffic.ts';
 import type { ApiFamily } from '../../src/domain/connection/connection.ts';
-import { startChild } from '../support/child.ts';
+import { startService } from '../support/child.ts';
 import type { DatabaseServer } from '../support/database-server.ts';
 import { errorsIn } from '../support/errors-in.ts';
 import { freePorts } from '../support/free-ports.ts';
@@ -66,7 +66,7 @@ export async function runRound(needs: {
   const before = await rows(databaseUrl);
   const [rpcPort, httpPort] = await freePorts(2);
   const worker = needs.resources.use(
-    startChild('src/main.ts', {
+    startService({
       RPC_PORT: String(rpcPort),
       HTTP_PORT: String(httpPort),
       DATA_DIR: needs.folder,

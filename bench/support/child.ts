@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { forgetPeak, type Usage, usageOf } from './process-usage.ts';
@@ -20,6 +22,13 @@ export type Child = AsyncDisposable & {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const PATIENCE_MILLISECONDS = 40_000;
 const SHOWN = 4_000;
+
+/** The service, with the words of `npm start`. */
+export function startService(environment: Readonly<Record<string, string>>): Child {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  const [, first = '', ...rest] = scripts.start.split(' ');
+  return startChild(first, environment, rest);
+}
 
 /** Runs a file of this repository with the Node that runs this. It sees nothing of our environment but the path. */
 export function startChild(

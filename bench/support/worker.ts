@@ -1,4 +1,4 @@
-import { type Child, startChild } from './child.ts';
+import { type Child, startService } from './child.ts';
 import { freePorts } from './free-ports.ts';
 import type { SandboxProcess } from './sandbox-process.ts';
 
@@ -31,7 +31,7 @@ export async function startWorker({
   const [rpcPort, httpPort] = await freePorts(2);
   const began = performance.now();
   const child = resources.use(
-    startChild('src/main.ts', {
+    startService({
       RPC_PORT: String(rpcPort),
       HTTP_PORT: String(httpPort),
       DATA_DIR: folder,

@@ -173,7 +173,10 @@ export function composeProblems(compose: Compose, files: Surroundings): readonly
     if (service.read_only !== true) yield 'connector: its files could be written';
     if (service.build?.target !== 'service') yield 'connector: it is not the image for production';
     if (service.ports !== undefined) yield 'connector: a published port allows for one replica only';
-    if (service.command?.at(-1) !== dockerfile.command.at(-1)) yield 'connector: it starts what the image does not';
+    const started = service.command?.filter((word) => !word.startsWith('--env-file=')).join(' ');
+    for (const start of [dockerfile.command.join(' '), JSON.parse(files.read('package.json')).scripts.start]) {
+      if (started !== start) yield `connector: it is not started by ${start}`;
+    }
     for (const volume of dockerfile.volumes) {
       if (!tmpfs.some((each) => each.startsWith(`${volume}:uid=1000,gid=1000,`)))
         yield `connector: ${volume} is not its own`;

@@ -148,7 +148,8 @@ describe.skipIf(!canRun('openssl', 'version'))('docker-compose.yml, with the ope
       /Prometheus: nobody listens at http:\/\/connector:9464/,
     ],
     ['Dockerfile', 'VOLUME /data', 'VOLUME /data /work', /\/work has no place/],
-    ['Dockerfile', '"src/main.ts"]', '"src/start.ts"]', /it starts what the image does not/],
+    ['Dockerfile', '"src/main.ts"]', '"src/start.ts"]', /it is not started by node --\S+ src\/start.ts/],
+    ['package.json', '"start": "node --', '"start": "node --a --', /it is not started by node --a --/],
     ['src/main.ts', 'LAST_RESORT_MILLISECONDS = 25_000', 'LAST_RESORT_MILLISECONDS = 45_000', /before its last resort/],
     ['src/adapters/http/server.ts', "['/readyz', {", "['/ready', {", /nothing answers its health check/],
     [
