@@ -26,7 +26,7 @@ export type Capacity = {
   readonly imports: number;
 };
 
-export const DEFAULT_CAPACITY: Capacity = { posts: 256, pauses: 2048, smallUploads: 64, largeUploads: 4, imports: 4 };
+export const DEFAULT_CAPACITY: Capacity = { posts: 512, pauses: 2048, smallUploads: 64, largeUploads: 4, imports: 4 };
 
 export interface Engine {
   start(): void;
