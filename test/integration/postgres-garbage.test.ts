@@ -26,6 +26,7 @@ import { freshDatabase } from '../support/fresh-database.ts';
 
 const cipher = aesGcmCipher([{ id: 'test', bytes: Buffer.from('0123456789abcdef0123456789abcdef') }]);
 const DAY = 86_400_000;
+const SOON = { timeout: 30_000 };
 const OLD = new Date(Date.now() - 3 * DAY);
 const CUT = new Date(Date.now() - DAY);
 
@@ -164,8 +165,8 @@ describe('whoever collects', () => {
     const dead = their.alone(() => lost.promise).catch((error: unknown) => error);
     const holders = `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1
       and database = (select oid from pg_database where datname = current_database())`;
-    await expect.poll(async () => (await database.pool.query(holders)).rowCount).toBe(1);
-    await expect.poll(() => mine.alone(async () => undefined)).toBe(true);
+    await expect.poll(async () => (await database.pool.query(holders)).rowCount, SOON).toBe(1);
+    await expect.poll(() => mine.alone(async () => undefined), SOON).toBe(true);
     lost.resolve();
     expect(await dead).toBeInstanceOf(Error);
     await others.close();

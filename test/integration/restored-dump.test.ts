@@ -53,7 +53,7 @@ it('OPS-04 a dump restored into a younger cluster tells its history in order, an
   const told = async (from: string) =>
     (await events.after(from, filter, 10))?.events.map(({ step }) => [step.post.state, step.post.caption]);
   // A transaction of somebody else on the same server may hold the latest back for a while.
-  await expect.poll(() => told(end)).toEqual([['CANCELLED', 'Another one']]);
+  await expect.poll(() => told(end), { timeout: 50_000 }).toEqual([['CANCELLED', 'Another one']]);
   const beginning = Buffer.from('0.0', 'utf8').toString('base64url');
   expect(await told(beginning)).toEqual([
     ['SCHEDULED', post.caption],

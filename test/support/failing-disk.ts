@@ -1,4 +1,4 @@
-import { existsSync, promises, readFileSync } from 'node:fs';
+import files, { existsSync, promises, readFileSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -64,5 +64,20 @@ Object.assign(promises, {
   ...Object.fromEntries(
     Object.entries({ mkdir, stat, statfs, readdir, opendir }).map(([name, call]) => [name, first(call as Call, never)]),
   ),
+});
+
+/** Those that take a path and call back. A file that is open already is read as ever. */
+type WithCallback = (path: unknown, ...rest: unknown[]) => void;
+function meetingFirst(call: WithCallback, writes: (flags: unknown) => boolean): WithCallback {
+  return (path, ...rest) => {
+    const done = rest.at(-1) as (error: unknown) => void;
+    meet(path, writes(rest[0])).then(() => call(path, ...rest), done);
+  };
+}
+const { open: openFile, appendFile, readFile } = files as unknown as Record<string, WithCallback>;
+Object.assign(files, {
+  open: meetingFirst(openFile as WithCallback, (flags) => WRITING.test(String(flags))),
+  appendFile: meetingFirst(appendFile as WithCallback, () => true),
+  readFile: meetingFirst(readFile as WithCallback, never),
 });
 syncBuiltinESMExports();
