@@ -208,13 +208,20 @@ export async function postThat(
   }
 }
 
-/** As `postThat`, but back-offs and pauses between polls end at once: nobody waits minutes for them here. */
+/**
+ * As `postThat`, but back-offs and pauses between polls end at once: nobody waits minutes for them here. Only the state that was seen is
+ * hurried on: the wanted one may have come in the meantime, and is to stay.
+ */
 export const postThatHurries = (
   { clients, sql }: { readonly clients: GrpcClients; readonly sql: Surroundings['sql'] },
   postId: string,
   wanted: Parameters<typeof postThat>[2],
   waiting: Waiting = {},
-): Promise<Post> => postThat(clients, postId, wanted, { ...waiting, meanwhile: () => hurry({ clients, sql }, postId) });
+): Promise<Post> =>
+  postThat(clients, postId, wanted, {
+    ...waiting,
+    meanwhile: ({ state }) => hurry({ clients, sql }, postId, state),
+  });
 
 /**
  * As `postThatHurries`, of many posts that are all to be published. Gives them in the order of their ids here. With `witnessSeconds` so much
@@ -251,10 +258,14 @@ export async function allThatHurry(
   return Promise.all(postIds.map((postId) => getPost(clients, postId)));
 }
 
-/** Makes the post due now, unless a worker has it: it waits for no turn of its account and before no gate that is shut. */
+/**
+ * Makes the post due now, unless a worker has it, or it is not in `state` if that is given: it waits for no turn of its account and before
+ * no gate that is shut.
+ */
 export async function hurry(
   { clients, sql }: { readonly clients: GrpcClients; readonly sql: Surroundings['sql'] },
   postId: string,
+  state?: string,
 ): Promise<void> {
   await sql(
     `update turn set times = '{}' from post, connection
@@ -264,8 +275,8 @@ export async function hurry(
   await sql('update gate set shut_until = now() where not tried');
   await sql(
     `update post set next_action_at = now(), turn_time = null
-     where id = $1 and lease_owner is null and next_action_at is not null`,
-    [postId],
+     where id = $1 and lease_owner is null and next_action_at is not null and ($2::text is null or 'POST_STATE_' || state = $2)`,
+    [postId, state ?? null],
   );
   await ring(clients);
 }
