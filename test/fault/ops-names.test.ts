@@ -95,9 +95,10 @@ const videoOf = async ({ video_id }: Imported): Promise<Imported> =>
 async function ends(video: Imported, state: string): Promise<Imported> {
   await vi.waitUntil(
     async () => {
-      await world.sql('update video set next_action_at = now() where id = $1 and lease_owner is null', [
-        video.video_id,
-      ]);
+      await world.sql(
+        `update video set next_action_at = now() where id = $1 and state = 'IMPORTING' and lease_owner is null`,
+        [video.video_id],
+      );
       await ring(service.clients);
       return (await videoOf(video)).state !== 'VIDEO_STATE_IMPORTING';
     },
