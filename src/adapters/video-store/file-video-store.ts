@@ -14,6 +14,8 @@ import { openToRead, type ReadOnlyFile } from './read-only-file.ts';
 import { videoReading, WHOLE } from './video-reading.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
+/** For more at once the system looks for memory that lies together, which takes it longer than the copying. */
+const WRITE_CHUNK_BYTES = 128 * 1024;
 /** A half-written file of another machine, whose processes we can't see, is taken for dead when untouched this long. */
 const FOREIGN_LEFTOVER_MS = 24 * 60 * 60 * 1000;
 const PARTIAL = '.partial';
@@ -176,9 +178,12 @@ export function fileVideoStore(directory: string, files: Files = DISK, limits: D
     for await (const chunk of bytes) {
       const refusal = video.count(chunk);
       if (refusal !== undefined) return err(refusal);
-      const written = fitting(file.writeFile(chunk));
-      video.hash(chunk); // while the disk is busy
-      await written;
+      for (let start = 0; start < chunk.length; start += WRITE_CHUNK_BYTES) {
+        const piece = chunk.subarray(start, start + WRITE_CHUNK_BYTES);
+        const written = fitting(file.writeFile(piece));
+        video.hash(piece); // while the disk is busy
+        await written;
+      }
     }
     return video.end();
   }
